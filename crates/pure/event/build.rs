@@ -8,11 +8,12 @@ use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "ledger/v1/terms.proto",
     "ledger/v1/genesis.proto",
     "ledger/v1/event.proto",
     "ledger/v1/record.proto",
+    "ledger/v1/proof.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
