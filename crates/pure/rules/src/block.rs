@@ -1,0 +1,237 @@
+//! A block on its way through the rules: entry by entry, then what the whole block changed.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use ledger_event::event::Act as Kind;
+use ledger_event::{ActivityRecord, Clock, LedgerRecord, Limits, Record, Timeline};
+use ledger_format::digest::{EntryId, Hash, sha256};
+use ledger_format::entry::Entry;
+use ledger_format::id::state_key;
+use ledger_format::message;
+
+use crate::act::Act;
+use crate::code::{Code, Refusal};
+use crate::genesis::LEDGER;
+use crate::view::{State, Typed as _, View, Writes, read, read_as};
+use crate::{
+    asset, contract, delivery, governance, identity, listing, registration, review, signers,
+};
+
+/// First byte of what a step of a timeline's chain hashes, so that it is no node of any tree.
+const TIMELINE_TAG: u8 = 0x12;
+
+/// The head of a timeline after one more entry: SHA-256(0x12, head before or 32 zero bytes, entry id).
+pub fn timeline_step(head: &[u8], entry: &EntryId) -> Hash {
+    let first = [0; 32];
+    let head = if head.is_empty() { &first } else { head };
+    sha256(&[&[TIMELINE_TAG], head, entry.as_bytes()])
+}
+
+/// One timeline that an entry is on, and the leaf of the entry before it there. Not part of the state: an index that can be
+/// rebuilt from blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// State key of the record that the timeline belongs to.
+    pub key: Hash,
+    /// Leaf index of the entry before; `None` for the first.
+    pub previous: Option<u64>,
+}
+
+/// What a block changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// New record bytes by state key, ascending.
+    pub records: Vec<(Hash, Vec<u8>)>,
+    /// The timelines that each entry is on, in order of entries.
+    pub links: Vec<Vec<Link>>,
+}
+
+/// A block in execution. Its `base` is the state after the block before.
+pub struct BlockRules<'a> {
+    base: &'a dyn View,
+    ledger: LedgerRecord,
+    limits: Limits,
+    id: Hash,
+    height: u64,
+    time_ms: u64,
+    changed: BTreeMap<String, Record>,
+    links: Vec<Vec<Link>>,
+}
+
+impl core::fmt::Debug for BlockRules<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("BlockRules").field("height", &self.height).finish_non_exhaustive()
+    }
+}
+
+impl<'a> BlockRules<'a> {
+    /// Begins a block of that height and header time. `None` when `base` is not a ledger's state.
+    pub fn begin(base: &'a dyn View, height: u64, time_ms: u64) -> Option<Self> {
+        let ledger: LedgerRecord = read_as(base, LEDGER)?;
+        let limits = ledger.limits?;
+        let id = Hash::try_from(ledger.genesis.as_ref()).ok()?;
+        let (changed, links) = (BTreeMap::new(), Vec::new());
+        Some(Self { base, ledger, limits, id, height, time_ms, changed, links })
+    }
+
+    /// Judges the next entry, which is to be leaf `leaf_index`. On a refusal nothing has changed.
+    ///
+    /// Signatures must have been verified against the keys that the entry names.
+    ///
+    /// # Errors
+    /// The first reason to refuse.
+    pub fn apply(&mut self, entry: &Entry, leaf_index: u64) -> Result<(), Refusal> {
+        self.check_claims(entry)?;
+        let state = State::new(self.base, &self.changed);
+        let act = Act {
+            entry,
+            state,
+            ledger: &self.ledger,
+            signers: signers::look_up(entry, &state)?,
+            height: self.height,
+            time_ms: self.time_ms,
+            leaf_index,
+        };
+        let writes = dispatch(&act)?;
+        let activities = activities(&act);
+        self.write(entry, leaf_index, writes, activities);
+        Ok(())
+    }
+
+    /// What the entries applied so far have changed.
+    pub fn finish(self) -> Changes {
+        let encode = |(id, record): (&String, &Record)| (state_key(id), message::encode(record));
+        let mut records: Vec<_> = self.changed.iter().map(encode).collect();
+        records.sort_unstable();
+        Changes { records, links: self.links }
+    }
+
+    /// Audience and times (docs/spec/entry.md).
+    fn check_claims(&self, entry: &Entry) -> Result<(), Refusal> {
+        let claims = entry.claims();
+        if claims.ledger.0 != self.id {
+            return Err(Refusal::new(Code::OtherLedger, format!("it names {}", claims.ledger)));
+        }
+        let window = if claims.signers.is_empty() {
+            self.limits.entry_window_s
+        } else {
+            self.limits.joint_entry_window_s
+        };
+        match claims.expires_s.checked_sub(claims.issued_s) {
+            Some(length) if length <= u64::from(window) => {}
+            other => {
+                let detail = format!("{other:?} seconds, at most {window} allowed");
+                return Err(Refusal::new(Code::WindowTooLong, detail));
+            }
+        }
+        let ahead = claims.issued_s.saturating_mul(1000);
+        let skew = match self.ledger.clock() {
+            Clock::Declared => 0,
+            Clock::Wall | Clock::Unspecified => u64::from(self.limits.skew_ms),
+        };
+        if ahead > self.time_ms.saturating_add(skew) {
+            let detail = format!("issued at {ahead} ms, the block is at {} ms", self.time_ms);
+            return Err(Refusal::new(Code::Ahead, detail));
+        }
+        let end = claims.expires_s.saturating_mul(1000);
+        if end <= self.time_ms {
+            let detail = format!("expired at {end} ms, the block is at {} ms", self.time_ms);
+            return Err(Refusal::new(Code::Expired, detail));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, entry: &Entry, leaf: u64, writes: Writes, activities: BTreeSet<String>) {
+        let mut links = Vec::with_capacity(writes.records.len().saturating_add(activities.len()));
+        for (id, body) in writes.records {
+            let record = self.open(&id);
+            if body.is_some() {
+                record.body = body;
+            }
+            links.push(append(record, entry.id(), leaf));
+        }
+        for id in activities {
+            let record = self.open(&id);
+            record.body.get_or_insert_with(|| ActivityRecord {}.into_body());
+            links.push(append(record, entry.id(), leaf));
+        }
+        self.links.push(links);
+    }
+
+    /// The record of an id in the block's changes, copied from the base or new.
+    fn open(&mut self, id: &str) -> &mut Record {
+        let base = self.base;
+        self.changed.entry(id.to_string()).or_insert_with(|| {
+            read(base, id).unwrap_or_else(|| Record { id: id.to_string(), ..Record::default() })
+        })
+    }
+}
+
+fn append(record: &mut Record, entry: EntryId, leaf: u64) -> Link {
+    let timeline = record.timeline.get_or_insert_default();
+    let previous = (timeline.count > 0).then_some(timeline.last);
+    *timeline = Timeline {
+        count: timeline.count.saturating_add(1),
+        head: Bytes::copy_from_slice(&timeline_step(&timeline.head, &entry)),
+        last: leaf,
+    };
+    Link { key: state_key(&record.id), previous }
+}
+
+/// The timelines across subjects that an entry is on: one a signing party, one for the kind of act.
+fn activities(act: &Act<'_>) -> BTreeSet<String> {
+    let kind = act.entry.event().act.as_ref().map_or("", act_name);
+    let parties =
+        act.signers.active.iter().map(|signer| format!("activity:party/{}", signer.party));
+    parties.chain(core::iter::once(format!("activity:kind/{kind}"))).collect()
+}
+
+macro_rules! acts {
+    ($($variant:ident($event:pat) = $name:literal => |$act:ident| $run:expr;)*) => {
+        /// The name of an act, as its protobuf field is called.
+        pub fn act_name(kind: &Kind) -> &'static str {
+            match kind { $(Kind::$variant(_) => $name,)* }
+        }
+
+        /// Every act that this version knows, by name.
+        pub const ACTS: &[&str] = &[$($name,)*];
+
+        fn dispatch(act: &Act<'_>) -> Result<Writes, Refusal> {
+            match act.entry.event().act.as_ref() {
+                $(Some(Kind::$variant($event)) => { let $act = act; $run })*
+                None => Err(Refusal::new(Code::Field, "no act")),
+            }
+        }
+    };
+}
+
+acts! {
+    GenesisPublished(event) = "genesis_published" => |act| governance::genesis(act, event);
+    RuleSetPublished(event) = "rule_set_published" => |act| governance::rule_set(act, event);
+    CalendarPublished(event) = "calendar_published" => |act| governance::calendar(act, event);
+    PartyAdmitted(event) = "party_admitted" => |act| identity::admitted(act, event);
+    KeyEnrolled(event) = "key_enrolled" => |act| identity::enrolled(act, event);
+    KeyRevoked(event) = "key_revoked" => |act| identity::revoked(act, event);
+    AssetDescribed(event) = "asset_described" => |act| asset::described(act, event);
+    AssetRevised(event) = "asset_revised" => |act| asset::revised(act, event);
+    ImportedHistory(event) = "imported_history" => |act| asset::imported(act, event);
+    RegistrationApplied(event) = "registration_applied" => |act| registration::applied(act, event);
+    RegistrationAccepted(_) = "registration_accepted" => |act| registration::accepted(act);
+    RegistrationReviewed(event) = "registration_reviewed" => |act| registration::reviewed(act, event);
+    NoticeOpened(event) = "notice_opened" => |act| registration::notice(act, event);
+    EvidenceRecorded(event) = "evidence_recorded" => |act| registration::evidence(act, event);
+    CertificateIssued(event) = "certificate_issued" => |act| registration::certificate(act, event);
+    ReviewSubmitted(event) = "review_submitted" => |act| review::submitted(act, event);
+    ReviewDecided(event) = "review_decided" => |act| review::decided(act, event);
+    ListingApplied(event) = "listing_applied" => |act| listing::applied(act, event);
+    ListingPublished(_) = "listing_published" => |act| listing::published(act);
+    ContractSigned(event) = "contract_signed" => |act| contract::signed(act, event);
+    DeliveryPlanned(event) = "delivery_planned" => |act| delivery::planned(act, event);
+    BatchSent(event) = "batch_sent" => |act| delivery::sent(act, event);
+    BatchAcknowledged(event) = "batch_acknowledged" => |act| delivery::acknowledged(act, event);
+    DeliveryCompleted(_) = "delivery_completed" => |act| delivery::completed(act);
+}

@@ -1,0 +1,211 @@
+//! Parties and their keys: admission, enrolment, revocation. They take effect from the block after.
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use ledger_event::{
+    Factor, KeyEnrolled, KeyGrant, KeyRecord, KeyRevoked, PartyAdmitted, PartyKind, PartyProfile,
+    PartyRecord, Role,
+};
+use ledger_format::digest::KeyId;
+use ledger_format::id::{SubjectKind, check_party};
+use ledger_format::limits::MAX_SIGNERS;
+
+use crate::act::{Act, Check, Rule, ensure, jurisdiction, optional_hash, stated_text, text};
+use crate::code::{Code, Refusal};
+use crate::genesis::{key_record, kid};
+use crate::signers::{Need, Who};
+use crate::view::Writes;
+
+type AdmissionGuard = for<'a, 'b> fn(&'b Act<'a>, &'b PartyAdmitted) -> Check;
+
+const ADMITTED: Rule<AdmissionGuard> = Rule {
+    row: "P1 PartyAdmitted",
+    subject: SubjectKind::Party,
+    opens: true,
+    binding: false,
+    signers: &[
+        Need::one(Role::Exchange, Who::Issuer),
+        Need::one(Role::IdentityAuthority, Who::Anyone),
+    ],
+    guards: &[
+        (Code::Field, |act, _| {
+            check_party("party", act.subject().name()).map_err(|error| error.to_string())
+        }),
+        (Code::Field, |_, event| profile(event.profile.as_ref())),
+        (Code::Field, |_, event| {
+            let named = event.roles().all(|role| role != Role::Unspecified);
+            ensure(named && !event.roles.is_empty(), || "roles: expected at least one".into())
+        }),
+        (Code::Field, |_, event| grants(&event.keys)),
+        (Code::KeyDuplicate, |act, event| not_enrolled(act, &event.keys)),
+        (Code::KeyPossession, |act, event| {
+            possessed(act, &event.keys)?;
+            let roles: Vec<Role> = event.roles().collect();
+            let strange =
+                act.signers.possession.iter().find(|signer| !roles.contains(&signer.role));
+            ensure(strange.is_none(), || {
+                "a new key signs in a role that is not being granted".into()
+            })
+        }),
+    ],
+};
+
+type EnrolmentGuard = for<'a, 'b> fn(&'b Act<'a>, &'b KeyGrant) -> Check;
+
+const ENROLLED: Rule<EnrolmentGuard> = Rule {
+    row: "P2 KeyEnrolled",
+    subject: SubjectKind::Party,
+    opens: false,
+    binding: false,
+    signers: &[
+        Need::one(Role::Unspecified, Who::Subject),
+        Need::one(Role::IdentityAuthority, Who::Anyone),
+    ],
+    guards: &[
+        (Code::Field, |_, key| grants(core::slice::from_ref(key))),
+        (Code::KeyDuplicate, |act, key| not_enrolled(act, core::slice::from_ref(key))),
+        (Code::KeyPossession, |act, key| possessed(act, core::slice::from_ref(key))),
+    ],
+};
+
+/// A key on its way out.
+struct Revocation {
+    kid: KeyId,
+    key: Option<KeyRecord>,
+}
+
+type RevocationGuard = for<'a, 'b> fn(&'b Act<'a>, &'b Revocation) -> Check;
+
+const REVOCATION_GUARDS: &[(Code, RevocationGuard)] = &[
+    (Code::KeyUnknown, |act, revocation| {
+        let own = revocation.key.as_ref().is_some_and(|key| key.party == act.subject().name());
+        ensure(own, || format!("{} is not a key of {}", revocation.kid, act.subject()))
+    }),
+    (Code::KeyInactive, |_, revocation| {
+        let active = revocation.key.as_ref().is_some_and(|key| key.revoked_ms == 0);
+        ensure(active, || format!("{} is revoked already", revocation.kid))
+    }),
+];
+
+const REVOKED_BY_PARTY: Rule<RevocationGuard> = Rule {
+    row: "P3 KeyRevoked by the party",
+    subject: SubjectKind::Party,
+    opens: false,
+    binding: false,
+    signers: &[Need::one(Role::Unspecified, Who::Subject)],
+    guards: REVOCATION_GUARDS,
+};
+
+const REVOKED_BY_AUTHORITY: Rule<RevocationGuard> = Rule {
+    row: "P4 KeyRevoked by an identity authority",
+    subject: SubjectKind::Party,
+    opens: false,
+    binding: false,
+    signers: &[Need::two_officers(Role::IdentityAuthority, Who::Issuer)],
+    guards: REVOCATION_GUARDS,
+};
+
+fn profile(profile: Option<&PartyProfile>) -> Check {
+    let profile = profile.ok_or_else(|| "profile: must be stated".to_string())?;
+    ensure(profile.kind() != PartyKind::Unspecified, || "kind: must be stated".into())?;
+    jurisdiction("jurisdiction", &profile.jurisdiction)?;
+    if profile.kind() == PartyKind::Natural {
+        let bare = profile.name_zh.is_empty()
+            && profile.name_en.is_empty()
+            && profile.registration_number.is_empty();
+        return ensure(bare, || "nothing but a pseudonym of a natural person is recorded".into());
+    }
+    stated_text("name", &format!("{}{}", profile.name_en, profile.name_zh), 200)?;
+    text("registration_number", &profile.registration_number, 40)?;
+    text("sector", &profile.sector, 20)?;
+    text("region", &profile.region, 10)?;
+    let digits = |value: &str, count: usize| {
+        value.is_empty() || (value.len() == count && value.bytes().all(|b| b.is_ascii_digit()))
+    };
+    ensure(digits(&profile.certificate_region, 2) && digits(&profile.certificate_digit, 1), || {
+        "certificate_region: two digits; certificate_digit: one".into()
+    })
+}
+
+fn grants(keys: &[KeyGrant]) -> Check {
+    ensure((1..MAX_SIGNERS).contains(&keys.len()), || {
+        format!("keys: expected 1 to {}, found {}", MAX_SIGNERS.saturating_sub(1), keys.len())
+    })?;
+    for key in keys {
+        ensure(key.public_key.len() == 32, || "public_key: expected 32 bytes".into())?;
+        ensure(key.factor() != Factor::Unspecified, || "factor: must be stated".into())?;
+        optional_hash("officer", &key.officer)?;
+    }
+    Ok(())
+}
+
+fn not_enrolled(act: &Act<'_>, keys: &[KeyGrant]) -> Check {
+    let mut kids: Vec<KeyId> = keys.iter().map(|key| kid(&key.public_key)).collect();
+    kids.sort_unstable();
+    let twice = kids.iter().zip(kids.iter().skip(1)).find(|(a, b)| a == b);
+    ensure(twice.is_none(), || "a key is listed twice".into())?;
+    let known = kids.iter().find(|kid| act.state.record(&format!("key:{kid}")).is_some());
+    ensure(known.is_none(), || format!("{known:?} is enrolled"))
+}
+
+/// Each new key signs once, for the party that it is enrolled for, and no other key signs as new.
+fn possessed(act: &Act<'_>, keys: &[KeyGrant]) -> Check {
+    let party = act.subject().name();
+    let signed = |key: &KeyGrant| {
+        let id = kid(&key.public_key);
+        act.signers.possession.iter().any(|signer| signer.kid == id && signer.party == party)
+    };
+    let silent = keys.iter().find(|key| !signed(key));
+    ensure(silent.is_none() && act.signers.possession.len() == keys.len(), || {
+        format!("{} new keys, {} signatures of new keys", keys.len(), act.signers.possession.len())
+    })
+}
+
+pub(crate) fn admitted(act: &Act<'_>, event: &PartyAdmitted) -> Result<Writes, Refusal> {
+    act.judge(&ADMITTED, &|_| None, |guard| guard(act, event))?;
+    let party = act.subject().name();
+    let mut writes = Writes::default();
+    let kids = event.keys.iter().map(|key| Bytes::copy_from_slice(kid(&key.public_key).as_bytes()));
+    let record = PartyRecord {
+        profile: event.profile.clone(),
+        roles: event.roles.clone(),
+        keys: kids.collect(),
+    };
+    writes.put(act.subject().as_str(), record);
+    for key in &event.keys {
+        writes.put(&format!("key:{}", kid(&key.public_key)), key_record(party, key));
+    }
+    Ok(writes)
+}
+
+pub(crate) fn enrolled(act: &Act<'_>, event: &KeyEnrolled) -> Result<Writes, Refusal> {
+    let key = event.key.clone().unwrap_or_default();
+    act.judge(&ENROLLED, &|_| None, |guard| guard(act, &key))?;
+    let id = kid(&key.public_key);
+    let mut writes = Writes::default();
+    let mut party: PartyRecord = act.subject_as()?;
+    party.keys.push(Bytes::copy_from_slice(id.as_bytes()));
+    writes.put(act.subject().as_str(), party);
+    writes.put(&format!("key:{id}"), key_record(act.subject().name(), &key));
+    Ok(writes)
+}
+
+pub(crate) fn revoked(act: &Act<'_>, event: &KeyRevoked) -> Result<Writes, Refusal> {
+    let kid = KeyId::from_slice(&event.kid)
+        .map_err(|error| Refusal::new(Code::Field, error.to_string()))?;
+    let id = format!("key:{kid}");
+    let revocation = Revocation { kid, key: act.state.current(&id) };
+    let own = act.issuer() == act.subject().name();
+    let rule = if own { &REVOKED_BY_PARTY } else { &REVOKED_BY_AUTHORITY };
+    act.judge(rule, &|_| None, |guard| guard(act, &revocation))?;
+    let mut writes = Writes::default();
+    writes.touch(act.subject().as_str());
+    if let Some(mut key) = revocation.key {
+        key.revoked_ms = act.time_ms;
+        writes.put(&id, key);
+    }
+    Ok(writes)
+}

@@ -1,0 +1,130 @@
+//! Reading the state: the map that an act is judged by, given from outside.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+
+use bytes::Bytes;
+use ledger_event::record::Body;
+use ledger_event::{
+    ActivityRecord, AssetRecord, Calendar, CertificateRecord, ContractRecord, DeliveryRecord,
+    KeyRecord, LedgerRecord, ListingRecord, PartyRecord, Record, RegistrationRecord, ReviewRecord,
+    RuleSet, Timeline, ValidatorSet,
+};
+use ledger_format::digest::Hash;
+use ledger_format::id::state_key;
+use prost::Message as _;
+
+/// The state after some height, by state key.
+pub trait View {
+    /// The canonical bytes of a record, if there is one.
+    fn record(&self, key: &Hash) -> Option<&[u8]>;
+}
+
+/// Reads the record of an id.
+pub fn read(view: &dyn View, id: &str) -> Option<Record> {
+    decode(view.record(&state_key(id))?)
+}
+
+/// Reads the record of an id, when it is of the asked type.
+pub fn read_as<T: Typed>(view: &dyn View, id: &str) -> Option<T> {
+    read(view, id)?.body.and_then(T::from_body)
+}
+
+/// Records in a state were written by these rules; bytes that are no record count as none.
+fn decode(bytes: &[u8]) -> Option<Record> {
+    Record::decode(Bytes::copy_from_slice(bytes)).ok()
+}
+
+/// A type of record body.
+pub trait Typed: Sized {
+    /// Takes the body out of a record, if it is of this type.
+    fn from_body(body: Body) -> Option<Self>;
+    /// Puts the body into a record.
+    fn into_body(self) -> Body;
+}
+
+macro_rules! typed {
+    ($($type:ty = $variant:ident;)*) => {$(
+        impl Typed for $type {
+            fn from_body(body: Body) -> Option<Self> {
+                if let Body::$variant(inner) = body { Some(inner) } else { None }
+            }
+            fn into_body(self) -> Body {
+                Body::$variant(self)
+            }
+        }
+    )*};
+}
+
+typed! {
+    LedgerRecord = Ledger;
+    RuleSet = RuleSet;
+    Calendar = Calendar;
+    ValidatorSet = Validators;
+    PartyRecord = Party;
+    KeyRecord = Key;
+    AssetRecord = Asset;
+    RegistrationRecord = Registration;
+    CertificateRecord = Certificate;
+    ReviewRecord = Review;
+    ListingRecord = Listing;
+    ContractRecord = Contract;
+    DeliveryRecord = Delivery;
+    ActivityRecord = Activity;
+}
+
+/// The state as a block sees it: what was in force before the block, and subjects as earlier entries of the block left them.
+#[derive(Clone, Copy)]
+pub(crate) struct State<'a> {
+    base: &'a dyn View,
+    changed: &'a BTreeMap<String, Record>,
+}
+
+impl<'a> State<'a> {
+    pub(crate) fn new(base: &'a dyn View, changed: &'a BTreeMap<String, Record>) -> Self {
+        Self { base, changed }
+    }
+
+    /// What the state before the block says: keys, parties and roles, rule sets, calendars.
+    pub(crate) fn in_force<T: Typed>(&self, id: &str) -> Option<T> {
+        read_as(self.base, id)
+    }
+
+    /// The state before the block, for counting days.
+    pub(crate) fn base(&self) -> &'a dyn View {
+        self.base
+    }
+
+    /// A subject as the entries before this one left it.
+    pub(crate) fn record(&self, id: &str) -> Option<Record> {
+        self.changed.get(id).cloned().or_else(|| read(self.base, id))
+    }
+
+    /// A subject of the asked type.
+    pub(crate) fn current<T: Typed>(&self, id: &str) -> Option<T> {
+        self.record(id)?.body.and_then(T::from_body)
+    }
+
+    /// The entries about a subject so far.
+    pub(crate) fn timeline(&self, id: &str) -> Timeline {
+        self.record(id).and_then(|record| record.timeline).unwrap_or_default()
+    }
+}
+
+/// What one entry writes: new bodies, and records that it only adds itself to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Writes {
+    pub(crate) records: BTreeMap<String, Option<Body>>,
+}
+
+impl Writes {
+    /// Sets the body of a record, new or not.
+    pub(crate) fn put(&mut self, id: &str, body: impl Typed) {
+        self.records.insert(id.to_string(), Some(body.into_body()));
+    }
+
+    /// Adds the entry to the timeline of a record that stays as it is.
+    pub(crate) fn touch(&mut self, id: &str) {
+        self.records.entry(id.to_string()).or_insert(None);
+    }
+}
