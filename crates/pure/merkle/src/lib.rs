@@ -1,6 +1,6 @@
 //! The two trees of the ledger: the log of everything that was written, and the map of what holds.
 //!
-//! [`log`] is the append-only Merkle tree of RFC 9162.
+//! [`log`] is the append-only Merkle tree of RFC 9162 and [`tile`] cuts it into files.
 //!
 //! **Invariants:** nothing here does IO, reads a clock or draws a random number. Bytes and proofs
 //! from strangers give an error, never a panic. Nothing here knows what a leaf or a record means.
@@ -11,5 +11,6 @@ extern crate alloc;
 
 mod hash;
 pub mod log;
+pub mod tile;
 
 pub use hash::Hash;
