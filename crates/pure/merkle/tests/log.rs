@@ -1,0 +1,481 @@
+//! The log tree against published vectors and against `ct-merkle`, an implementation of RFC 6962
+//! that shares no code with this one.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::convert::Infallible;
+
+use ct_merkle::{ConsistencyProof, InclusionProof, RootHash, mem_backed_tree::MemoryBackedTree};
+use ledger_merkle::Hash;
+use ledger_merkle::log::{
+    ArgumentError, EMPTY_ROOT, Frontier, FrontierError, MAX_SIZE, PathError, ProofError, Subtree,
+    consistency_path, inclusion_path, leaf_hash, node_hash, root_at, root_from_consistency,
+    root_from_inclusion, verify_consistency, verify_inclusion,
+};
+use proptest::prelude::*;
+use sha2::Sha256;
+
+type Judge = MemoryBackedTree<Sha256, Vec<u8>>;
+
+/// The eight leaves of the RFC 6962 test vectors, in hex. Leaves, roots and proofs are those of
+/// github.com/transparency-dev/merkle, proof/verify_test.go, which took them over from Certificate
+/// Transparency's merkletree tests.
+const LEAVES: [&str; 8] = [
+    "",
+    "00",
+    "10",
+    "2021",
+    "3031",
+    "40414243",
+    "5051525354555657",
+    "606162636465666768696a6b6c6d6e6f",
+];
+
+/// Roots of the trees of the first 1 to 8 of these leaves.
+const ROOTS: [&str; 8] = [
+    "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+    "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+    "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+    "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+    "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+    "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+    "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+];
+
+/// (leaf index, size, path).
+const INCLUSION: [(u64, u64, &[&str]); 5] = [
+    (0, 1, &[]),
+    (
+        0,
+        8,
+        &[
+            "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+        ],
+    ),
+    (
+        5,
+        8,
+        &[
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ],
+    ),
+    (2, 3, &["fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"]),
+    (
+        1,
+        5,
+        &[
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        ],
+    ),
+];
+
+/// (first size, second size, path).
+const CONSISTENCY: [(u64, u64, &[&str]); 5] = [
+    (1, 1, &[]),
+    (
+        1,
+        8,
+        &[
+            "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+        ],
+    ),
+    (
+        6,
+        8,
+        &[
+            "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ],
+    ),
+    (
+        2,
+        5,
+        &[
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        ],
+    ),
+    (
+        6,
+        7,
+        &[
+            "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+            "b08693ec2e721597130641e8211e7eedccb4c26413963eee6c1e2ed16ffb1a5f",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ],
+    ),
+];
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
+}
+
+fn hash(hex: &str) -> Hash {
+    bytes(hex).try_into().unwrap()
+}
+
+fn hashes(hex: &[&str]) -> Vec<Hash> {
+    hex.iter().map(|hex| hash(hex)).collect()
+}
+
+fn leaf(number: u64) -> Vec<u8> {
+    number.to_be_bytes()[..usize::try_from(number % 9).unwrap()].to_vec()
+}
+
+/// Complete subtrees computed from leaf hashes, level by level.
+struct Subtrees(Vec<Vec<Hash>>);
+
+impl Subtrees {
+    fn new(leaves: Vec<Hash>) -> Self {
+        let mut levels = vec![leaves];
+        while levels[levels.len() - 1].len() > 1 {
+            let below = &levels[levels.len() - 1];
+            levels.push(below.chunks_exact(2).map(|two| node_hash(&two[0], &two[1])).collect());
+        }
+        Self(levels)
+    }
+
+    fn get(&self, subtree: Subtree) -> Result<Hash, Subtree> {
+        self.0
+            .get(usize::from(subtree.level))
+            .and_then(|level| level.get(usize::try_from(subtree.index).ok()?))
+            .copied()
+            .ok_or(subtree)
+    }
+}
+
+#[test]
+fn published_vectors() {
+    let leaves: Vec<Hash> = LEAVES.iter().map(|hex| leaf_hash(&bytes(hex))).collect();
+    let subtrees = Subtrees::new(leaves.clone());
+    let root = |size: u64| hash(ROOTS[usize::try_from(size).unwrap() - 1]);
+
+    assert_eq!(
+        Frontier::new().root(),
+        hash("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    );
+    let mut frontier = Frontier::new();
+    for (size, leaf) in (1..).zip(&leaves) {
+        frontier.push(*leaf);
+        assert_eq!(frontier.root(), root(size));
+        assert_eq!(root_at(size, |subtree| subtrees.get(subtree)), Ok(root(size)));
+    }
+    for (index, size, path) in INCLUSION {
+        let path = hashes(path);
+        assert_eq!(inclusion_path(index, size, |s| subtrees.get(s)), Ok(path.clone()));
+        let leaf = leaves[usize::try_from(index).unwrap()];
+        assert_eq!(verify_inclusion(&leaf, index, size, &path, &root(size)), Ok(()));
+    }
+    for (size1, size2, path) in CONSISTENCY {
+        let path = hashes(path);
+        assert_eq!(consistency_path(size1, size2, |s| subtrees.get(s)), Ok(path.clone()));
+        let (root1, root2) = (root(size1), root(size2));
+        assert_eq!(verify_consistency(size1, &root1, size2, &root2, &path), Ok(()));
+    }
+}
+
+/// Every proof of every size up to 300, byte for byte.
+#[test]
+fn every_small_proof_equals_the_judges() {
+    const SIZES: u64 = 300;
+    let subtrees = Subtrees::new((0..SIZES).map(|i| leaf_hash(&leaf(i))).collect());
+    let (mut judge, mut frontier, mut roots) = (Judge::new(), Frontier::new(), vec![EMPTY_ROOT]);
+    for size in 1..=SIZES {
+        let newest = leaf(size - 1);
+        frontier.push(leaf_hash(&newest));
+        judge.push(newest);
+        let root = frontier.root();
+        assert_eq!(root[..], judge.root().as_bytes()[..]);
+        assert_eq!(root_at(size, |s| subtrees.get(s)), Ok(root));
+        let stored = Frontier::from_nodes(frontier.size(), frontier.nodes().to_vec());
+        assert_eq!(stored.as_ref(), Ok(&frontier));
+
+        for index in 0..size {
+            let path = inclusion_path(index, size, |s| subtrees.get(s)).unwrap();
+            let expected = judge.prove_inclusion(usize::try_from(index).unwrap());
+            assert_eq!(path.concat(), expected.as_bytes(), "leaf {index} of {size}");
+            let leaf = leaf_hash(&leaf(index));
+            assert_eq!(verify_inclusion(&leaf, index, size, &path, &root), Ok(()));
+        }
+        for size1 in 1..size {
+            let path = consistency_path(size1, size, |s| subtrees.get(s)).unwrap();
+            let expected = judge.prove_consistency(usize::try_from(size - size1).unwrap());
+            assert_eq!(path.concat(), expected.as_bytes(), "{size1} in {size}");
+            let root1 = &roots[usize::try_from(size1).unwrap()];
+            assert_eq!(verify_consistency(size1, root1, size, &root, &path), Ok(()));
+        }
+        roots.push(root);
+    }
+}
+
+/// A log far too large to build: all leaves are alike except one.
+struct Sparse {
+    odd_one: u64,
+}
+
+impl Sparse {
+    fn leaf(&self, index: u64) -> &'static [u8] {
+        if index == self.odd_one { b"odd" } else { b"even" }
+    }
+
+    fn get(&self, subtree: Subtree) -> Hash {
+        let Subtree { level, index } = subtree;
+        let inside = self.odd_one.checked_shr(u32::from(level)) == Some(index);
+        let mut hash = leaf_hash(if inside { b"odd" } else { b"even" });
+        let mut alike = leaf_hash(b"even");
+        for height in 0..level {
+            let odd_is_right = inside && self.odd_one >> height & 1 == 1;
+            hash = if odd_is_right { node_hash(&alike, &hash) } else { node_hash(&hash, &alike) };
+            alike = node_hash(&alike, &alike);
+        }
+        hash
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Sizes up to the limit: the judge accepts our proofs, and so do we.
+    #[test]
+    fn huge_logs(
+        size in (0..63_u32, any::<u64>()).prop_map(|(shift, any)| (any & MAX_SIZE) >> shift)
+            .prop_filter("two leaves", |size| *size > 1),
+        place in any::<u64>(),
+        older in any::<u64>(),
+    ) {
+        let (index, size1) = (place % size, 1 + older % (size - 1));
+        let log = Sparse { odd_one: index };
+        let fetch = |subtree| Ok::<_, Infallible>(log.get(subtree));
+        let root = root_at(size, fetch).unwrap();
+        let judged_root = RootHash::<Sha256>::new(root.into(), size);
+
+        let path = inclusion_path(index, size, fetch).unwrap();
+        prop_assert!(path.len() <= 63);
+        let odd = leaf_hash(b"odd");
+        prop_assert_eq!(verify_inclusion(&odd, index, size, &path, &root), Ok(()));
+        let proof = InclusionProof::<Sha256>::from_digests(
+            path.iter().map(Into::into).collect::<Vec<_>>());
+        prop_assert!(judged_root.verify_inclusion(&log.leaf(index), index, &proof).is_ok());
+
+        let root1 = root_at(size1, fetch).unwrap();
+        let path = consistency_path(size1, size, fetch).unwrap();
+        prop_assert!(path.len() <= 64);
+        prop_assert_eq!(verify_consistency(size1, &root1, size, &root, &path), Ok(()));
+        let proof = ConsistencyProof::<Sha256>::from_digests(
+            path.iter().map(Into::into).collect::<Vec<_>>());
+        let judged_root1 = RootHash::<Sha256>::new(root1.into(), size1);
+        prop_assert!(judged_root.verify_consistency(&judged_root1, &proof).is_ok());
+    }
+
+    /// Whatever the input, verification returns, and never accepts another root.
+    #[test]
+    fn hostile_arguments(
+        numbers in any::<[u64; 2]>(),
+        small in any::<[u8; 2]>(),
+        path in proptest::collection::vec(any::<Hash>(), 0..70),
+        root in any::<Hash>(),
+    ) {
+        for [a, b] in [numbers, small.map(u64::from), [u64::MAX, u64::MAX], [0, u64::MAX]] {
+            prop_assert!(verify_inclusion(&[7; 32], a, b, &path, &root).is_err());
+            let consistent = verify_consistency(a, &[7; 32], b, &root, &path);
+            prop_assert!(consistent.is_err());
+            prop_assert!(root_from_consistency(a, &root, b, &path).is_err() || a == b);
+            let fetch = |_| Err::<Hash, _>("no hash");
+            prop_assert!(inclusion_path(a, b, fetch).is_err() || b == 1);
+            prop_assert!(consistency_path(a, b, fetch).is_err() || a == b);
+        }
+    }
+}
+
+/// No bit of anything that a proof consists of can be changed, and no hash added, dropped or moved.
+#[test]
+fn tampered_inclusion_is_refused() {
+    let leaves: Vec<Hash> = (0..21).map(|i| leaf_hash(&leaf(i))).collect();
+    let subtrees = Subtrees::new(leaves.clone());
+    let root = |size| root_at(size, |s| subtrees.get(s)).unwrap();
+    for (index, size) in [(0, 1), (0, 2), (3, 4), (4, 5), (6, 7), (13, 14), (20, 21), (2, 21)] {
+        let leaf = leaves[usize::try_from(index).unwrap()];
+        let path = inclusion_path(index, size, |s| subtrees.get(s)).unwrap();
+        let check = |leaf: &Hash, path: &[Hash], root: &Hash| {
+            verify_inclusion(leaf, index, size, path, root)
+        };
+        for flipped in flips(&leaf) {
+            assert_eq!(check(&flipped, &path, &root(size)), Err(ProofError::RootMismatch));
+        }
+        for root in flips(&root(size)) {
+            assert_eq!(check(&leaf, &path, &root), Err(ProofError::RootMismatch));
+        }
+        for path in changed_paths(&path) {
+            assert!(check(&leaf, &path, &root(size)).is_err());
+        }
+        for other in 0..40 {
+            let elsewhere = verify_inclusion(&leaf, other, size, &path, &root(size));
+            assert_eq!(elsewhere.is_ok(), other == index);
+        }
+        assert_eq!(
+            root_from_inclusion(&leaf, index, size, &[&path[..], &[leaf]].concat()),
+            Err(ProofError::PathTooLong)
+        );
+        if let Some((_, short)) = path.split_last() {
+            assert_eq!(check(&leaf, short, &root(size)), Err(ProofError::PathTooShort));
+        }
+    }
+}
+
+/// The same of consistency.
+#[test]
+fn tampered_consistency_is_refused() {
+    let subtrees = Subtrees::new((0..21).map(|i| leaf_hash(&leaf(i))).collect());
+    let root = |size| root_at(size, |s| subtrees.get(s)).unwrap();
+    for (size1, size2) in [(1, 2), (2, 3), (3, 4), (4, 7), (6, 7), (7, 21), (8, 21), (20, 21)] {
+        let path = consistency_path(size1, size2, |s| subtrees.get(s)).unwrap();
+        let (root1, root2) = (root(size1), root(size2));
+        let check = |root1: &Hash, path: &[Hash], root2: &Hash| {
+            verify_consistency(size1, root1, size2, root2, path)
+        };
+        assert_eq!(check(&root1, &path, &root2), Ok(()));
+        for root1 in flips(&root1) {
+            assert!(check(&root1, &path, &root2).is_err());
+        }
+        for root2 in flips(&root2) {
+            assert_eq!(check(&root1, &path, &root2), Err(ProofError::SecondRootMismatch));
+        }
+        for path in changed_paths(&path) {
+            assert!(check(&root1, &path, &root2).is_err());
+        }
+        let (_, short) = path.split_last().unwrap();
+        assert_eq!(check(&root1, short, &root2), Err(ProofError::PathTooShort));
+        assert_eq!(
+            check(&root1, &[&path[..], &[root1]].concat(), &root2),
+            Err(ProofError::PathTooLong)
+        );
+    }
+}
+
+/// A path that leads to the second root but not to the first must not pass: the old tree could then
+/// be any.
+#[test]
+fn the_first_root_is_checked() {
+    let leaves: Vec<Hash> = (0..7).map(|i| leaf_hash(&leaf(i))).collect();
+    let subtrees = Subtrees::new(leaves.clone());
+    let root2 = root_at(7, |s| subtrees.get(s)).unwrap();
+    let path = consistency_path(3, 7, |s| subtrees.get(s)).unwrap();
+    assert_eq!(
+        verify_consistency(3, &leaf_hash(b"invented"), 7, &root2, &path),
+        Err(ProofError::FirstRootMismatch)
+    );
+}
+
+#[test]
+fn bad_arguments_are_named() {
+    let never = |subtree: Subtree| -> Result<Hash, Subtree> { Err(subtree) };
+    let too_large = MAX_SIZE + 1;
+    for (index, size, error) in [
+        (0, 0, ArgumentError::IndexOutOfRange { index: 0, size: 0 }),
+        (5, 5, ArgumentError::IndexOutOfRange { index: 5, size: 5 }),
+        (u64::MAX, 5, ArgumentError::IndexOutOfRange { index: u64::MAX, size: 5 }),
+        (0, too_large, ArgumentError::SizeTooLarge { size: too_large }),
+    ] {
+        assert_eq!(inclusion_path(index, size, never), Err(PathError::Arguments(error)));
+        let verified = verify_inclusion(&[0; 32], index, size, &[], &[0; 32]);
+        assert_eq!(verified, Err(ProofError::Arguments(error)));
+    }
+    for (size1, size2, error) in [
+        (0, 0, ArgumentError::FirstSizeZero),
+        (0, 5, ArgumentError::FirstSizeZero),
+        (6, 5, ArgumentError::SizesReversed { size1: 6, size2: 5 }),
+        (1, too_large, ArgumentError::SizeTooLarge { size: too_large }),
+    ] {
+        assert_eq!(consistency_path(size1, size2, never), Err(PathError::Arguments(error)));
+        let verified = verify_consistency(size1, &[0; 32], size2, &[0; 32], &[]);
+        assert_eq!(verified, Err(ProofError::Arguments(error)));
+    }
+    // Equal sizes: the empty path and equal roots, nothing else.
+    assert_eq!(verify_consistency(4, &[1; 32], 4, &[1; 32], &[]), Ok(()));
+    assert_eq!(
+        verify_consistency(4, &[1; 32], 4, &[2; 32], &[]),
+        Err(ProofError::SecondRootMismatch)
+    );
+    assert_eq!(
+        verify_consistency(4, &[1; 32], 4, &[1; 32], &[[1; 32]]),
+        Err(ProofError::PathTooLong)
+    );
+    // The caller's own error comes back.
+    let asked = Subtree { level: 0, index: 1 };
+    assert_eq!(inclusion_path(0, 2, never), Err(PathError::Fetch(asked)));
+    assert_eq!(consistency_path(1, 2, never), Err(PathError::Fetch(asked)));
+    assert_eq!(root_at(too_large, never).ok(), None);
+    assert_eq!(root_at(0, never), Ok(EMPTY_ROOT));
+}
+
+#[test]
+fn frontiers_are_checked() {
+    assert_eq!(Frontier::from_nodes(0, vec![]), Ok(Frontier::new()));
+    assert_eq!(
+        Frontier::from_nodes(5, vec![[0; 32]]),
+        Err(FrontierError::WrongCount { size: 5, expected: 2, found: 1 })
+    );
+    assert_eq!(
+        Frontier::from_nodes(0, vec![[0; 32]]),
+        Err(FrontierError::WrongCount { size: 0, expected: 0, found: 1 })
+    );
+    let too_large = ArgumentError::SizeTooLarge { size: u64::MAX };
+    assert_eq!(
+        Frontier::from_nodes(u64::MAX, vec![[0; 32]; 64]),
+        Err(FrontierError::Size(too_large))
+    );
+}
+
+#[test]
+fn ends_of_subtrees() {
+    let end = |level, index| Subtree { level, index }.end();
+    assert_eq!(end(0, 0), Some(1));
+    assert_eq!(end(3, 2), Some(24));
+    assert_eq!(end(0, MAX_SIZE - 1), Some(MAX_SIZE));
+    for (level, index) in [(0, MAX_SIZE), (0, u64::MAX), (63, 0), (62, 1), (64, 0), (255, 7)] {
+        assert_eq!(end(level, index), None, "{level} {index}");
+    }
+}
+
+/// The hash with each of its 256 bits flipped.
+fn flips(hash: &Hash) -> impl Iterator<Item = Hash> {
+    let hash = *hash;
+    (0..256).map(move |bit| {
+        let mut flipped = hash;
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        flipped
+    })
+}
+
+/// The path with each bit flipped, each hash dropped, doubled, or swapped with its neighbour.
+fn changed_paths(path: &[Hash]) -> Vec<Vec<Hash>> {
+    let mut changed = Vec::new();
+    for place in 0..path.len() {
+        for flipped in flips(&path[place]) {
+            let mut path = path.to_vec();
+            path[place] = flipped;
+            changed.push(path);
+        }
+        let mut dropped = path.to_vec();
+        dropped.remove(place);
+        changed.push(dropped);
+        let mut doubled = path.to_vec();
+        doubled.insert(place, path[place]);
+        changed.push(doubled);
+        if place > 0 && path[place] != path[place - 1] {
+            let mut swapped = path.to_vec();
+            swapped.swap(place, place - 1);
+            changed.push(swapped);
+        }
+    }
+    changed
+}
