@@ -23,5 +23,6 @@ pub mod message;
 pub mod note;
 pub mod proof_file;
 pub mod receipt;
+pub mod timeline;
 pub mod validators;
 pub mod vote;

@@ -8,10 +8,11 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use ledger_event::event::Act as Kind;
 use ledger_event::{ActivityRecord, Clock, LedgerRecord, Limits, Record, Timeline};
-use ledger_format::digest::{EntryId, Hash, sha256};
+use ledger_format::digest::{EntryId, Hash};
 use ledger_format::entry::Entry;
 use ledger_format::id::state_key;
 use ledger_format::message;
+use ledger_format::timeline::timeline_step;
 
 use crate::act::Act;
 use crate::code::{Code, Refusal};
@@ -20,16 +21,6 @@ use crate::view::{State, Typed as _, View, Writes, read, read_as};
 use crate::{
     asset, contract, delivery, governance, identity, listing, registration, review, signers,
 };
-
-/// First byte of what a step of a timeline's chain hashes, so that it is no node of any tree.
-const TIMELINE_TAG: u8 = 0x12;
-
-/// The head of a timeline after one more entry: SHA-256(0x12, head before or 32 zero bytes, entry id).
-pub fn timeline_step(head: &[u8], entry: &EntryId) -> Hash {
-    let first = [0; 32];
-    let head = if head.is_empty() { &first } else { head };
-    sha256(&[&[TIMELINE_TAG], head, entry.as_bytes()])
-}
 
 /// One timeline that an entry is on, and the leaf of the entry before it there. Not part of the state: an index that can be
 /// rebuilt from blocks.

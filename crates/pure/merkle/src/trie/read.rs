@@ -28,6 +28,17 @@ impl Trie {
         Ok(Records { arena: &self.arena, stack: kept.root.into_iter().collect(), left })
     }
 
+    /// As [`Trie::records`], from the first key above `after` on: for reading a large version piece by
+    /// piece.
+    ///
+    /// Errors: [`TrieError::Gone`].
+    pub fn records_after(&self, version: Version, after: &Hash) -> Result<Records<'_>, TrieError> {
+        let kept = self.kept(version)?;
+        let left = usize::try_from(version.len).unwrap_or(usize::MAX);
+        let stack = kept.root.map_or_else(Vec::new, |root| self.arena.above(root, after));
+        Ok(Records { arena: &self.arena, stack, left })
+    }
+
     /// The proof that one version has a record under a key, or that it has none.
     ///
     /// Errors: [`TrieError::Gone`].
@@ -82,6 +93,31 @@ impl Arena {
                 }
             }
         }
+    }
+
+    /// The subtrees that hold the keys above `key`, the lowest on top.
+    fn above(&self, root: Ref, key: &Hash) -> Vec<Ref> {
+        // All keys below a node agree in the bits before its own. Where they first differ from `key`
+        // says whether all of them are above it, or none.
+        let nearest = self.search(root, key, |_| {});
+        let difference = first_difference(&nearest.key, key);
+        let mut stack = Vec::new();
+        let mut at = root;
+        while let Target::Node(index) = at.target() {
+            let node = self.node(index);
+            if difference.is_some_and(|difference| difference < node.bit) {
+                break;
+            }
+            let right = goes_right(key, node.bit);
+            if !right {
+                stack.push(node.child(true).0);
+            }
+            (at, _) = node.child(right);
+        }
+        if difference.is_some_and(|difference| !goes_right(key, difference)) {
+            stack.push(at);
+        }
+        stack
     }
 
     /// The subtree below `at`, all of whose bits must be at least `depth`; `None` if anything there

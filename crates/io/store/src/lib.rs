@@ -1,0 +1,227 @@
+//! Where a node keeps blocks, and everything that it derives from them (docs/ARCHITECTURE.md, store).
+//!
+//! **Invariants.** The only crate that names sled. One atomic batch and one flush a block. Only blocks are the ledger: all else
+//! can be rebuilt from them. An error while writing is final: the caller must stop the process and recover from what is on disk.
+
+mod blocks;
+mod error;
+mod ids;
+mod keys;
+mod open;
+mod pages;
+mod state;
+mod tiles;
+mod wal;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use ledger_format::digest::EntryId;
+use ledger_merkle::tile::TileBuilder;
+
+pub use blocks::{LinkRow, NewBlock, StoredBlock, StoredLeaf, WindowRow};
+pub use error::{CODES, StoreError};
+pub use open::{DATA_FORMAT, DataDirectory, write_durably};
+pub use state::StoredState;
+pub use tiles::ProofError;
+pub use wal::Wal;
+
+use crate::ids::Ids;
+
+/// An open store. Writes come from one thread; reads from any.
+#[derive(Debug)]
+pub struct Store {
+    tree: sled::Tree,
+    database: sled::Db,
+    /// Held for a look-up or an insertion, never while disk is read.
+    ids: Mutex<Ids>,
+    /// Held to append a block's leaves or to copy the edge.
+    tiles: Mutex<TileBuilder>,
+    changed_bytes: AtomicU64,
+    /// Height up to which blocks are flushed. Readers see none above it: what could still be lost is never shown.
+    durable: AtomicU64,
+    // Last, so that the directory is unlocked after sled has closed.
+    directory: DataDirectory,
+}
+
+impl Store {
+    /// Opens the store of a data directory, and reads what it needs in memory: the edge of the log and recent ids.
+    ///
+    /// # Errors
+    /// [`StoreError`]. [`StoreError::Damaged`] may be mended by [`Store::clear_derived`] and rebuilding from blocks, unless it
+    /// is blocks that are damaged.
+    pub fn open(directory: DataDirectory) -> Result<Self, StoreError> {
+        let store = Self::open_tree(directory)?;
+        store.load_indexes()?;
+        Ok(store)
+    }
+
+    /// As [`Store::open`], but throws away everything derived first, damaged or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open_blocks_only(directory: DataDirectory) -> Result<Self, StoreError> {
+        let store = Self::open_tree(directory)?;
+        store.clear_derived()?;
+        Ok(store)
+    }
+
+    fn open_tree(directory: DataDirectory) -> Result<Self, StoreError> {
+        let database = directory.open_sled()?;
+        let tree = database.open_tree("ledger")?;
+        let store = Self {
+            tree,
+            database,
+            ids: Mutex::default(),
+            tiles: Mutex::default(),
+            changed_bytes: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            directory,
+        };
+        // The highest block may never have been acknowledged. It is whole, so it counts: make sure that it stays.
+        store.flush()?;
+        store.durable.store(store.last_height()?.unwrap_or(0), Ordering::Release);
+        Ok(store)
+    }
+
+    /// Height of the last durable block; `None` before the first.
+    pub fn height(&self) -> Option<u64> {
+        Some(self.durable.load(Ordering::Acquire)).filter(|height| *height > 0)
+    }
+
+    fn load_indexes(&self) -> Result<(), StoreError> {
+        let Some(height) = self.height() else { return Ok(()) };
+        let size = self.leaf_count(height)?;
+        *lock(&self.tiles) = self.load_tiles(size)?;
+        let mut ids = Ids::load(&self.tree)?;
+        // Newest block first, until the runs cover the rest.
+        for height in (1..=height).rev() {
+            let missing = || StoreError::damaged(format!("block {height} is missing"));
+            let block = self.block(height)?.ok_or_else(missing)?;
+            let first = block.first_leaf + u64::from(height > 1);
+            let covered = ids.covered();
+            let mut all_covered = !block.entries.is_empty();
+            for (leaf, entry) in (first..).zip(&block.entries) {
+                if covered.is_none_or(|covered| leaf > covered) {
+                    ids.insert(&tiles::id_of(entry), leaf);
+                    all_covered = false;
+                }
+            }
+            if all_covered {
+                break;
+            }
+        }
+        *lock(&self.ids) = ids;
+        self.changed_bytes.store(self.bytes_changed_since_snapshot()?, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Leaves of the log after a height.
+    fn leaf_count(&self, height: u64) -> Result<u64, StoreError> {
+        let row = self.block_row(height)?;
+        let row = row.ok_or_else(|| StoreError::damaged(format!("block {height} is missing")))?;
+        Ok(row.first_leaf + u64::from(height > 1) + u64::from(row.entries))
+    }
+
+    /// Makes a block and everything derived from it durable, in one atomic batch. When this returns, the block is on disk.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the process must stop, since what the disk holds is unknown until it is read again.
+    pub fn commit(&self, block: &NewBlock<'_>) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        blocks::put_block(&mut batch, block)?;
+        self.commit_derived(batch, block)?;
+        self.flush()?;
+        self.durable.store(block.height, Ordering::Release);
+        Ok(())
+    }
+
+    /// Derives everything anew for a block that is there already; durable after [`Store::flush`].
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn rederive(&self, block: &NewBlock<'_>) -> Result<(), StoreError> {
+        self.commit_derived(sled::Batch::default(), block)
+    }
+
+    fn commit_derived(
+        &self,
+        mut batch: sled::Batch,
+        block: &NewBlock<'_>,
+    ) -> Result<(), StoreError> {
+        let bytes = blocks::put_derived(&mut batch, block)?;
+        {
+            let leaves = tiles::leaves_of(block.header_leaf, block.ids);
+            tiles::push(&mut lock(&self.tiles), &leaves, &mut batch);
+            let mut ids = lock(&self.ids);
+            for (leaf, id) in (block.first_entry()..).zip(block.ids) {
+                ids.insert(id, leaf);
+            }
+            ids.spill(&mut batch)?;
+        }
+        self.changed_bytes.fetch_add(bytes + state::BLOCK_COST_BYTES, Ordering::Relaxed);
+        self.tree.apply_batch(batch)?;
+        Ok(())
+    }
+
+    /// Removes everything that is not a block.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn clear_derived(&self) -> Result<(), StoreError> {
+        for letter in keys::DERIVED {
+            self.remove_range([letter].as_slice()..[letter + 1].as_slice())?;
+        }
+        for name in ["runs", "snapshot"] {
+            self.tree.remove(keys::meta(name))?;
+        }
+        *lock(&self.tiles) = TileBuilder::new();
+        *lock(&self.ids) = Ids::default();
+        self.changed_bytes.store(0, Ordering::Relaxed);
+        self.flush()
+    }
+
+    /// Makes everything written so far durable.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.database.flush()?;
+        Ok(())
+    }
+
+    /// Leaf index of an entry.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub fn find(&self, id: &EntryId) -> Result<Option<u64>, StoreError> {
+        for leaf in self.id_candidates(id)? {
+            let found = self.leaf(leaf)?;
+            if found.is_some_and(|found| found.is_entry && tiles::id_of(&found.bytes) == *id) {
+                return Ok(Some(leaf));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The data directory.
+    pub fn directory(&self) -> &DataDirectory {
+        &self.directory
+    }
+
+    fn remove_pages(&self, letter: u8, number: u64) -> Result<(), StoreError> {
+        let (from, to) = (keys::one(letter, number), keys::one(letter, number.saturating_add(1)));
+        self.remove_range(from.as_slice()..to.as_slice())
+    }
+
+    fn remove_range(&self, range: std::ops::Range<&[u8]>) -> Result<(), StoreError> {
+        for key in self.tree.range(range).keys() {
+            self.tree.remove(key?)?;
+        }
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,164 @@
+//! Opening a data directory: whose it is, that nobody else has it, and sled's two known traps.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use ledger_format::digest::LedgerId;
+
+use crate::error::StoreError;
+use crate::wal::sync_directory;
+
+/// Version of the layout of a data directory.
+pub const DATA_FORMAT: u32 = 1;
+
+/// Page cache of sled, in bytes. With packed pages more brings nothing (docs/adr/0006).
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A locked data directory: `LOCK`, `FORMAT`, `store/`, `wal/`. The lock is released when this is dropped.
+#[derive(Debug)]
+pub struct DataDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Locks a directory and makes it this ledger's, or checks that it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], [`StoreError::OtherLedger`], [`StoreError::Newer`] or [`StoreError::Io`].
+    pub fn open_or_create(path: &Path, ledger: &LedgerId) -> Result<Self, StoreError> {
+        fs::create_dir_all(path).map_err(StoreError::io(path.display().to_string()))?;
+        let directory = Self::lock(path)?;
+        let format = path.join("FORMAT");
+        if format.exists() {
+            directory.check(ledger)?;
+        } else {
+            let text = format!("ledger-data {DATA_FORMAT}\n{ledger}\n");
+            write_durably(&format, text.as_bytes())?;
+        }
+        for part in ["store", "wal"] {
+            let part = path.join(part);
+            fs::create_dir_all(&part).map_err(StoreError::io(part.display().to_string()))?;
+        }
+        sync_directory(path)?;
+        Ok(directory)
+    }
+
+    /// Locks a directory that must already be this ledger's.
+    ///
+    /// # Errors
+    /// As [`DataDirectory::open_or_create`], and [`StoreError::Missing`].
+    pub fn open(path: &Path, ledger: &LedgerId) -> Result<Self, StoreError> {
+        if !path.join("FORMAT").exists() {
+            return Err(StoreError::Missing { path: path.to_owned() });
+        }
+        let directory = Self::lock(path)?;
+        directory.check(ledger)?;
+        Ok(directory)
+    }
+
+    fn lock(path: &Path) -> Result<Self, StoreError> {
+        let file = path.join("LOCK");
+        let name = file.display().to_string();
+        let mut options = File::options();
+        let lock = options.create(true).truncate(false).write(true).open(&file);
+        let lock = lock.map_err(StoreError::io(&name))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: file }),
+            Err(TryLockError::Error(source)) => Err(StoreError::Io { what: name, source }),
+        }
+    }
+
+    fn check(&self, ledger: &LedgerId) -> Result<(), StoreError> {
+        let file = self.path.join("FORMAT");
+        let text = fs::read_to_string(&file).map_err(StoreError::io(file.display().to_string()))?;
+        let unreadable = || StoreError::damaged(format!("{} is unreadable", file.display()));
+        let mut lines = text.lines();
+        let format = lines.next().and_then(|line| line.strip_prefix("ledger-data "));
+        let format: u32 = format.and_then(|n| n.parse().ok()).ok_or_else(unreadable)?;
+        if format > DATA_FORMAT {
+            let path = self.path.clone();
+            return Err(StoreError::Newer { path, found: format, known: DATA_FORMAT });
+        }
+        let found = lines.next().ok_or_else(unreadable)?.to_owned();
+        let expected = ledger.to_string();
+        if found == expected {
+            return Ok(());
+        }
+        Err(StoreError::OtherLedger { path: self.path.clone(), expected, found })
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the consensus log is.
+    pub fn wal(&self) -> PathBuf {
+        self.path.join("wal")
+    }
+
+    pub(crate) fn open_sled(&self) -> Result<sled::Db, StoreError> {
+        let path = self.path.join("store");
+        remove_half_written_snapshots(&path)?;
+        match configuration(&path).open() {
+            Err(sled::Error::Corruption { .. }) => {
+                // A snapshot only speeds up opening: without it sled reads its whole log again.
+                tracing::warn!(path = %path.display(), "sled reports corruption; its snapshots are moved aside and its log is read again");
+                move_snapshots_aside(&path)?;
+                Ok(configuration(&path).open()?)
+            }
+            other => Ok(other?),
+        }
+    }
+}
+
+fn configuration(path: &Path) -> sled::Config {
+    // Flushes are ours alone, one a block.
+    sled::Config::new().path(path).flush_every_ms(None).cache_capacity(CACHE_BYTES)
+}
+
+/// sled 0.34.7 writes `snap.X.generating` and renames it, but reads a left-over one as the newest snapshot and fails for ever.
+fn remove_half_written_snapshots(store: &Path) -> Result<(), StoreError> {
+    for path in snapshots(store)? {
+        if path.extension().is_some_and(|extension| extension == "generating") {
+            tracing::warn!(path = %path.display(), "removing a half-written snapshot of sled");
+            fs::remove_file(&path).map_err(StoreError::io(path.display().to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+fn move_snapshots_aside(store: &Path) -> Result<(), StoreError> {
+    for path in snapshots(store)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let aside = store.join(format!("damaged.{name}"));
+        fs::rename(&path, aside).map_err(StoreError::io(path.display().to_string()))?;
+    }
+    Ok(())
+}
+
+fn snapshots(store: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let failed = || StoreError::io(store.display().to_string());
+    let entries = fs::read_dir(store).map_err(failed())?;
+    let paths = entries.map(|entry| Ok(entry.map_err(failed())?.path()));
+    let is_snapshot = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("snap."))
+    };
+    Ok(paths.collect::<Result<Vec<_>, StoreError>>()?.into_iter().filter(is_snapshot).collect())
+}
+
+/// Writes a small file so that after a crash it is there whole or not at all.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    use std::io::Write as _;
+    let temporary = path.with_extension("partial");
+    let name = path.display().to_string();
+    let mut file = File::create(&temporary).map_err(StoreError::io(&name))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(StoreError::io(&name))?;
+    fs::rename(&temporary, path).map_err(StoreError::io(&name))?;
+    path.parent().map_or(Ok(()), sync_directory)
+}

@@ -1,0 +1,188 @@
+//! The state on disk: what each block changed, and now and then a snapshot of all of it.
+//!
+//! A node keeps the state in memory. To start again it reads the last snapshot and the changes since; a snapshot is due when the
+//! changes since outgrow it, so that start-up reads at most about three times the state, however long the ledger.
+
+use ledger_format::digest::Hash;
+
+use crate::blocks::{DerivedRow, WindowRow, decode, encode, put_pages, read_window, window_pages};
+use crate::error::StoreError;
+use crate::{Store, keys, pages};
+
+/// Below this many bytes of changes no snapshot is worth its writing.
+const SNAPSHOT_MIN_BYTES: u64 = 32 * 1024 * 1024;
+/// What reading one block's changes costs beyond their bytes, so that many small blocks make a snapshot due as well.
+pub(crate) const BLOCK_COST_BYTES: u64 = 4 * 1024;
+/// Records written in one batch of a snapshot.
+const SNAPSHOT_CHUNK: usize = 2_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+struct SnapshotRow {
+    height: u64,
+    generation: u64,
+    record_pages: u32,
+    window_pages: u32,
+    bytes: u64,
+}
+
+/// The state as of a height, as it was stored.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct StoredState {
+    /// Records, ascending by key.
+    pub records: Vec<(Hash, Box<[u8]>)>,
+    /// Entries that may still be repeated, oldest first; some may have expired since.
+    pub window: Vec<WindowRow>,
+}
+
+impl Store {
+    fn snapshot_row(&self) -> Result<Option<SnapshotRow>, StoreError> {
+        self.tree.get(keys::meta("snapshot"))?.map(|row| decode(&row)).transpose()
+    }
+
+    /// The state after the last block.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when pages are missing; `reindex` then rebuilds them.
+    pub fn load_state(&self) -> Result<StoredState, StoreError> {
+        let Some(tip) = self.height() else { return Ok(StoredState::default()) };
+        let snapshot = self.snapshot_row()?;
+        let mut records: Vec<(Hash, u64, Box<[u8]>)> = Vec::new();
+        let mut window = Vec::new();
+        if let Some(row) = snapshot {
+            self.read_records(b'S', row.generation, row.record_pages, 0, &mut records)?;
+            self.read_window_pages(b'V', row.generation, row.window_pages, &mut window)?;
+        }
+        for height in snapshot.map_or(0, |row| row.height) + 1..=tip {
+            let missing = || StoreError::damaged(format!("what block {height} changed is missing"));
+            let row = self.derived_row(height)?.ok_or_else(missing)?;
+            self.read_records(b'R', height, row.record_pages, height, &mut records)?;
+            self.read_window_pages(b'W', height, row.window_pages, &mut window)?;
+        }
+        // The latest of each key.
+        records.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+        records.dedup_by(|later, first| later.0 == first.0);
+        let records = records.into_iter().map(|(key, _, record)| (key, record)).collect();
+        Ok(StoredState { records, window })
+    }
+
+    fn read_records(
+        &self,
+        letter: u8,
+        number: u64,
+        count: u32,
+        height: u64,
+        records: &mut Vec<(Hash, u64, Box<[u8]>)>,
+    ) -> Result<(), StoreError> {
+        for page in 0..count {
+            let raw = self.page(letter, number, page)?;
+            for item in pages::items(&raw)? {
+                let cut = || StoreError::damaged("a record without a key");
+                let (key, record) = item.split_first_chunk::<32>().ok_or_else(cut)?;
+                records.push((*key, height, record.into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_window_pages(
+        &self,
+        letter: u8,
+        number: u64,
+        count: u32,
+        window: &mut Vec<WindowRow>,
+    ) -> Result<(), StoreError> {
+        for page in 0..count {
+            let raw = self.page(letter, number, page)?;
+            for item in pages::items(&raw)? {
+                window.push(read_window(item)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether enough has changed since the last snapshot to write one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub fn snapshot_is_due(&self) -> Result<bool, StoreError> {
+        let bytes = self.snapshot_row()?.map_or(0, |row| row.bytes);
+        let changed = self.changed_bytes.load(std::sync::atomic::Ordering::Relaxed);
+        Ok(changed > SNAPSHOT_MIN_BYTES.max(bytes.saturating_mul(2)))
+    }
+
+    /// Writes a snapshot of the state after `height`, then removes what it makes superfluous. For a thread of its own.
+    ///
+    /// `next` gives the records after a key, ascending, at most so many; an empty answer ends.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read or written.
+    pub fn write_snapshot(
+        &self,
+        height: u64,
+        window: &[WindowRow],
+        mut next: impl FnMut(Option<&Hash>, usize) -> Vec<(Hash, Vec<u8>)>,
+    ) -> Result<(), StoreError> {
+        let old = self.snapshot_row()?;
+        let generation = old.map_or(0, |row| row.generation) + 1;
+        self.remove_pages(b'S', generation)?;
+        self.remove_pages(b'V', generation)?;
+        let mut row =
+            SnapshotRow { height, generation, record_pages: 0, window_pages: 0, bytes: 0 };
+        let mut after: Option<Hash> = None;
+        loop {
+            let records = next(after.as_ref(), SNAPSHOT_CHUNK);
+            let Some((last, _)) = records.last() else { break };
+            after = Some(*last);
+            let items: Vec<Vec<u8>> =
+                records.iter().map(|(key, record)| [key.as_slice(), record].concat()).collect();
+            let packed = pages::pack(items.iter().map(Vec::as_slice))?;
+            let mut batch = sled::Batch::default();
+            for page in packed.pages {
+                row.bytes += u64::try_from(page.len()).unwrap_or_default();
+                batch.insert(&keys::two(b'S', generation, row.record_pages), page);
+                row.record_pages += 1;
+            }
+            self.tree.apply_batch(batch)?;
+        }
+        let window = window_pages(window)?;
+        row.window_pages = u32::try_from(window.pages.len()).unwrap_or(u32::MAX);
+        let mut batch = sled::Batch::default();
+        put_pages(&mut batch, b'V', generation, window.pages);
+        self.tree.apply_batch(batch)?;
+        self.tree.flush()?;
+        // From here on the new snapshot counts: until this row, a crash leaves the old one in force.
+        self.tree.insert(keys::meta("snapshot"), encode(&row)?)?;
+        self.tree.flush()?;
+        self.changed_bytes
+            .store(self.bytes_changed_after(height)?, std::sync::atomic::Ordering::Relaxed);
+        self.remove_superseded(old, height)
+    }
+
+    fn remove_superseded(&self, old: Option<SnapshotRow>, height: u64) -> Result<(), StoreError> {
+        if let Some(old) = old {
+            self.remove_pages(b'S', old.generation)?;
+            self.remove_pages(b'V', old.generation)?;
+        }
+        for letter in [b'R', b'W'] {
+            let upto = keys::one(letter, height + 1);
+            self.remove_range([letter].as_slice()..upto.as_slice())?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of record pages after a height.
+    pub(crate) fn bytes_changed_after(&self, height: u64) -> Result<u64, StoreError> {
+        let from = keys::one(b'D', height + 1);
+        let mut bytes = 0;
+        for row in self.tree.range(from.as_slice()..b"E".as_slice()).values() {
+            bytes += decode::<DerivedRow>(&row?)?.record_bytes + BLOCK_COST_BYTES;
+        }
+        Ok(bytes)
+    }
+
+    /// Bytes of record pages since the snapshot.
+    pub(crate) fn bytes_changed_since_snapshot(&self) -> Result<u64, StoreError> {
+        let height = self.snapshot_row()?.map_or(0, |row| row.height);
+        self.bytes_changed_after(height)
+    }
+}

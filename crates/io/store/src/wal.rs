@@ -1,0 +1,191 @@
+//! The consensus log: an append-only file of checksummed frames.
+//!
+//! It holds what this validator has seen and signed at the height it is working on, so that a crash never makes it vote twice.
+//! A frame is the mark `LWAL`, length 4, CRC-32 4 (big-endian), payload. A frame that a crash cut off at the end is dropped; a
+//! broken frame with whole frames after it is damage, and the node must not go on.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::StoreError;
+
+const MARK: &[u8; 4] = b"LWAL";
+const HEAD_BYTES: usize = 12;
+/// Longest payload: a block body and its wrapping.
+const MAX_PAYLOAD_BYTES: usize = 20 * 1024 * 1024;
+/// Above this the file is emptied once its height is committed.
+const RESET_ABOVE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// An open consensus log, positioned at its end.
+#[derive(Debug)]
+pub struct Wal {
+    file: File,
+    path: PathBuf,
+    length: u64,
+    pending: Vec<u8>,
+}
+
+impl Wal {
+    /// Opens or makes the log in `directory` and returns the payloads that are in it, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::WalDamaged`] or [`StoreError::Io`].
+    pub fn open(directory: &Path) -> Result<(Self, Vec<Vec<u8>>), StoreError> {
+        let path = directory.join("consensus.wal");
+        let name = path.display().to_string();
+        let is_new = !path.exists();
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(&path).map_err(StoreError::io(&name))?;
+        if is_new {
+            sync_directory(directory)?;
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(StoreError::io(&name))?;
+        let (payloads, end) = read_frames(&bytes)?;
+        let length = u64::try_from(end).unwrap_or(u64::MAX);
+        if end < bytes.len() {
+            tracing::warn!(path = %name, at = length, cut = bytes.len() - end, "consensus log ends in a partial frame");
+            file.set_len(length).map_err(StoreError::io(&name))?;
+        }
+        file.seek(SeekFrom::Start(length)).map_err(StoreError::io(&name))?;
+        Ok((Self { file, path, length, pending: Vec::new() }, payloads))
+    }
+
+    /// Adds a frame. It is durable after the next [`Wal::sync`].
+    pub fn append(&mut self, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        self.pending.extend_from_slice(MARK);
+        self.pending.extend_from_slice(&length.to_be_bytes());
+        self.pending.extend_from_slice(&crc32fast::hash(payload).to_be_bytes());
+        self.pending.extend_from_slice(payload);
+    }
+
+    /// Makes everything appended so far durable. After an error the process must stop: what the disk holds is then unknown.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let failed = |what: &str| format!("{}: {what}", self.path.display());
+        self.file.write_all(&self.pending).map_err(StoreError::io(failed("write")))?;
+        self.file.sync_data().map_err(StoreError::io(failed("fsync")))?;
+        self.length += u64::try_from(self.pending.len()).unwrap_or_default();
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Called when the height is committed elsewhere: frames of it are no longer needed. Empties the file now and then; a stale
+    /// frame is harmless, since each payload names its height.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn height_done(&mut self) -> Result<(), StoreError> {
+        if self.length <= RESET_ABOVE_BYTES {
+            return Ok(());
+        }
+        let failed = |what: &str| format!("{}: {what}", self.path.display());
+        self.file.set_len(0).map_err(StoreError::io(failed("truncate")))?;
+        self.file.seek(SeekFrom::Start(0)).map_err(StoreError::io(failed("seek")))?;
+        self.file.sync_data().map_err(StoreError::io(failed("fsync")))?;
+        self.length = 0;
+        Ok(())
+    }
+}
+
+/// Makes a new or renamed file in a directory durable.
+pub(crate) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    let name = directory.display().to_string();
+    File::open(directory).and_then(|file| file.sync_all()).map_err(StoreError::io(name))
+}
+
+fn read_frames(bytes: &[u8]) -> Result<(Vec<Vec<u8>>, usize), StoreError> {
+    let mut payloads = Vec::new();
+    let mut at = 0;
+    while let Some(payload) = bytes.get(at..).and_then(frame) {
+        at += HEAD_BYTES + payload.len();
+        payloads.push(payload.to_vec());
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    let marks = rest.windows(MARK.len()).enumerate().skip(1).filter(|(_, w)| *w == MARK);
+    let mut later = marks.filter_map(|(offset, _)| rest.get(offset..));
+    if later.any(|tail| frame(tail).is_some()) {
+        let offset = u64::try_from(at).unwrap_or(u64::MAX);
+        return Err(StoreError::WalDamaged { offset });
+    }
+    Ok((payloads, at))
+}
+
+/// The payload of the whole frame that `bytes` begins with.
+fn frame(bytes: &[u8]) -> Option<&[u8]> {
+    let (head, rest) = bytes.split_at_checked(HEAD_BYTES)?;
+    let (mark, numbers) = head.split_first_chunk::<4>()?;
+    let (length, crc) = numbers.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let payload = rest.get(..length).filter(|_| mark == MARK && length <= MAX_PAYLOAD_BYTES)?;
+    (crc32fast::hash(payload).to_be_bytes() == *crc).then_some(payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(payloads: &[&[u8]]) -> (tempfile::TempDir, Vec<u8>) {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut wal, found) = Wal::open(directory.path()).unwrap();
+        assert!(found.is_empty());
+        for payload in payloads {
+            wal.append(payload);
+        }
+        wal.sync().unwrap();
+        let bytes = std::fs::read(directory.path().join("consensus.wal")).unwrap();
+        (directory, bytes)
+    }
+
+    #[test]
+    fn payloads_come_back_in_order() {
+        let (directory, _) = written(&[b"one", b"", b"three"]);
+        let (mut wal, found) = Wal::open(directory.path()).unwrap();
+        assert_eq!(found, [b"one".to_vec(), vec![], b"three".to_vec()]);
+        wal.append(b"four");
+        wal.sync().unwrap();
+        assert_eq!(Wal::open(directory.path()).unwrap().1.len(), 4);
+    }
+
+    #[test]
+    fn what_is_not_synced_is_not_promised() {
+        let (directory, _) = written(&[b"one"]);
+        let (mut wal, _) = Wal::open(directory.path()).unwrap();
+        wal.append(b"two");
+        drop(wal);
+        assert_eq!(Wal::open(directory.path()).unwrap().1.len(), 1);
+    }
+
+    #[test]
+    fn a_torn_tail_of_any_length_is_cut() {
+        let (directory, bytes) = written(&[b"one", b"two"]);
+        let path = directory.path().join("consensus.wal");
+        let first = HEAD_BYTES + 3;
+        for length in first..bytes.len() {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            assert_eq!(Wal::open(directory.path()).unwrap().1, [b"one".to_vec()], "{length}");
+            assert_eq!(std::fs::metadata(&path).unwrap().len(), u64::try_from(first).unwrap());
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_before_a_whole_frame_stops_the_node() {
+        let (directory, bytes) = written(&[b"one", b"two"]);
+        let path = directory.path().join("consensus.wal");
+        for bit in 0..(HEAD_BYTES + 3) * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &flipped).unwrap();
+            let opened = Wal::open(directory.path());
+            assert!(matches!(opened, Err(StoreError::WalDamaged { offset: 0 })), "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! A ledger in memory: its state, the edge of its log, its head; and the one way in which it grows.
+//!
+//! Blocks are executed without changing anything (`execution.rs`), several may be open at a height, and [`Ledger::commit`] takes
+//! the one that was decided.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::vec::Vec;
+
+use ledger_event::KeyRecord;
+use ledger_format::digest::{Hash, KeyId};
+use ledger_format::genesis::GenesisDocument;
+use ledger_format::header::Header;
+use ledger_format::validators::Validators;
+use ledger_merkle::log::Frontier;
+use ledger_merkle::trie::{Proof, Retired, Trie, TrieError, Version};
+use ledger_rules::View;
+use ledger_rules::genesis::genesis_records;
+use ledger_rules::view::read_as;
+use ledger_verify::entry::check_genesis_keys;
+use ledger_verify::finding::Refuted;
+
+use crate::execution::Executed;
+use crate::window::{Known, Window};
+
+/// How many recent heights keep their state, so that a reader who saw one can still ask for proofs of it.
+pub const KEPT_HEIGHTS: usize = 64;
+
+/// The state at one version, as the rules read it.
+#[derive(Clone, Copy, Debug)]
+pub struct StateView<'a> {
+    trie: &'a Trie,
+    version: Version,
+}
+
+impl View for StateView<'_> {
+    fn record(&self, key: &Hash) -> Option<&[u8]> {
+        // A view is only made of versions that are kept.
+        self.trie.get(self.version, key).ok().flatten()
+    }
+}
+
+/// A height whose state is kept.
+#[derive(Debug)]
+struct Kept {
+    height: u64,
+    version: Version,
+    /// What the next version no longer needs, and so what can be freed once this one is given up.
+    retired: Option<Retired>,
+}
+
+/// A ledger up to some height.
+#[derive(Debug)]
+pub struct Ledger {
+    genesis: GenesisDocument,
+    pub(crate) trie: Trie,
+    kept: VecDeque<Kept>,
+    pub(crate) frontier: Frontier,
+    header: Option<Header>,
+    window: Window,
+    pinned: Option<u64>,
+}
+
+/// Why a ledger cannot be made of stored parts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// The records do not have the state root of the header.
+    #[error("the stored state does not have the state root of height {height}")]
+    StateRoot {
+        /// The height.
+        height: u64,
+    },
+    /// The edge of the log does not have the tree root of the header.
+    #[error("the stored log does not have the tree root of height {height}")]
+    TreeRoot {
+        /// The height.
+        height: u64,
+    },
+    /// The records are not sorted, or are listed twice.
+    #[error("the stored state is out of order: {0}")]
+    Order(TrieError),
+}
+
+impl Ledger {
+    /// The ledger of a genesis document, before its first block.
+    ///
+    /// # Errors
+    /// [`Finding::WeakKey`] when a founder's or validator's key is unsound.
+    pub fn new(genesis: GenesisDocument) -> Result<Self, Refuted> {
+        check_genesis_keys(&genesis)?;
+        let records = genesis_records(&genesis).into_iter();
+        let sorted = records.map(|(key, record)| (key, record.into_boxed_slice()));
+        let trie = Trie::from_sorted(sorted).unwrap_or_default();
+        let kept = Kept { height: 0, version: trie.tip(), retired: None };
+        Ok(Self {
+            genesis,
+            trie,
+            kept: VecDeque::from([kept]),
+            frontier: Frontier::new(),
+            header: None,
+            window: Window::default(),
+            pinned: None,
+        })
+    }
+
+    /// A ledger at the height of `header`, from stored parts that must have its roots.
+    ///
+    /// # Errors
+    /// [`RestoreError`].
+    pub fn restore(
+        genesis: GenesisDocument,
+        header: Header,
+        frontier: Frontier,
+        records: Vec<(Hash, Box<[u8]>)>,
+        window: impl IntoIterator<Item = Known>,
+    ) -> Result<Self, RestoreError> {
+        let height = header.height;
+        if frontier.root() != header.tree_root || frontier.size() != header.tree_size {
+            return Err(RestoreError::TreeRoot { height });
+        }
+        let trie =
+            Trie::from_sorted(with_genesis(&genesis, records)).map_err(RestoreError::Order)?;
+        if trie.tip().root() != header.state_root {
+            return Err(RestoreError::StateRoot { height });
+        }
+        let kept = Kept { height, version: trie.tip(), retired: None };
+        let mut known = Window::default();
+        known.extend(window);
+        known.expire(header.time_ms);
+        Ok(Self {
+            genesis,
+            trie,
+            kept: VecDeque::from([kept]),
+            frontier,
+            header: Some(header),
+            window: known,
+            pinned: None,
+        })
+    }
+
+    /// The genesis document.
+    pub const fn genesis(&self) -> &GenesisDocument {
+        &self.genesis
+    }
+
+    /// The last header; `None` before the first block.
+    pub const fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
+    }
+
+    /// Height of the last block, 0 before the first.
+    pub fn height(&self) -> u64 {
+        self.header.as_ref().map_or(0, |header| header.height)
+    }
+
+    /// Time of the last header; genesis' own before the first block.
+    pub fn time_ms(&self) -> u64 {
+        self.header.as_ref().map_or(self.genesis.message().start_ms, |header| header.time_ms)
+    }
+
+    /// Leaves of the log.
+    pub fn tree_size(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    /// The validators that sign the next block.
+    pub const fn validators(&self) -> &Validators {
+        self.genesis.validators()
+    }
+
+    /// Entries that may still be repeated.
+    pub const fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// The state after the last block.
+    pub fn state(&self) -> StateView<'_> {
+        StateView { trie: &self.trie, version: self.trie.tip() }
+    }
+
+    /// The state after a height, while it is kept.
+    pub fn state_at(&self, height: u64) -> Option<StateView<'_>> {
+        let kept = self.kept.iter().rev().find(|kept| kept.height == height)?;
+        Some(StateView { trie: &self.trie, version: kept.version })
+    }
+
+    /// Records of the state.
+    pub fn record_count(&self) -> u64 {
+        self.trie.tip().len()
+    }
+
+    /// A proof of what a kept height says of a key.
+    pub fn prove(&self, height: u64, key: &Hash) -> Option<Proof> {
+        let state = self.state_at(height)?;
+        self.trie.prove(state.version, key).ok()
+    }
+
+    /// Up to `limit` records of a kept height after a key, ascending.
+    pub fn records_after(
+        &self,
+        height: u64,
+        after: Option<&Hash>,
+        limit: usize,
+    ) -> Option<Vec<(Hash, Vec<u8>)>> {
+        let state = self.state_at(height)?;
+        let records = match after {
+            None => self.trie.records(state.version),
+            Some(after) => self.trie.records_after(state.version, after),
+        };
+        Some(records.ok()?.take(limit).map(|(key, record)| (*key, record.to_vec())).collect())
+    }
+
+    /// Keeps the state of a height until [`Ledger::unpin`], however many blocks follow.
+    pub fn pin(&mut self, height: u64) {
+        self.pinned = Some(height);
+    }
+
+    /// Lets the pinned height go with its time.
+    pub fn unpin(&mut self) {
+        self.pinned = None;
+        self.give_up_old();
+    }
+
+    /// The public key of an id, enrolled in the state, active or not.
+    pub fn public_key(&self, kid: &KeyId) -> Option<[u8; 32]> {
+        let key: KeyRecord = read_as(&self.state(), &format!("key:{kid}"))?;
+        key.public_key.as_ref().try_into().ok()
+    }
+
+    /// Takes an executed block as the next one. Blocks executed on another head are refused.
+    ///
+    /// # Errors
+    /// [`TrieError`] when the block was executed on another state; nothing has changed then.
+    pub fn commit(&mut self, executed: Executed) -> Result<(), TrieError> {
+        let Executed { header, window, delta, frontier, .. } = executed;
+        let (version, retired) = self.trie.commit(delta)?;
+        if let Some(last) = self.kept.back_mut() {
+            last.retired = Some(retired);
+        }
+        self.kept.push_back(Kept { height: header.height, version, retired: None });
+        self.window.extend(window);
+        self.window.expire(header.time_ms);
+        self.frontier = frontier;
+        self.header = Some(header);
+        self.give_up_old();
+        Ok(())
+    }
+
+    fn give_up_old(&mut self) {
+        while self.kept.len() > KEPT_HEIGHTS {
+            let oldest = self.kept.front().map(|kept| kept.height);
+            if self.pinned.is_some_and(|pinned| oldest.is_some_and(|oldest| oldest >= pinned)) {
+                return;
+            }
+            let retired = self.kept.pop_front().and_then(|kept| kept.retired);
+            if let Some(retired) = retired
+                && self.trie.free(retired).is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// The stored records, with those of genesis that no block has changed.
+fn with_genesis(
+    genesis: &GenesisDocument,
+    records: Vec<(Hash, Box<[u8]>)>,
+) -> impl Iterator<Item = (Hash, Box<[u8]>)> {
+    let first = genesis_records(genesis).into_iter();
+    let unchanged: Vec<_> = first
+        .filter(|(key, _)| records.binary_search_by(|(stored, _)| stored.cmp(key)).is_err())
+        .map(|(key, record)| (key, record.into_boxed_slice()))
+        .collect();
+    let mut all = records;
+    all.extend(unchanged);
+    all.sort_unstable_by_key(|(key, _)| *key);
+    all.into_iter()
+}

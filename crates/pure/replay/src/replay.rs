@@ -1,0 +1,247 @@
+//! Reading a chain from its genesis, block by block, and believing none of it: the auditor's way, and a follower's.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use ledger_event::event::Act;
+use ledger_event::{Clock, Record};
+use ledger_format::block::Block;
+use ledger_format::digest::{EntryId, Hash, KeyId};
+use ledger_format::entry::Entry;
+use ledger_format::genesis::GenesisDocument;
+use ledger_format::id::state_key;
+use ledger_format::message;
+use ledger_rules::View;
+use ledger_verify::block::check_certificate;
+use ledger_verify::entry::EntryBatch;
+use ledger_verify::finding::{Code, Place, Refuted};
+use ledger_verify::verdict::{Aspect, Report, Verdict, caveats};
+
+use crate::execution::Executed;
+use crate::ledger::Ledger;
+
+/// Signatures that are collected before they are checked together. Larger batches gain little (docs/performance).
+const BATCH_SIGNATURES: usize = 1024;
+
+/// What has been checked so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Blocks, and so certificates, headers and state roots.
+    pub blocks: u64,
+    /// Entries.
+    pub entries: u64,
+    /// Signatures of entries, co-signatures included.
+    pub signatures: u64,
+    /// Signatures of certificates.
+    pub votes: u64,
+    /// Records compared with the state at the end.
+    pub records: u64,
+}
+
+/// A chain in verification.
+#[derive(Debug)]
+pub struct Replay {
+    ledger: Ledger,
+    batch: EntryBatch,
+    places: Vec<Place>,
+    counts: Counts,
+    last_record: Option<Hash>,
+}
+
+impl Replay {
+    /// Begins with a genesis document. Whether it is the one that is trusted, the caller has checked.
+    ///
+    /// # Errors
+    /// [`Code::WeakKey`].
+    pub fn new(genesis: GenesisDocument) -> Result<Self, Refuted> {
+        Ok(Self::resume(Ledger::new(genesis)?))
+    }
+
+    /// Goes on from a ledger that is trusted already: a follower, or a node that rebuilds its indexes.
+    pub fn resume(ledger: Ledger) -> Self {
+        let (batch, places) = (EntryBatch::new(), Vec::new());
+        Self { ledger, batch, places, counts: Counts::default(), last_record: None }
+    }
+
+    /// The ledger so far. Signatures of the last entries may still be unchecked until [`Replay::settle`].
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What has been checked so far.
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Verifies the next block and takes it. `keep` sees it before it is taken.
+    ///
+    /// # Errors
+    /// The first contradiction. Signatures are checked in batches: one that fails may be reported some blocks later, with its own
+    /// place.
+    pub fn push(&mut self, block: &Block, keep: impl FnOnce(&Executed)) -> Result<(), Refuted> {
+        let header = &block.body.header;
+        // The certificate first: what validators did not sign is nobody's block.
+        let support = check_certificate(self.ledger.validators(), header, &block.certificate)?;
+        let first = self.ledger.tree_size().saturating_add(u64::from(self.ledger.height() > 0));
+        let entries = decode_entries(header.height, first, &block.body.entries)?;
+        let executed = self.ledger.check(&block.body, &entries)?;
+        self.collect(header.height, first, &entries);
+        if self.batch.len() >= BATCH_SIGNATURES {
+            self.settle()?;
+        }
+        keep(&executed);
+        self.ledger.commit(executed).map_err(|error| {
+            Refuted::new(Code::StateRoot, Place::block(header.height), format!("{error}"))
+        })?;
+        self.counts.blocks = self.counts.blocks.saturating_add(1);
+        self.counts.entries = self.counts.entries.saturating_add(count(entries.len()));
+        self.counts.votes = self.counts.votes.saturating_add(count(support.signers));
+        Ok(())
+    }
+
+    /// Keys are looked up in the state before the block, which is the one that judges it.
+    fn collect(&mut self, height: u64, first: u64, entries: &[Entry]) {
+        let mut keys: BTreeMap<KeyId, Option<[u8; 32]>> = BTreeMap::new();
+        for (leaf, entry) in (first..).zip(entries) {
+            for kid in entry.kids() {
+                keys.entry(kid).or_insert_with(|| self.ledger.public_key(&kid));
+            }
+            let number = self.places.len();
+            self.batch.push(number, entry, |kid| keys.get(kid).copied().flatten());
+            self.places.push(Place::entry(height, leaf, entry.id()));
+        }
+    }
+
+    /// Checks the signatures collected so far.
+    ///
+    /// # Errors
+    /// The first that fails.
+    pub fn settle(&mut self) -> Result<(), Refuted> {
+        let batch = core::mem::take(&mut self.batch);
+        let places = core::mem::take(&mut self.places);
+        self.counts.signatures = self.counts.signatures.saturating_add(count(batch.len()));
+        match batch.verify().into_iter().next() {
+            None => Ok(()),
+            Some((number, refuted)) => {
+                let place = places.get(number).cloned().unwrap_or_default();
+                Err(refuted.at(place))
+            }
+        }
+    }
+
+    /// Compares a record that came with the chain with the state after the last block. Records come ascending by key.
+    ///
+    /// # Errors
+    /// [`Code::Record`], naming the record.
+    pub fn check_record(&mut self, bytes: &Bytes) -> Result<(), Refuted> {
+        let height = self.ledger.height();
+        let record: Record = message::decode("record", bytes).map_err(|malformed| {
+            Refuted::new(Code::Record, Place::block(height), format!("{malformed}"))
+        })?;
+        let place = Place::record(height, &record.id);
+        let key = state_key(&record.id);
+        if self.last_record.is_some_and(|last| last >= key) {
+            return Err(Refuted::new(Code::Record, place, "repeated or out of order"));
+        }
+        if self.ledger.state().record(&key) != Some(bytes.as_ref()) {
+            return Err(Refuted::new(Code::Record, place, "the state has another record, or none"));
+        }
+        self.last_record = Some(key);
+        self.counts.records = self.counts.records.saturating_add(1);
+        Ok(())
+    }
+
+    /// Checks what is left and says what was verified.
+    ///
+    /// # Errors
+    /// A signature that fails, records that are missing, or genesis without its founders.
+    pub fn finish(&mut self) -> Result<Report, Refuted> {
+        self.settle()?;
+        let height = self.ledger.height();
+        if height == 0 {
+            let place = Place::default();
+            return Err(Refuted::new(
+                Code::Genesis,
+                place,
+                "no block: nobody has signed this genesis",
+            ));
+        }
+        let (found, expected) = (self.counts.records, self.ledger.record_count());
+        if found != 0 && found != expected {
+            let detail = format!("expected {expected} records, found {found}");
+            return Err(Refuted::new(Code::Record, Place::block(height), detail));
+        }
+        Ok(self.report())
+    }
+
+    fn report(&self) -> Report {
+        let Counts { blocks, entries, signatures, votes, records } = self.counts;
+        let genesis = self.ledger.genesis();
+        let mut report = Report::bare(Verdict::Proven);
+        report
+            .checked(Aspect::Integrity, format!("{blocks} blocks follow each other from genesis"));
+        report.checked(
+            Aspect::Integrity,
+            format!("{entries} entries give the tree root of every header"),
+        );
+        report.checked(
+            Aspect::Integrity,
+            format!("{blocks} state roots, by executing every entry again"),
+        );
+        if records > 0 {
+            report.checked(Aspect::Integrity, format!("{records} records are the whole state"));
+        }
+        report.checked(Aspect::Identity, format!("{signatures} signatures of entries"));
+        report.checked(
+            Aspect::Identity,
+            "every entry was allowed: its signers, roles and rules in force",
+        );
+        report.checked(Aspect::Quorum, format!("{blocks} certificates, {votes} votes"));
+        match genesis.clock() {
+            Clock::Declared => {
+                report.checked(Aspect::Time, "header times are the latest that entries claim");
+            }
+            Clock::Wall | Clock::Unspecified => {
+                report.checked(
+                    Aspect::Time,
+                    "header times ascend, and no entry was taken outside its window",
+                );
+                report.unchecked(
+                    Aspect::Time,
+                    "that header times were true: each is its proposer's clock",
+                );
+            }
+        }
+        let text = "that no later block exists: compare with a newer checkpoint";
+        report.unchecked(Aspect::Scope, text);
+        let text = "what digests and commitments stand for: that is off the ledger";
+        report.unchecked(Aspect::Scope, text);
+        caveats(genesis, &mut report);
+        report
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// Decodes the entries of a block, and names the one that is no entry.
+///
+/// # Errors
+/// [`Code::EntryForm`].
+pub fn decode_entries(height: u64, first: u64, entries: &[Bytes]) -> Result<Vec<Entry>, Refuted> {
+    let decode = |(leaf, bytes): (u64, &Bytes)| {
+        Entry::decode(bytes.clone()).map_err(|malformed| {
+            let id = EntryId(ledger_format::entry::leaf_hash(bytes));
+            Refuted::new(Code::EntryForm, Place::entry(height, leaf, id), format!("{malformed}"))
+        })
+    };
+    (first..).zip(entries).map(decode).collect()
+}
+
+/// Whether an entry is the one that brings genesis.
+pub fn is_genesis(entry: &Entry) -> bool {
+    matches!(entry.event().act, Some(Act::GenesisPublished(_)))
+}

@@ -1,0 +1,171 @@
+//! What a verification says, in words that tell "forged" from "damaged", "unknown" and "not trusted".
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use ledger_event::Clock;
+use ledger_format::genesis::GenesisDocument;
+use ledger_format::malformed::Malformed;
+
+use crate::finding::Refuted;
+
+/// The outcome of a verification. Never [`Verdict::Proven`] without a stated anchor of trust.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every requested check passed under the stated trust.
+    Proven,
+    /// Evidence contradicts the claim.
+    Refuted(Refuted),
+    /// The input is not what it should be; nobody is accused.
+    Malformed(Malformed),
+    /// Something that is needed is missing.
+    NotDetermined(String),
+    /// The mathematics is right, the stated trust is not met.
+    TrustNotMet(String),
+}
+
+impl Verdict {
+    /// Exit code of the command line.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Proven => 0,
+            Self::Refuted(_) => 10,
+            Self::Malformed(_) => 11,
+            Self::NotDetermined(_) => 12,
+            Self::TrustNotMet(_) => 13,
+        }
+    }
+
+    /// The verdict in a word.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Refuted(_) => "refuted",
+            Self::Malformed(_) => "malformed",
+            Self::NotDetermined(_) => "not determined",
+            Self::TrustNotMet(_) => "trust not met",
+        }
+    }
+
+    /// The stable code behind it, if it has one.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Refuted(refuted) => Some(refuted.code.as_str()),
+            Self::Malformed(malformed) => Some(malformed.code()),
+            Self::Proven | Self::NotDetermined(_) | Self::TrustNotMet(_) => None,
+        }
+    }
+
+    /// The reason, one sentence; empty when proven.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Proven => String::new(),
+            Self::Refuted(refuted) => refuted.to_string(),
+            Self::Malformed(malformed) => malformed.to_string(),
+            Self::NotDetermined(reason) | Self::TrustNotMet(reason) => reason.clone(),
+        }
+    }
+}
+
+impl From<Refuted> for Verdict {
+    fn from(refuted: Refuted) -> Self {
+        Self::Refuted(refuted)
+    }
+}
+
+impl From<Malformed> for Verdict {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+/// What a check is about. Reported apart, because they fail for different reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Aspect {
+    /// Are the bytes what was ordered?
+    Integrity,
+    /// Who signed, and with which right?
+    Identity,
+    /// Did enough validators agree?
+    Quorum,
+    /// What is known of the time?
+    Time,
+    /// What is covered, and what is not?
+    Scope,
+}
+
+impl Aspect {
+    /// The aspect in a word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Integrity => "integrity",
+            Self::Identity => "identity",
+            Self::Quorum => "quorum",
+            Self::Time => "time",
+            Self::Scope => "scope",
+        }
+    }
+}
+
+/// One line of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What it is about.
+    pub aspect: Aspect,
+    /// Whether it was checked and holds; `false`: it was not checked, or says what is not known.
+    pub checked: bool,
+    /// The finding.
+    pub text: String,
+}
+
+/// A verdict with what was checked and what was not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What was checked and what was not.
+    pub lines: Vec<Line>,
+}
+
+impl Report {
+    /// A report with nothing but its verdict.
+    pub fn bare(verdict: impl Into<Verdict>) -> Self {
+        Self { verdict: verdict.into(), lines: Vec::new() }
+    }
+
+    /// Adds what was checked.
+    pub fn checked(&mut self, aspect: Aspect, text: impl Into<String>) {
+        self.lines.push(Line { aspect, checked: true, text: text.into() });
+    }
+
+    /// Adds what was not checked, or cannot be known.
+    pub fn unchecked(&mut self, aspect: Aspect, text: impl Into<String>) {
+        self.lines.push(Line { aspect, checked: false, text: text.into() });
+    }
+}
+
+/// What every verdict on a ledger must say of its limits: a declared clock proves no time, and a set that tolerates no fault
+/// proves nothing against its own operators.
+pub fn caveats(genesis: &GenesisDocument, report: &mut Report) {
+    if genesis.clock() == Clock::Declared {
+        report.unchecked(
+            Aspect::Time,
+            "this ledger's clock is declared: its times follow what entries claim, so it proves no time",
+        );
+    }
+    let validators = genesis.validators();
+    match validators.members().len() {
+        1 => report.unchecked(
+            Aspect::Quorum,
+            "this ledger has one validator: its operator alone could have written all of it",
+        ),
+        count if validators.tolerated_faults() == 0 => report.unchecked(
+            Aspect::Quorum,
+            format!(
+                "{count} validators tolerate no fault: they could have agreed on another history"
+            ),
+        ),
+        _ => {}
+    }
+}
