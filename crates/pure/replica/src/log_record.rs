@@ -1,0 +1,206 @@
+//! Records of the consensus log, in bincode: the node's own file, read by nobody else.
+//!
+//! What the engine must see again after a crash: votes, proposals, elapsed timeouts, proposed values, polka certificates; and the
+//! bodies of the blocks that they are about, which the engine does not know.
+
+use bincode::{Decode, Encode};
+use consensus::{Input, ProposedValue};
+use consensus_types::{
+    NilOrVal, PolkaCertificate, PolkaSignature, Round, SignedProposal, SignedVote, Timeout,
+    TimeoutKind, Validity, ValueOrigin, VoteType,
+};
+use ledger_format::digest::{BlockHash, KeyId};
+
+use crate::context::{
+    BlockHashId, BlockHeight, BlockValue, EngineProposal, EngineSignature, EngineVote, Ledger,
+    ValidatorId,
+};
+
+/// Longest record that is read: a block body and its wrapping.
+const LIMIT: usize = 20 * 1024 * 1024;
+
+/// One record. Every record names its height: those of other heights are of no use and are skipped.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum LogRecord {
+    /// Body bytes of a block that is about to be proposed or voted on.
+    Body { height: u64, body: Vec<u8> },
+    /// Something that the engine was told or did.
+    Input { height: u64, input: LogInput },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum LogInput {
+    Vote {
+        precommit: bool,
+        round: Option<u32>,
+        value: Option<[u8; 32]>,
+        validator: [u8; 32],
+        signature: [u8; 64],
+    },
+    Proposal {
+        round: Option<u32>,
+        value: [u8; 32],
+        valid_round: Option<u32>,
+        proposer: [u8; 32],
+        signature: [u8; 64],
+    },
+    Timeout {
+        kind: u8,
+        round: Option<u32>,
+        millis: u64,
+    },
+    Value {
+        round: Option<u32>,
+        valid_round: Option<u32>,
+        proposer: [u8; 32],
+        value: [u8; 32],
+        valid: bool,
+        synced: bool,
+    },
+    Polka {
+        round: Option<u32>,
+        value: [u8; 32],
+        signatures: Vec<([u8; 32], [u8; 64])>,
+    },
+}
+
+fn configuration() -> impl bincode::config::Config {
+    bincode::config::standard().with_big_endian().with_fixed_int_encoding().with_limit::<LIMIT>()
+}
+
+impl LogRecord {
+    pub(crate) const fn height(&self) -> u64 {
+        match self {
+            Self::Body { height, .. } | Self::Input { height, .. } => *height,
+        }
+    }
+
+    /// The bytes; empty in the impossible case that a record in memory does not encode.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        bincode::encode_to_vec(self, configuration()).unwrap_or_default()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (record, read) = bincode::decode_from_slice(bytes, configuration()).ok()?;
+        (read == bytes.len()).then_some(record)
+    }
+}
+
+impl LogInput {
+    /// What the engine asks to keep; `None` for what it never asks to keep.
+    pub(crate) fn of(input: &Input<Ledger>) -> Option<Self> {
+        Some(match input {
+            Input::Vote(vote) => Self::Vote {
+                precommit: vote.message.step == VoteType::Precommit,
+                round: vote.message.round.as_u32(),
+                value: match &vote.message.value {
+                    NilOrVal::Nil => None,
+                    NilOrVal::Val(id) => Some(id.0.0),
+                },
+                validator: vote.message.validator.0.0,
+                signature: vote.signature.0,
+            },
+            Input::Proposal(proposal) => Self::Proposal {
+                round: proposal.message.round.as_u32(),
+                value: proposal.message.value.0.0,
+                valid_round: proposal.message.valid_round.as_u32(),
+                proposer: proposal.message.proposer.0.0,
+                signature: proposal.signature.0,
+            },
+            Input::TimeoutElapsed(timeout) => Self::timeout(*timeout),
+            Input::ProposedValue(value, origin) => Self::Value {
+                round: value.round.as_u32(),
+                valid_round: value.valid_round.as_u32(),
+                proposer: value.proposer.0.0,
+                value: value.value.0.0,
+                valid: value.validity.is_valid(),
+                synced: origin.is_sync(),
+            },
+            Input::PolkaCertificate(polka) => Self::Polka {
+                round: polka.round.as_u32(),
+                value: polka.value_id.0.0,
+                signatures: polka
+                    .polka_signatures
+                    .iter()
+                    .map(|s| (s.address.0.0, s.signature.0))
+                    .collect(),
+            },
+            Input::StartHeight(..)
+            | Input::RoundCertificate(_)
+            | Input::Propose(_)
+            | Input::SyncValueResponse(_) => return None,
+        })
+    }
+
+    fn timeout(timeout: Timeout) -> Self {
+        let (kind, millis) = match timeout.kind {
+            TimeoutKind::Propose => (0, 0),
+            TimeoutKind::Prevote => (1, 0),
+            TimeoutKind::Precommit => (2, 0),
+            TimeoutKind::Rebroadcast => (3, 0),
+            TimeoutKind::FinalizeHeight(duration) => {
+                (4, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+            }
+        };
+        Self::Timeout { kind, round: timeout.round.as_u32(), millis }
+    }
+
+    /// The engine's input again. `None` for a kind of timeout that does not exist.
+    pub(crate) fn into_input(self, height: u64) -> Option<Input<Ledger>> {
+        let height = BlockHeight(height);
+        Some(match self {
+            Self::Vote { precommit, round, value, validator, signature } => {
+                let step = if precommit { VoteType::Precommit } else { VoteType::Prevote };
+                let value = value
+                    .map_or(NilOrVal::Nil, |block| NilOrVal::Val(BlockHashId(BlockHash(block))));
+                let (round, validator) = (Round::from(round), ValidatorId(KeyId(validator)));
+                let vote = EngineVote { step, height, round, value, validator };
+                Input::Vote(SignedVote::new(vote, EngineSignature(signature)))
+            }
+            Self::Proposal { round, value, valid_round, proposer, signature } => {
+                let proposal = EngineProposal {
+                    height,
+                    round: round.into(),
+                    value: BlockValue(BlockHash(value)),
+                    valid_round: valid_round.into(),
+                    proposer: ValidatorId(KeyId(proposer)),
+                };
+                Input::Proposal(SignedProposal::new(proposal, EngineSignature(signature)))
+            }
+            Self::Timeout { kind, round, millis } => {
+                let kind = match kind {
+                    0 => TimeoutKind::Propose,
+                    1 => TimeoutKind::Prevote,
+                    2 => TimeoutKind::Precommit,
+                    3 => TimeoutKind::Rebroadcast,
+                    4 => TimeoutKind::FinalizeHeight(std::time::Duration::from_millis(millis)),
+                    _ => return None,
+                };
+                Input::TimeoutElapsed(Timeout::new(round.into(), kind))
+            }
+            Self::Value { round, valid_round, proposer, value, valid, synced } => {
+                let value = ProposedValue {
+                    height,
+                    round: round.into(),
+                    valid_round: valid_round.into(),
+                    proposer: ValidatorId(KeyId(proposer)),
+                    value: BlockValue(BlockHash(value)),
+                    validity: Validity::from_bool(valid),
+                };
+                let origin = if synced { ValueOrigin::Sync } else { ValueOrigin::Consensus };
+                Input::ProposedValue(value, origin)
+            }
+            Self::Polka { round, value, signatures } => {
+                let signature = |(validator, signature)| {
+                    PolkaSignature::new(ValidatorId(KeyId(validator)), EngineSignature(signature))
+                };
+                Input::PolkaCertificate(PolkaCertificate {
+                    height,
+                    round: round.into(),
+                    value_id: BlockHashId(BlockHash(value)),
+                    polka_signatures: signatures.into_iter().map(signature).collect(),
+                })
+            }
+        })
+    }
+}

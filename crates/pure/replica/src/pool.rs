@@ -1,0 +1,105 @@
+//! Entries that wait for a block, in order of arrival, each at most once, within bounds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ledger_format::digest::EntryId;
+use ledger_format::entry::Entry;
+
+/// Bounds of the pool. Beyond them entries are turned away, not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Most entries.
+    pub entries: usize,
+    /// Most bytes of entries.
+    pub bytes: usize,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self { entries: 65_536, bytes: 64 * 1024 * 1024 }
+    }
+}
+
+/// The pool was full, or had the entry already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turned {
+    /// The pool is full.
+    Full,
+    /// The pool has the entry.
+    Known,
+}
+
+/// The waiting entries. Their signatures have been checked.
+#[derive(Debug)]
+pub struct Pool {
+    limits: PoolLimits,
+    waiting: BTreeMap<u64, Box<Entry>>,
+    ids: BTreeSet<EntryId>,
+    bytes: usize,
+    next: u64,
+}
+
+impl Pool {
+    /// An empty pool.
+    pub fn new(limits: PoolLimits) -> Self {
+        Self { limits, waiting: BTreeMap::new(), ids: BTreeSet::new(), bytes: 0, next: 0 }
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// [`Turned`]: the pool is unchanged.
+    pub fn add(&mut self, entry: Box<Entry>) -> Result<(), Turned> {
+        if self.ids.contains(&entry.id()) {
+            return Err(Turned::Known);
+        }
+        let bytes = self.bytes + entry.bytes().len();
+        if self.waiting.len() >= self.limits.entries || bytes > self.limits.bytes {
+            return Err(Turned::Full);
+        }
+        self.bytes = bytes;
+        self.ids.insert(entry.id());
+        self.waiting.insert(self.next, entry);
+        self.next += 1;
+        Ok(())
+    }
+
+    /// The first entries in order of arrival that together have at most `bytes`, with the tickets to remove them by.
+    pub fn first(&self, count: usize, bytes: usize) -> (Vec<u64>, Vec<&Entry>) {
+        let mut left = bytes;
+        let fitting = self.waiting.iter().take(count).take_while(|(_, entry)| {
+            let fits = entry.bytes().len() <= left;
+            left = left.saturating_sub(entry.bytes().len());
+            fits
+        });
+        fitting.map(|(ticket, entry)| (*ticket, &**entry)).unzip()
+    }
+
+    /// Removes an entry by its ticket.
+    pub fn remove(&mut self, ticket: u64) -> Option<Box<Entry>> {
+        let entry = self.waiting.remove(&ticket)?;
+        self.ids.remove(&entry.id());
+        self.bytes = self.bytes.saturating_sub(entry.bytes().len());
+        Some(entry)
+    }
+
+    /// Whether an entry is waiting.
+    pub fn contains(&self, id: &EntryId) -> bool {
+        self.ids.contains(id)
+    }
+
+    /// Waiting entries.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Bytes of waiting entries.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
