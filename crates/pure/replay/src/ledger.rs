@@ -4,7 +4,7 @@
 //! the one that was decided.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -59,7 +59,7 @@ pub struct Ledger {
     pub(crate) frontier: Frontier,
     header: Option<Header>,
     window: Window,
-    pinned: Option<u64>,
+    pinned: BTreeMap<u64, u32>,
 }
 
 /// Why a ledger cannot be made of stored parts.
@@ -100,7 +100,7 @@ impl Ledger {
             frontier: Frontier::new(),
             header: None,
             window: Window::default(),
-            pinned: None,
+            pinned: BTreeMap::new(),
         })
     }
 
@@ -135,7 +135,7 @@ impl Ledger {
             frontier,
             header: Some(header),
             window: known,
-            pinned: None,
+            pinned: BTreeMap::new(),
         })
     }
 
@@ -211,14 +211,25 @@ impl Ledger {
         Some(records.ok()?.take(limit).map(|(key, record)| (*key, record.to_vec())).collect())
     }
 
-    /// Keeps the state of a height until [`Ledger::unpin`], however many blocks follow.
-    pub fn pin(&mut self, height: u64) {
-        self.pinned = Some(height);
+    /// Keeps the state of a height until [`Ledger::unpin`], however many blocks follow; whether it is still kept. A pin holds
+    /// memory: whoever pins must unpin soon.
+    pub fn pin(&mut self, height: u64) -> bool {
+        if self.state_at(height).is_none() {
+            return false;
+        }
+        let pins = self.pinned.entry(height).or_default();
+        *pins = pins.saturating_add(1);
+        true
     }
 
-    /// Lets the pinned height go with its time.
-    pub fn unpin(&mut self) {
-        self.pinned = None;
+    /// Takes one pin of a height back.
+    pub fn unpin(&mut self, height: u64) {
+        if let Some(pins) = self.pinned.get_mut(&height) {
+            *pins = pins.saturating_sub(1);
+            if *pins == 0 {
+                self.pinned.remove(&height);
+            }
+        }
         self.give_up_old();
     }
 
@@ -249,8 +260,8 @@ impl Ledger {
 
     fn give_up_old(&mut self) {
         while self.kept.len() > KEPT_HEIGHTS {
-            let oldest = self.kept.front().map(|kept| kept.height);
-            if self.pinned.is_some_and(|pinned| oldest.is_some_and(|oldest| oldest >= pinned)) {
+            let oldest = self.kept.front().map_or(0, |kept| kept.height);
+            if self.pinned.keys().next().is_some_and(|pinned| oldest >= *pinned) {
                 return;
             }
             let retired = self.kept.pop_front().and_then(|kept| kept.retired);

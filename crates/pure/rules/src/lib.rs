@@ -25,6 +25,7 @@ pub mod registration;
 mod review;
 pub mod rule_sets;
 mod signers;
+pub mod standing;
 pub mod view;
 
 pub use block::{BlockRules, Changes, Link};
