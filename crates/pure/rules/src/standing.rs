@@ -38,8 +38,8 @@ impl Standing {
         Self { changes_on: on.map_or(0, date_to_number), ..Self::of(state) }
     }
 
-    fn unknown(why: impl ToString) -> Self {
-        Self { not_determined: why.to_string(), ..Self::default() }
+    fn unknown(not_determined: String) -> Self {
+        Self { not_determined, ..Self::default() }
     }
 }
 
@@ -50,7 +50,7 @@ pub fn standing(view: &dyn View, record: &Record, time_ms: u64) -> Standing {
             let Some(rules) = rule_set(view, name) else {
                 return Standing::unknown(alloc::format!("rule set {name} is not on the ledger"));
             };
-            compute(&rules, &Days::new(&rules, view)).unwrap_or_else(Standing::unknown)
+            compute(&rules, &Days::new(&rules, view)).unwrap_or_else(|undetermined| Standing::unknown(undetermined.to_string()))
         };
     match &record.body {
         Some(Body::Registration(r)) => {
@@ -80,7 +80,7 @@ pub fn standing(view: &dyn View, record: &Record, time_ms: u64) -> Standing {
             | Body::Asset(_)
             | Body::Activity(_),
         ) => Standing::of("RECORDED"),
-        None => Standing::unknown("the record has no body"),
+        None => Standing::unknown("the record has no body".to_string()),
     }
 }
 
@@ -116,7 +116,7 @@ fn registered(
         Ok(true) => standing.marks.push("OVERDUE".to_string()),
         Ok(false) => {}
         Err(undetermined) => {
-            standing.marks.push(alloc::format!("OVERDUE not determined: {undetermined}"))
+            standing.marks.push(alloc::format!("OVERDUE not determined: {undetermined}"));
         }
     }
     Ok(standing)
