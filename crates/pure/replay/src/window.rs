@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
 
-use ledger_format::digest::{EntryId, sha256};
+use ledger_format::digest::sha256;
 use ledger_format::entry::Entry;
 use ledger_rules::{Code, Refusal};
 
@@ -45,15 +45,14 @@ pub struct Window {
 }
 
 impl Window {
-    /// Whether the window has the entry, or another of the same issuer and cti.
-    pub fn seen(&self, known: &Known) -> Option<Code> {
-        self.known.get(&known.key).map(|before| verdict(before, known))
+    /// What the window says against an entry: [`Code::Duplicate`] when it has the very entry, [`Code::Conflict`] when it has
+    /// another of the same issuer and cti.
+    pub fn knows(&self, entry: &Entry) -> Option<Code> {
+        self.seen(&Known::of(entry))
     }
 
-    /// Whether exactly this entry is in the window.
-    pub fn contains(&self, id: &EntryId, entry: &Entry) -> bool {
-        let known = Known::of(entry);
-        self.known.get(&known.key).is_some_and(|before| before.entry == cut(&id.0))
+    fn seen(&self, known: &Known) -> Option<Code> {
+        self.known.get(&known.key).map(|before| verdict(before, known))
     }
 
     /// Adds rows.

@@ -1,0 +1,229 @@
+//! AuditService: the whole log, and proofs about parts of it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ledger_event::proof_file::Statement;
+use ledger_event::{Anchor, EntryProof, RecordProof};
+use ledger_format::block::{Block, Body};
+use ledger_format::digest::{EntryId, Hash};
+use ledger_format::header::Header;
+use ledger_format::id::Subject;
+use ledger_format::proof_file;
+use ledger_format::vote::Certificate;
+use ledger_proto::v1;
+use ledger_proto::v1::audit_service_server::AuditService;
+use ledger_rules::View as _;
+use ledger_verify::proof::encode_state_proof;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::outcomes::Position;
+use crate::problem::Problem;
+use crate::shared::Shared;
+
+/// Blocks of one stream that wait to be read.
+const BLOCK_QUEUE: usize = 8;
+/// Records of one message.
+const RECORDS_PER_MESSAGE: usize = 500;
+/// Streams of records at a time: each keeps a height in memory.
+const RECORD_STREAMS: usize = 4;
+
+/// The service.
+#[derive(Debug, Clone)]
+pub(crate) struct Audit {
+    shared: Arc<Shared>,
+    record_streams: Arc<Semaphore>,
+}
+
+impl Audit {
+    /// The service of a node.
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, record_streams: Arc::new(Semaphore::new(RECORD_STREAMS)) }
+    }
+}
+
+impl Shared {
+    fn anchor(&self, header: Bytes, certificate: Bytes) -> Anchor {
+        Anchor { genesis: self.genesis.bytes().clone(), header, certificate }
+    }
+
+    /// The proof file for a record, or its absence, at a kept height.
+    pub(crate) fn record_proof(&self, id: &Subject, height: u64) -> Result<Vec<u8>, Problem> {
+        let (record, path) = {
+            let ledger = self.ledger();
+            let gone = || Problem::height_not_kept(format!("height {height}"));
+            let state = ledger.state_at(height).ok_or_else(gone)?;
+            let record = state.record(&id.state_key()).map(Bytes::copy_from_slice);
+            (record, ledger.prove(height, &id.state_key()).ok_or_else(gone)?)
+        };
+        let (_, header, certificate) = self.header(height)?;
+        let statement = Statement::Record(RecordProof {
+            id: id.to_string(),
+            record: record.unwrap_or_default(),
+            proof: Some(encode_state_proof(&path)),
+        });
+        Ok(proof_file::encode(self.anchor(header, certificate), statement))
+    }
+
+    /// The proof file for an entry.
+    fn entry_proof(&self, id: &EntryId) -> Result<Vec<u8>, Problem> {
+        let position = self.placed(id)?;
+        let receipt = self.receipt(&position)?.encode();
+        let (_, header, certificate) = self.header(position.height)?;
+        let entry_id = Bytes::copy_from_slice(id.as_bytes());
+        let statement = Statement::Entry(EntryProof { entry_id, receipts: vec![receipt.into()] });
+        Ok(proof_file::encode(self.anchor(header, certificate), statement))
+    }
+
+    fn placed(&self, id: &EntryId) -> Result<Position, Problem> {
+        self.position(id)?.ok_or_else(|| Problem::not_found(format!("entry {id}")))
+    }
+
+    /// The bytes of a block.
+    fn block_bytes(&self, height: u64) -> Result<Bytes, Problem> {
+        let stored = self.store.block(height)?;
+        let stored = stored.ok_or_else(|| Problem::not_found(format!("height {height}")))?;
+        let header = Header::decode(stored.header)?;
+        let certificate = Certificate::decode(stored.certificate)?;
+        let body = Body { header, entries: stored.entries };
+        Ok(Block { body, certificate }.encode().into())
+    }
+}
+
+type Blocks = Pin<Box<dyn Stream<Item = Result<v1::StreamBlocksResponse, Status>> + Send>>;
+type Records = Pin<Box<dyn Stream<Item = Result<v1::StreamRecordsResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl AuditService for Audit {
+    async fn get_genesis(
+        &self,
+        _: Request<v1::GetGenesisRequest>,
+    ) -> Result<Response<v1::GetGenesisResponse>, Status> {
+        let genesis = &self.shared.genesis;
+        let ledger_id = Bytes::copy_from_slice(genesis.id().as_bytes());
+        Ok(Response::new(v1::GetGenesisResponse { document: genesis.bytes().clone(), ledger_id }))
+    }
+
+    async fn get_checkpoint(
+        &self,
+        request: Request<v1::GetCheckpointRequest>,
+    ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
+        let height = match request.into_inner().height {
+            0 => self.shared.head().height,
+            height => height,
+        };
+        let (header, _, _) = self.shared.header(height)?;
+        let note = self.shared.checkpoint(&header);
+        Ok(Response::new(v1::GetCheckpointResponse { note, height }))
+    }
+
+    async fn get_proof(
+        &self,
+        request: Request<v1::GetProofRequest>,
+    ) -> Result<Response<v1::GetProofResponse>, Status> {
+        let proof = match request.into_inner().of {
+            Some(v1::get_proof_request::Of::EntryId(id)) => {
+                self.shared.entry_proof(&EntryId::from_slice(&id).map_err(Problem::from)?)?
+            }
+            Some(v1::get_proof_request::Of::RecordId(id)) => {
+                let id = Subject::parse("record_id", &id).map_err(Problem::from)?;
+                let height = self.shared.ledger().height();
+                self.shared.record_proof(&id, height)?
+            }
+            None => return Err(Problem::bad_request("neither entry_id nor record_id").into()),
+        };
+        Ok(Response::new(v1::GetProofResponse { proof: proof.into() }))
+    }
+
+    async fn get_receipt(
+        &self,
+        request: Request<v1::GetReceiptRequest>,
+    ) -> Result<Response<v1::GetReceiptResponse>, Status> {
+        let id = EntryId::from_slice(&request.into_inner().entry_id).map_err(Problem::from)?;
+        let position = self.shared.placed(&id)?;
+        let receipt = self.shared.receipt(&position)?.encode().into();
+        let Position { height, leaf_index, .. } = position;
+        Ok(Response::new(v1::GetReceiptResponse { receipt, height, leaf_index }))
+    }
+
+    async fn get_consistency(
+        &self,
+        request: Request<v1::GetConsistencyRequest>,
+    ) -> Result<Response<v1::GetConsistencyResponse>, Status> {
+        let v1::GetConsistencyRequest { from_size, to_size } = request.into_inner();
+        let path = self.shared.store.consistency_path(from_size, to_size).map_err(Problem::from)?;
+        let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
+        Ok(Response::new(v1::GetConsistencyResponse { path }))
+    }
+
+    type StreamBlocksStream = Blocks;
+
+    async fn stream_blocks(
+        &self,
+        request: Request<v1::StreamBlocksRequest>,
+    ) -> Result<Response<Blocks>, Status> {
+        let v1::StreamBlocksRequest { from, to } = request.into_inner();
+        let head = self.shared.head().height;
+        let to = if to == 0 { head } else { to };
+        if from == 0 || to > head || from > to.saturating_add(1) {
+            let detail = format!("blocks {from} to {to}, this node has 1 to {head}");
+            return Err(Problem::bad_request(detail).into());
+        }
+        let (sender, receiver) = mpsc::channel(BLOCK_QUEUE);
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            for height in from..=to {
+                let block = shared.block_bytes(height);
+                let failed = block.is_err();
+                let response = block.map(|block| v1::StreamBlocksResponse { height, block });
+                if sender.send(response.map_err(Status::from)).await.is_err() || failed {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    type StreamRecordsStream = Records;
+
+    async fn stream_records(
+        &self,
+        _: Request<v1::StreamRecordsRequest>,
+    ) -> Result<Response<Records>, Status> {
+        let permit = Arc::clone(&self.record_streams).try_acquire_owned();
+        let permit = permit.map_err(|_busy| {
+            Problem::too_many(format!("{RECORD_STREAMS} streams of records are under way"))
+                .retry(std::time::Duration::from_secs(1))
+        })?;
+        let (sender, receiver) = mpsc::channel(BLOCK_QUEUE);
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            let height = {
+                let mut ledger = shared.ledger_mut();
+                let height = ledger.height();
+                ledger.pin(height);
+                height
+            };
+            let mut after: Option<Hash> = None;
+            loop {
+                let records =
+                    shared.ledger().records_after(height, after.as_ref(), RECORDS_PER_MESSAGE);
+                let records = records.unwrap_or_default();
+                let Some((last, _)) = records.last() else { break };
+                after = Some(*last);
+                let records = records.into_iter().map(|(_, record)| record.into()).collect();
+                let response = v1::StreamRecordsResponse { height, records };
+                if sender.send(Ok(response)).await.is_err() {
+                    break;
+                }
+            }
+            shared.ledger_mut().unpin(height);
+            drop(permit);
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}

@@ -1,0 +1,18 @@
+//! The public gRPC services of a node (proto/ledger/v1; docs/API.md): submit, query, audit.
+//!
+//! **Invariants.** Parse, call, answer: nothing is decided here. Nothing that is not durable is ever shown. Every error carries a
+//! stable code. Queues are bounded; who does not read is not read.
+
+pub mod admission;
+mod audit;
+mod history;
+mod lineage;
+pub mod outcomes;
+pub mod problem;
+mod query;
+pub mod server;
+pub mod shared;
+mod submit;
+
+pub use server::{ServeError, serve};
+pub use shared::{Head, NodeKeys, Shared, Submission};

@@ -1,0 +1,163 @@
+//! Errors of the services: a google.rpc.Status whose ErrorInfo carries the stable code, the same one as in the CLI and the documents.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ledger_format::malformed::{Explanation, Malformed};
+use ledger_rules::{Code as Rule, Refusal};
+use ledger_store::{ProofError, StoreError};
+use ledger_verify::finding::Refuted;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// Domain of the codes in ErrorInfo.
+pub const ERROR_DOMAIN: &str = "ledger.v1";
+
+/// Why a call is answered with an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The gRPC code.
+    pub grpc: Code,
+    /// The stable code.
+    pub code: &'static str,
+    /// Cause, expected and found.
+    pub message: String,
+    /// The next step.
+    pub help: &'static str,
+    /// When to try again, for problems that pass.
+    pub retry_after: Option<Duration>,
+}
+
+macro_rules! problems {
+    ($($name:ident: $grpc:ident = $code:literal, $text:literal, $help:literal;)*) => {
+        impl Problem {
+            $(#[doc = $text] pub fn $name(detail: impl Into<String>) -> Self {
+                let message = format!("{} ({})", $text, detail.into());
+                Self { grpc: Code::$grpc, code: $code, message, help: $help, retry_after: None }
+            })*
+        }
+
+        /// The codes of this crate.
+        pub const CODES: &[Explanation] = &[
+            $(Explanation { code: $code, text: $text, source: "docs/API.md", help: $help },)*
+        ];
+    };
+}
+
+problems! {
+    bad_request: InvalidArgument = "API_BAD_REQUEST",
+        "The request lacks a field or has one that the service does not allow.",
+        "See the message, and the comments of proto/ledger/v1.";
+    not_found: NotFound = "API_NOT_FOUND",
+        "There is no such thing on this ledger, as far as this node knows.",
+        "Check the id; a record's absence can be proven with `ledger-cli prove record`.";
+    pool_full: ResourceExhausted = "API_POOL_FULL",
+        "The node has as many entries waiting as it takes.",
+        "Try again after the time in RetryInfo; submitting the same entry again is safe.";
+    too_many: ResourceExhausted = "API_TOO_MANY",
+        "The request asks for, or carries, more than one call may.",
+        "Split the request; the message names the limit.";
+    timed_out: DeadlineExceeded = "API_TIMEOUT",
+        "The entry was taken, and what became of it was not known in time.",
+        "Ask again with WaitFor, or submit the same entry again: it counts once.";
+    height_not_kept: OutOfRange = "API_HEIGHT_NOT_KEPT",
+        "The state of that height is not kept any more, or does not exist yet.",
+        "Ask for the latest height (0), or replay the chain: `ledger-cli export chain`.";
+    stopping: Unavailable = "API_STOPPING",
+        "The node is stopping.",
+        "Try another node, or this one again when it is back.";
+    internal: Internal = "API_INTERNAL",
+        "The node could not read what it stores.",
+        "The operator finds the cause in the node's log; `ledger-node reindex` rebuilds indexes.";
+}
+
+impl Problem {
+    /// With a time to wait.
+    #[must_use]
+    pub fn retry(self, after: Duration) -> Self {
+        Self { retry_after: Some(after), ..self }
+    }
+}
+
+impl From<Malformed> for Problem {
+    fn from(malformed: Malformed) -> Self {
+        let all = ledger_format::malformed::CODES;
+        let help = all.iter().find(|e| e.code == malformed.code()).map_or("", |e| e.help);
+        let (code, message) = (malformed.code(), malformed.to_string());
+        Self { grpc: Code::InvalidArgument, code, message, help, retry_after: None }
+    }
+}
+
+impl From<Refuted> for Problem {
+    fn from(refuted: Refuted) -> Self {
+        let explanation = refuted.code.explanation();
+        let message = format!("{} ({})", explanation.text, refuted.detail);
+        let (code, help) = (explanation.code, explanation.help);
+        Self { grpc: Code::PermissionDenied, code, message, help, retry_after: None }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let explanation = refusal.code.explanation();
+        let message = format!("{} ({})", explanation.text, refusal.detail);
+        let (code, help) = (explanation.code, explanation.help);
+        Self { grpc: grpc_code(refusal.code), code, message, help, retry_after: None }
+    }
+}
+
+fn grpc_code(code: Rule) -> Code {
+    match code {
+        Rule::Conflict | Rule::Duplicate | Rule::SubjectExists | Rule::KeyDuplicate => {
+            Code::AlreadyExists
+        }
+        Rule::SubjectUnknown => Code::NotFound,
+        Rule::PriorStale => Code::Aborted,
+        Rule::OtherLedger | Rule::WindowTooLong | Rule::SubjectKind | Rule::Field => {
+            Code::InvalidArgument
+        }
+        Rule::KeyUnknown
+        | Rule::KeyInactive
+        | Rule::KeyOfOtherParty
+        | Rule::RoleNotGranted
+        | Rule::SigMissingRole
+        | Rule::SigSameFactor
+        | Rule::SigSameOfficer
+        | Rule::SigWeakFactor
+        | Rule::SigUncalledFor
+        | Rule::AckWrongParty => Code::PermissionDenied,
+        _ => Code::FailedPrecondition,
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(code = error.code(), %error, "a read failed");
+        Self::internal(error.code())
+    }
+}
+
+impl From<ProofError> for Problem {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::Arguments(detail) => Self::bad_request(detail),
+            ProofError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Problem> for Status {
+    fn from(problem: Problem) -> Self {
+        let mut details = ErrorDetails::new();
+        let metadata = HashMap::from([("help".to_owned(), problem.help.to_owned())]);
+        details.set_error_info(problem.code, ERROR_DOMAIN, metadata);
+        if let Some(after) = problem.retry_after {
+            details.set_retry_info(Some(after));
+        }
+        Self::with_error_details(
+            problem.grpc,
+            format!("{}: {}", problem.code, problem.message),
+            details,
+        )
+    }
+}

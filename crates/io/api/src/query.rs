@@ -1,0 +1,231 @@
+//! QueryService: reading entries, records, histories and lineage, and following what is new.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ledger_event::Record;
+use ledger_format::digest::EntryId;
+use ledger_format::entry::{Entry, leaf_hash};
+use ledger_format::header::Header;
+use ledger_format::id::{Subject, state_key};
+use ledger_format::message;
+use ledger_proto::v1;
+use ledger_proto::v1::query_service_server::QueryService;
+use ledger_rules::block::act_name;
+use ledger_rules::standing::standing;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::history::{PageToken, Walk};
+use crate::lineage::trace;
+use crate::problem::Problem;
+use crate::shared::Shared;
+
+const DEFAULT_PAGE: u32 = 100;
+const MAX_PAGE: u32 = 1_000;
+/// Responses of one watch that wait to be read: beyond them the watch waits for its client.
+const WATCH_QUEUE: usize = 256;
+
+/// The service.
+#[derive(Debug, Clone)]
+pub(crate) struct Query(pub(crate) Arc<Shared>);
+
+impl Query {
+    fn standing(&self, record: &Bytes, height: u64, at_ms: u64) -> Result<v1::Standing, Problem> {
+        let record: Record = message::decode("record", record)?;
+        let ledger = self.0.ledger();
+        let gone = || Problem::height_not_kept(format!("height {height}"));
+        let found = standing(&ledger.state_at(height).ok_or_else(gone)?, &record, at_ms);
+        Ok(v1::Standing {
+            state: found.state,
+            changes_on: found.changes_on,
+            marks: found.marks,
+            not_determined: found.not_determined,
+        })
+    }
+
+    fn history(&self, request: &v1::GetHistoryRequest) -> Result<v1::GetHistoryResponse, Problem> {
+        let size = match request.page_size {
+            0 => DEFAULT_PAGE,
+            size if size <= MAX_PAGE => size,
+            size => return Err(Problem::too_many(format!("a page of {size}, at most {MAX_PAGE}"))),
+        };
+        let (mut token, mut walk) = if request.page_token.is_empty() {
+            let id = Subject::parse("id", &request.id)?;
+            let (record, height) = self.0.record(&id, 0)?;
+            let record = record.ok_or_else(|| Problem::not_found(request.id.clone()))?;
+            let record: Record = message::decode("record", &record)?;
+            let timeline = record.timeline.unwrap_or_default();
+            let walk = Walk::of(&self.0, &request.id, &timeline);
+            (PageToken { height, count: timeline.count, head: timeline.head, next: 0 }, walk)
+        } else {
+            let token = PageToken::decode(&request.page_token)?;
+            let walk = Walk::from(&self.0, &request.id, Some(token.next));
+            (token, walk)
+        };
+        let mut leaves = Vec::new();
+        while leaves.len() < usize::try_from(size).unwrap_or(usize::MAX)
+            && let Some(leaf) = walk.step(request.with_entries)?
+        {
+            leaves.push(leaf);
+        }
+        let next_page_token = walk.peek().map_or_else(String::new, |next| {
+            token.next = next;
+            token.encode()
+        });
+        let PageToken { height, count, head, .. } = token;
+        Ok(v1::GetHistoryResponse { leaves, next_page_token, height, count, head })
+    }
+}
+
+type Watched = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl QueryService for Query {
+    async fn get_entry(
+        &self,
+        request: Request<v1::GetEntryRequest>,
+    ) -> Result<Response<v1::GetEntryResponse>, Status> {
+        let index = match request.into_inner().by {
+            Some(v1::get_entry_request::By::LeafIndex(index)) => Some(index),
+            Some(v1::get_entry_request::By::EntryId(id)) => {
+                let id = EntryId::from_slice(&id).map_err(Problem::from)?;
+                self.0.store.find(&id).map_err(Problem::from)?
+            }
+            None => return Err(Problem::bad_request("neither entry_id nor leaf_index").into()),
+        };
+        let leaf = match index {
+            Some(index) => self.0.entry_leaf(index, true)?,
+            None => None,
+        };
+        let leaf = leaf.ok_or_else(|| Problem::not_found("no such entry"))?;
+        Ok(Response::new(v1::GetEntryResponse { leaf: Some(leaf) }))
+    }
+
+    async fn get_record(
+        &self,
+        request: Request<v1::GetRecordRequest>,
+    ) -> Result<Response<v1::GetRecordResponse>, Status> {
+        let request = request.into_inner();
+        let id = Subject::parse("id", &request.id).map_err(Problem::from)?;
+        let (record, height) = self.0.record(&id, request.height)?;
+        let time_ms = match height {
+            0 => self.0.genesis.message().start_ms,
+            height => self.0.header(height)?.0.time_ms,
+        };
+        let at_ms = if request.at_ms == 0 { time_ms } else { request.at_ms };
+        let standing =
+            record.as_ref().map(|record| self.standing(record, height, at_ms)).transpose()?;
+        let proof = if request.with_proof {
+            self.0.record_proof(&id, height)?.into()
+        } else {
+            Bytes::new()
+        };
+        let record = record.unwrap_or_default();
+        Ok(Response::new(v1::GetRecordResponse { record, height, time_ms, standing, proof }))
+    }
+
+    async fn get_history(
+        &self,
+        request: Request<v1::GetHistoryRequest>,
+    ) -> Result<Response<v1::GetHistoryResponse>, Status> {
+        Ok(Response::new(self.history(&request.into_inner())?))
+    }
+
+    async fn trace_lineage(
+        &self,
+        request: Request<v1::TraceLineageRequest>,
+    ) -> Result<Response<v1::TraceLineageResponse>, Status> {
+        Ok(Response::new(trace(&self.0, &request.into_inner())?))
+    }
+
+    type WatchStream = Watched;
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Watched>, Status> {
+        let (sender, receiver) = mpsc::channel(WATCH_QUEUE);
+        let shared = Arc::clone(&self.0);
+        let request = request.into_inner();
+        tokio::spawn(async move {
+            if let Err(problem) = follow(&shared, &request, &sender).await {
+                // Nobody is left to tell when the client has gone.
+                let _told = sender.send(Err(problem.into())).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+/// Sends entries block by block, then waits for the next block.
+async fn follow(
+    shared: &Shared,
+    request: &v1::WatchRequest,
+    sender: &mpsc::Sender<Result<v1::WatchResponse, Status>>,
+) -> Result<(), Problem> {
+    let mut heads = shared.watch_head();
+    let mut next = request.from;
+    loop {
+        let head = *heads.borrow_and_update();
+        while next < head.tree_size {
+            let (responses, after) = block_entries(shared, request, next)?;
+            for response in responses {
+                if sender.send(Ok(response)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            next = after;
+        }
+        if request.until_now || heads.changed().await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// The wanted entries from a leaf to the end of its block, and the first leaf after it.
+fn block_entries(
+    shared: &Shared,
+    request: &v1::WatchRequest,
+    from: u64,
+) -> Result<(Vec<v1::WatchResponse>, u64), Problem> {
+    let missing = || Problem::internal(format!("leaf {from}"));
+    let height = shared.store.leaf(from)?.ok_or_else(missing)?.height;
+    let block = shared.store.block(height)?.ok_or_else(missing)?;
+    let time_ms = Header::decode(block.header)?.time_ms;
+    let first = block.first_leaf + u64::from(height > 1);
+    let mut responses = Vec::new();
+    for (leaf_index, bytes) in (first..).zip(&block.entries) {
+        if leaf_index >= from && wanted(shared, request, leaf_index, bytes)? {
+            let entry_id = Bytes::copy_from_slice(&leaf_hash(bytes));
+            let entry = bytes.clone();
+            let leaf = v1::Leaf { entry_id, leaf_index, height, time_ms, entry };
+            responses.push(v1::WatchResponse { leaf: Some(leaf), next: leaf_index + 1 });
+        }
+    }
+    let count = u64::try_from(block.entries.len()).unwrap_or_default();
+    Ok((responses, first + count))
+}
+
+fn wanted(
+    shared: &Shared,
+    request: &v1::WatchRequest,
+    leaf: u64,
+    bytes: &Bytes,
+) -> Result<bool, Problem> {
+    if !request.subject.is_empty() {
+        let key = state_key(&request.subject);
+        if !shared.store.links(leaf)?.iter().any(|link| key.starts_with(&link.key)) {
+            return Ok(false);
+        }
+    }
+    if request.party.is_empty() && request.act.is_empty() {
+        return Ok(true);
+    }
+    let entry = Entry::decode(bytes.clone())?;
+    let party = request.party.strip_prefix("party:").unwrap_or(&request.party);
+    let signs = entry.claims().issuer == party
+        || entry.claims().signers.iter().any(|signer| signer.party == party);
+    let act = entry.event().act.as_ref().map_or("", act_name);
+    Ok((party.is_empty() || signs) && (request.act.is_empty() || request.act == act))
+}

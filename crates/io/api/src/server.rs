@@ -1,0 +1,156 @@
+//! The server: services, health, reflection, limits.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ledger_event::Clock;
+use ledger_proto::v1;
+use ledger_proto::v1::audit_service_server::AuditServiceServer;
+use ledger_proto::v1::node_service_server::{NodeService, NodeServiceServer};
+use ledger_proto::v1::query_service_server::QueryServiceServer;
+use ledger_proto::v1::submit_service_server::SubmitServiceServer;
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+use crate::audit::Audit;
+use crate::query::Query;
+use crate::shared::Shared;
+use crate::submit::Submit;
+
+/// Longest message that is read: a stream message of entries.
+const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
+/// Longest message that is written: a block.
+const MAX_RESPONSE_BYTES: usize = 20 * 1024 * 1024;
+/// Calls that one connection may have open.
+const MAX_CALLS_PER_CONNECTION: u32 = 1_024;
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Why the server cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The transport failed.
+    #[error(transparent)]
+    Transport(#[from] tonic::transport::Error),
+    /// The service descriptions cannot be read.
+    #[error(transparent)]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// The node's own service.
+#[derive(Debug, Clone)]
+struct Node {
+    shared: Arc<Shared>,
+    version: &'static str,
+}
+
+#[tonic::async_trait]
+impl NodeService for Node {
+    async fn get_status(
+        &self,
+        _: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        let genesis = &self.shared.genesis;
+        let head = self.shared.head();
+        let validators = genesis.validators();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let clock = match genesis.clock() {
+            Clock::Declared => "declared",
+            Clock::Wall | Clock::Unspecified => "wall",
+        };
+        Ok(Response::new(v1::GetStatusResponse {
+            version: self.version.to_owned(),
+            ledger_name: genesis.message().name.clone(),
+            ledger_id: Bytes::copy_from_slice(genesis.id().as_bytes()),
+            height: head.height,
+            tree_size: head.tree_size,
+            time_ms: head.time_ms,
+            clock: clock.to_owned(),
+            validators: count(validators.members().len()),
+            tolerated_faults: count(validators.tolerated_faults()),
+            records: self.shared.ledger().record_count(),
+            pool_entries: wide(head.pool.0),
+            pool_bytes: wide(head.pool.1),
+            uptime_s: self.shared.uptime_s(),
+            notices: notices(&self.shared),
+        }))
+    }
+}
+
+fn notices(shared: &Shared) -> Vec<String> {
+    let mut notices = Vec::new();
+    let validators = shared.genesis.validators();
+    if validators.tolerated_faults() == 0 {
+        let count = validators.members().len();
+        notices.push(format!(
+            "{count} validator(s): the ledger stops, or can be rewritten, with the failure of one"
+        ));
+    }
+    if shared.genesis.clock() == Clock::Declared {
+        notices.push(
+            "the clock is declared: times follow what entries claim, and prove nothing".to_owned(),
+        );
+    }
+    notices
+}
+
+/// Serves until `stop` is done; then health says so, calls under way end, and the function returns.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    version: &'static str,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<SubmitServiceServer<Submit>>().await;
+    reporter.set_serving::<QueryServiceServer<Query>>().await;
+    reporter.set_serving::<AuditServiceServer<Audit>>().await;
+    let submit = SubmitServiceServer::new(Submit(Arc::clone(&shared)))
+        .max_decoding_message_size(MAX_REQUEST_BYTES)
+        .max_encoding_message_size(MAX_RESPONSE_BYTES);
+    let query = QueryServiceServer::new(Query(Arc::clone(&shared)))
+        .max_encoding_message_size(MAX_RESPONSE_BYTES);
+    let audit = AuditServiceServer::new(Audit::new(Arc::clone(&shared)))
+        .max_encoding_message_size(MAX_RESPONSE_BYTES);
+    let node = NodeServiceServer::new(Node { shared, version });
+    let stopping = async move {
+        stop.await;
+        // First say so, then drain.
+        reporter.set_not_serving::<SubmitServiceServer<Submit>>().await;
+        reporter.set_not_serving::<QueryServiceServer<Query>>().await;
+        reporter.set_not_serving::<AuditServiceServer<Audit>>().await;
+    };
+    Server::builder()
+        .tcp_nodelay(true)
+        .initial_stream_window_size(4 * 1024 * 1024)
+        .initial_connection_window_size(16 * 1024 * 1024)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .max_concurrent_streams(MAX_CALLS_PER_CONNECTION)
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(submit)
+        .add_service(query)
+        .add_service(audit)
+        .add_service(node)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            stopping,
+        )
+        .await?;
+    Ok(())
+}
+
+/// Both versions are served: grpcurl and older tools still ask for v1alpha.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(ledger_proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}

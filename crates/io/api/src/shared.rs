@@ -1,0 +1,186 @@
+//! What the services of a node share with the loop that runs its replica.
+
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
+
+use bytes::Bytes;
+use ed25519_dalek::{Signer as _, SigningKey};
+use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::entry::Entry;
+use ledger_format::genesis::GenesisDocument;
+use ledger_format::header::Header;
+use ledger_format::note::{Checkpoint, Note, NoteSignature, cosignature_message};
+use ledger_format::receipt::Receipt;
+use ledger_format::validators::Member;
+use ledger_replay::Ledger;
+use ledger_store::Store;
+use tokio::sync::watch;
+
+use crate::outcomes::{Outcomes, Position};
+use crate::problem::Problem;
+
+/// The keys with which a node answers. Its vote key is the replica's alone.
+#[derive(Debug)]
+pub struct NodeKeys {
+    /// Signs checkpoints as the log.
+    pub log: SigningKey,
+    /// Cosigns checkpoints.
+    pub cosign: SigningKey,
+    /// Signs receipts.
+    pub receipt: SigningKey,
+}
+
+/// The last durable block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Height, 0 before the first block.
+    pub height: u64,
+    /// Leaves of the log.
+    pub tree_size: u64,
+    /// Header time.
+    pub time_ms: u64,
+    /// Entries waiting for a block, and their bytes.
+    pub pool: (usize, usize),
+}
+
+/// An entry on its way into the pool.
+#[derive(Debug)]
+pub struct Submission {
+    /// The entry, decoded, signatures not yet checked.
+    pub entry: Box<Entry>,
+}
+
+/// State that all services read. One a node.
+#[derive(Debug)]
+pub struct Shared {
+    /// The genesis document.
+    pub genesis: GenesisDocument,
+    /// Blocks and indexes.
+    pub store: Store,
+    /// Who waits for which entry.
+    pub outcomes: Outcomes,
+    /// This validator's own entry in the set.
+    pub member: Member,
+    ledger: RwLock<Ledger>,
+    keys: NodeKeys,
+    head: watch::Sender<Head>,
+    intake: SyncSender<Vec<Submission>>,
+    started: Instant,
+}
+
+impl Shared {
+    /// Brings the parts of a node together.
+    pub fn new(
+        ledger: Ledger,
+        store: Store,
+        member: Member,
+        keys: NodeKeys,
+        intake: SyncSender<Vec<Submission>>,
+    ) -> Arc<Self> {
+        let head = Head {
+            height: ledger.height(),
+            tree_size: ledger.tree_size(),
+            time_ms: ledger.time_ms(),
+            pool: (0, 0),
+        };
+        Arc::new(Self {
+            genesis: ledger.genesis().clone(),
+            store,
+            outcomes: Outcomes::default(),
+            member,
+            ledger: RwLock::new(ledger),
+            keys,
+            head: watch::Sender::new(head),
+            intake,
+            started: Instant::now(),
+        })
+    }
+
+    /// The ledger in memory, for reading.
+    pub fn ledger(&self) -> RwLockReadGuard<'_, Ledger> {
+        self.ledger.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ledger in memory, to take a block that is durable. Held briefly, by the replica's loop and by pins.
+    pub fn ledger_mut(&self) -> RwLockWriteGuard<'_, Ledger> {
+        self.ledger.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last durable block.
+    pub fn head(&self) -> Head {
+        *self.head.borrow()
+    }
+
+    /// Announces a new head.
+    pub fn set_head(&self, head: Head) {
+        self.head.send_replace(head);
+    }
+
+    /// Wakes up at each new head.
+    pub fn watch_head(&self) -> watch::Receiver<Head> {
+        self.head.subscribe()
+    }
+
+    /// Seconds since the node started.
+    pub fn uptime_s(&self) -> u64 {
+        self.started.elapsed().as_secs()
+    }
+
+    /// Hands entries on to be checked. Never waits: a full queue turns them away.
+    pub(crate) fn hand_on(&self, submissions: Vec<Submission>) -> Result<(), Problem> {
+        self.intake.try_send(submissions).map_err(|error| match error {
+            TrySendError::Full(_) => Problem::pool_full("the intake is full")
+                .retry(std::time::Duration::from_millis(100)),
+            TrySendError::Disconnected(_) => Problem::stopping("no intake"),
+        })
+    }
+
+    /// Where an entry is, if it is in the log.
+    pub(crate) fn position(&self, id: &EntryId) -> Result<Option<Position>, Problem> {
+        let Some(leaf_index) = self.store.find(id)? else { return Ok(None) };
+        let Some(leaf) = self.store.leaf(leaf_index)? else { return Ok(None) };
+        let header = Header::decode(leaf.header)?;
+        Ok(Some(Position { height: leaf.height, leaf_index, time_ms: header.time_ms }))
+    }
+
+    /// The header and certificate bytes of a height.
+    pub(crate) fn header(&self, height: u64) -> Result<(Header, Bytes, Bytes), Problem> {
+        let stored = self.store.header(height)?;
+        let (header, certificate) =
+            stored.ok_or_else(|| Problem::not_found(format!("height {height}")))?;
+        Ok((Header::decode(header.clone())?, header, certificate))
+    }
+
+    /// The checkpoint of a header, signed as the log and cosigned as a witness of the header's time.
+    pub(crate) fn checkpoint(&self, header: &Header) -> String {
+        let origin = self.genesis.message().origin.clone();
+        let text = Checkpoint { origin, size: header.tree_size, root: header.tree_root }.text();
+        let log = self.keys.log.sign(text.as_bytes()).to_bytes();
+        let time_s = header.time_ms / 1000;
+        let cosigned = self.keys.cosign.sign(&cosignature_message(time_s, &text)).to_bytes();
+        let (name, cosigner) = (&self.member.name, format!("{}/cosigner", self.member.name));
+        let signatures = vec![
+            NoteSignature::log(name, &self.member.log_key, &log),
+            NoteSignature::cosigner(&cosigner, &self.member.cosign_key, time_s, &cosigned),
+        ];
+        Note { text, signatures }.encode()
+    }
+
+    /// The receipt of an entry in the tree at the end of its own block.
+    pub(crate) fn receipt(&self, position: &Position) -> Result<Receipt, Problem> {
+        let (header, _, _) = self.header(position.height)?;
+        let path = self.store.inclusion_path(position.leaf_index, header.tree_size)?;
+        let kid = KeyId::of(&self.member.receipt_key);
+        let ledger = self.genesis.id();
+        let message = Receipt::signed_message(&ledger, &kid, &header.tree_root);
+        Ok(Receipt {
+            ledger,
+            kid,
+            tree_size: header.tree_size,
+            leaf_index: position.leaf_index,
+            path,
+            signature: self.keys.receipt.sign(&message).to_bytes(),
+        })
+    }
+}
