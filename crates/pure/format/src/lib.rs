@@ -15,6 +15,7 @@ pub mod digest;
 pub mod entry;
 pub mod fixed;
 pub mod genesis;
+pub mod genesis_file;
 pub mod header;
 pub mod id;
 pub mod limits;

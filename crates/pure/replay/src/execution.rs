@@ -13,7 +13,7 @@ use ledger_format::header::{HEADER_BYTES, Header};
 use ledger_merkle::log::Frontier;
 use ledger_merkle::trie::{Delta, TrieError};
 use ledger_rules::{BlockRules, Code, Link, Refusal};
-use ledger_verify::block::{check_declared_time, check_header, check_root, declared_time};
+use ledger_verify::block::{check_fixed_time, check_header, check_root, declared_time};
 use ledger_verify::finding::{Code as Finding, Place, Refuted};
 
 use crate::ledger::{Ledger, StateView};
@@ -55,11 +55,12 @@ impl Ledger {
     /// Builds the next block from candidates in order of arrival, whose signatures were checked. `now_ms` is the proposer's
     /// clock; a declared clock ignores it.
     pub fn propose(&self, proposer: KeyId, now_ms: u64, candidates: &[&Entry]) -> Proposal {
-        match self.genesis().clock() {
-            Clock::Declared => self.propose_declared(proposer, candidates),
-            Clock::Wall | Clock::Unspecified => {
-                let time_ms = now_ms.max(self.time_ms().saturating_add(1));
-                self.propose_at(proposer, time_ms, candidates)
+        let after = self.time_ms().saturating_add(1);
+        match (self.height(), self.genesis().clock()) {
+            (0, _) => self.propose_at(proposer, after, candidates),
+            (_, Clock::Declared) => self.propose_declared(proposer, candidates),
+            (_, Clock::Wall | Clock::Unspecified) => {
+                self.propose_at(proposer, now_ms.max(after), candidates)
             }
         }
     }
@@ -97,7 +98,8 @@ impl Ledger {
     }
 
     fn propose_at(&self, proposer: KeyId, time_ms: u64, candidates: &[&Entry]) -> Proposal {
-        let declared = self.genesis().clock() == Clock::Declared;
+        // The entries of a genesis file are all of block 1, whatever they claim within its time.
+        let declared = self.genesis().clock() == Clock::Declared && self.height() > 0;
         let mut proposal = Proposal::default();
         let state = self.state();
         let Some(mut execution) = Execution::begin(self, &state, time_ms) else { return proposal };
@@ -126,7 +128,7 @@ impl Ledger {
         let header = &body.header;
         check_header(self.genesis(), self.header(), self.validators(), header)?;
         let latest = entries.iter().map(|entry| entry.claims().issued_s).max().unwrap_or_default();
-        check_declared_time(self.genesis(), self.time_ms(), header, latest)?;
+        check_fixed_time(self.genesis(), self.time_ms(), header, latest)?;
         let place = || Place::block(header.height);
         let state = self.state();
         let mut execution = Execution::begin(self, &state, header.time_ms)

@@ -58,22 +58,25 @@ pub fn check_header(
     Ok(())
 }
 
-/// Checks the time rule of a declared clock: the latest time that an entry claims, or one millisecond after the header before.
+/// Checks the time rules that leave a proposer no choice. The first header's time is one millisecond after genesis, whatever the
+/// clock, so that a genesis file can be signed long before it is used. On a declared clock every other header's time is the
+/// latest that an entry claims, or one millisecond after the header before.
 ///
 /// On a wall clock a header's time is its proposer's; what an auditor can check is that times ascend.
 ///
 /// # Errors
 /// [`Code::Time`].
-pub fn check_declared_time(
+pub fn check_fixed_time(
     genesis: &GenesisDocument,
     before_ms: u64,
     header: &Header,
     latest_issued_s: u64,
 ) -> Result<(), Refuted> {
-    if genesis.clock() != Clock::Declared {
-        return Ok(());
-    }
-    let expected = declared_time(before_ms, latest_issued_s);
+    let expected = match (header.height, genesis.clock()) {
+        (1, _) => before_ms.saturating_add(1),
+        (_, Clock::Declared) => declared_time(before_ms, latest_issued_s),
+        (_, Clock::Wall | Clock::Unspecified) => return Ok(()),
+    };
     if header.time_ms != expected {
         let place = Place::block(header.height);
         return Err(Refuted::differs(Code::Time, place, expected, header.time_ms));
