@@ -288,7 +288,10 @@ proptest! {
             prop_assert!(verify_inclusion(&[7; 32], a, b, &path, &root).is_err());
             let consistent = verify_consistency(a, &[7; 32], b, &root, &path);
             prop_assert!(consistent.is_err());
-            prop_assert!(root_from_consistency(a, &root, b, &path).is_err() || a == b);
+            // A first tree that is one complete subtree goes into the second root unchecked, so
+            // that only the comparison of that root refuses.
+            let unchecked = a == b || a.is_power_of_two();
+            prop_assert!(root_from_consistency(a, &root, b, &path).is_err() || unchecked);
             let fetch = |_| Err::<Hash, _>("no hash");
             prop_assert!(inclusion_path(a, b, fetch).is_err() || b == 1);
             prop_assert!(consistency_path(a, b, fetch).is_err() || a == b);
