@@ -6,7 +6,7 @@ mod model;
 use std::collections::VecDeque;
 
 use ledger_merkle::Hash;
-use ledger_merkle::trie::{EMPTY_ROOT, Retired, Trie, TrieError, Usage};
+use ledger_merkle::trie::{Delta, EMPTY_ROOT, Retired, Trie, TrieError, Usage};
 use model::{Map, Numbers, changes, root};
 
 fn put(trie: &mut Trie, keys: &[Hash], byte: u8) -> Retired {
@@ -141,6 +141,15 @@ fn slots_are_used_again() {
     let Usage { nodes, free_nodes, leaves, free_leaves } = trie.usage();
     assert_eq!((nodes - free_nodes, leaves - free_leaves), (399, 400));
     trie.audit(trie.tip()).unwrap();
+}
+
+/// Threads may share a map, and hand over what goes in and out of it.
+#[test]
+fn maps_can_be_shared() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Trie>();
+    shared::<Delta>();
+    shared::<Retired>();
 }
 
 #[test]
