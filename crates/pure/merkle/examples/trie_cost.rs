@@ -20,14 +20,14 @@
 //! A change is an insert or an update, half each, and its cost is that of sorting, hashing the
 //! record, working out, committing and giving up the version that leaves the window. Proving
 //! includes hashing the record. Memory is that of the map before the blocks; each version in the
-//! window keeps some 750 bytes for each of its changes, and the records that were replaced. Maps grow by 200,000 keys while they are measured, so the small ones
-//! do not stay small.
+//! window keeps some 750 bytes for each of its changes, and the records that were replaced. Maps
+//! grow by 200,000 keys while they are measured, so the small ones do not stay small.
 //!
 //! These figures are the second of three runs on two virtual cores of an AMD EPYC with SHA
 //! instructions, 1 MiB of second-level cache each, Rust 1.95, the release profile, while other work
 //! took part of both cores; the same row moved by up to a half between the runs (1000000 keys in
-//! blocks of 1000: 4.1, 3.7, 4.4; the best seen was 3.1). A profile has a third of the time in
-//! SHA-256, which is near what the hardware can do, and most of the rest in waiting for memory.
+//! blocks of 1000: 4.1, 3.7, 4.4). A profile has a third of the time in SHA-256, which is near what
+//! the hardware can do, and most of the rest in waiting for memory.
 #![expect(clippy::disallowed_types, reason = "measuring needs a clock")]
 
 use std::collections::VecDeque;
