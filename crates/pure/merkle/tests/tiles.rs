@@ -175,7 +175,10 @@ fn refusals() {
         log.push(number.to_be_bytes());
     }
     let incomplete = |level, index| TileError::Incomplete { level, index, size: 600 };
-    for (level, index) in [(0, 600), (0, u64::MAX), (3, 75), (9, 1), (10, 0), (63, 0), (255, 0)] {
+    let beyond = [(0, 600), (3, 75), (9, 1), (10, 0), (63, 0), (255, 0)];
+    // Positions whose first leaf does not fit into 64 bits.
+    let far_beyond = [(0, u64::MAX), (1, 1 << 63), (7, 1 << 57), (8, 1 << 56)];
+    for (level, index) in beyond.into_iter().chain(far_beyond) {
         assert_eq!(log.subtree(Subtree { level, index }), Err(incomplete(level, index)));
     }
     assert!(log.subtree(Subtree { level: 3, index: 74 }).is_ok());

@@ -18,7 +18,14 @@ impl Trie {
     pub fn from_sorted(
         records: impl IntoIterator<Item = (Hash, Box<[u8]>)>,
     ) -> Result<Self, TrieError> {
-        let mut arena = Arena::new();
+        Self::build(Arena::new(), records)
+    }
+
+    /// The same in an arena that is empty, whatever its limit.
+    pub(super) fn build(
+        mut arena: Arena,
+        records: impl IntoIterator<Item = (Hash, Box<[u8]>)>,
+    ) -> Result<Self, TrieError> {
         let mut edge = RightEdge::default();
         let mut previous: Option<Hash> = None;
         let mut len = 0_u64;
