@@ -204,11 +204,15 @@ impl Ledger {
         limit: usize,
     ) -> Option<Vec<(Hash, Vec<u8>)>> {
         let state = self.state_at(height)?;
-        let records = match after {
-            None => self.trie.records(state.version),
-            Some(after) => self.trie.records_after(state.version, after),
+        let piece = |records: &mut dyn Iterator<Item = (&Hash, &[u8])>| {
+            records.take(limit).map(|(key, record)| (*key, record.to_vec())).collect()
         };
-        Some(records.ok()?.take(limit).map(|(key, record)| (*key, record.to_vec())).collect())
+        match after {
+            None => self.trie.records(state.version).map(|mut records| piece(&mut records)).ok(),
+            Some(after) => {
+                self.trie.records_after(state.version, after).map(|mut records| piece(&mut records)).ok()
+            }
+        }
     }
 
     /// Keeps the state of a height until [`Ledger::unpin`], however many blocks follow; whether it is still kept. A pin holds

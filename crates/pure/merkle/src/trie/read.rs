@@ -32,11 +32,16 @@ impl Trie {
     /// piece.
     ///
     /// Errors: [`TrieError::Gone`].
-    pub fn records_after(&self, version: Version, after: &Hash) -> Result<Records<'_>, TrieError> {
+    pub fn records_after(
+        &self,
+        version: Version,
+        after: &Hash,
+    ) -> Result<impl Iterator<Item = (&Hash, &[u8])>, TrieError> {
         let kept = self.kept(version)?;
-        let left = usize::try_from(version.len).unwrap_or(usize::MAX);
         let stack = kept.root.map_or_else(Vec::new, |root| self.arena.above(root, after));
-        Ok(Records { arena: &self.arena, stack, left })
+        // How many there are is not known: only the items of `Records` are passed on, not its size.
+        let mut records = Records { arena: &self.arena, stack, left: 0 };
+        Ok(core::iter::from_fn(move || records.next()))
     }
 
     /// The proof that one version has a record under a key, or that it has none.
