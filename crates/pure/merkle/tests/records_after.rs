@@ -1,7 +1,7 @@
 //! Reading a version piece by piece gives what reading it whole gives.
 
-use ledger_merkle::trie::Trie;
 use ledger_merkle::Hash;
+use ledger_merkle::trie::Trie;
 use proptest::prelude::*;
 
 fn key(bytes: [u8; 2]) -> Hash {

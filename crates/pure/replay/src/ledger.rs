@@ -209,9 +209,11 @@ impl Ledger {
         };
         match after {
             None => self.trie.records(state.version).map(|mut records| piece(&mut records)).ok(),
-            Some(after) => {
-                self.trie.records_after(state.version, after).map(|mut records| piece(&mut records)).ok()
-            }
+            Some(after) => self
+                .trie
+                .records_after(state.version, after)
+                .map(|mut records| piece(&mut records))
+                .ok(),
         }
     }
 

@@ -182,6 +182,9 @@ codes! {
     EntryForm = "V_ENTRY_FORM",
         "A block holds bytes that are no canonical entry.", "docs/spec/entry.md",
         "An entry's bytes were changed, or the block was never acceptable.";
+    BlockForm = "V_BLOCK_FORM",
+        "What stands in a block's place is no block.", "docs/spec/block.md",
+        "Bytes of the block were changed; get the chain from another node.";
     BlockLimits = "V_BLOCK_LIMITS",
         "A block is empty or exceeds the ledger's caps.", "docs/spec/genesis.md, limits",
         "The block was never acceptable; see which validators signed it.";

@@ -1,0 +1,163 @@
+//! Errors of the client: a stable code, the cause, the next step, and what kind of failure it is.
+
+use std::io;
+
+use ledger_catalogue::SourceError;
+use ledger_format::malformed::{Explanation, Malformed};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+/// What kind of failure, for exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Anything else.
+    Other,
+    /// The call itself is wrong.
+    Usage,
+    /// The node cannot be reached.
+    Connect,
+    /// Not allowed: keys, roles, signatures.
+    Denied,
+    /// No such thing.
+    NotFound,
+    /// It exists already, or has changed.
+    Conflict,
+    /// Too much at once.
+    Busy,
+    /// What became of it is not known.
+    Unknown,
+    /// Input is not what it should be.
+    Malformed,
+    /// The rules refuse the act.
+    Refused,
+}
+
+/// Why something did not work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct ClientError {
+    /// What kind of failure.
+    pub failure: Failure,
+    /// Stable code.
+    pub code: String,
+    /// Cause, expected and found.
+    pub message: String,
+    /// The next step.
+    pub help: String,
+}
+
+macro_rules! codes {
+    ($($name:ident: $failure:ident = $code:literal, $text:literal, $help:literal;)*) => {
+        impl ClientError {
+            $(#[doc = $text] pub fn $name(detail: impl std::fmt::Display) -> Self {
+                Self {
+                    failure: Failure::$failure,
+                    code: $code.to_owned(),
+                    message: format!("{} ({detail})", $text),
+                    help: $help.to_owned(),
+                }
+            })*
+        }
+
+        /// The codes of this crate.
+        pub const CODES: &[Explanation] = &[
+            $(Explanation { code: $code, text: $text, source: "docs/CLI.md", help: $help },)*
+        ];
+    };
+}
+
+codes! {
+    connect: Connect = "CLIENT_CONNECT",
+        "The node cannot be reached.",
+        "Check --node and that the node runs: `ledger-node status`.";
+    file: Other = "CLIENT_FILE",
+        "A file cannot be read or written.",
+        "See the message: path and cause.";
+    key: Denied = "CLIENT_KEY",
+        "A key file cannot be used.",
+        "Check the path and the passphrase; `ledger-cli key list` shows the keys that are there.";
+    key_exists: Conflict = "CLIENT_KEY_EXISTS",
+        "A key of that name exists, and keys are never overwritten.",
+        "Choose another name.";
+    key_readable: Denied = "CLIENT_KEY_READABLE",
+        "A key file can be read by others.",
+        "Restrict it: chmod 600 FILE. If it was read, revoke the key: `ledger-cli key revoke`.";
+    signers: Usage = "CLIENT_SIGNERS",
+        "The signatures given do not fit the signers of the act.",
+        "Give one key for each signer; `ledger-cli entry show DRAFT` lists them.";
+    document: Malformed = "CLIENT_DOCUMENT",
+        "A document is not the JSON form of its message.",
+        "See proto/ledger/v1 for its fields; names are in lowerCamelCase.";
+    answer: Other = "CLIENT_ANSWER",
+        "The node's answer lacks what it must hold.",
+        "Check that node and client have versions that fit.";
+    random: Other = "CLIENT_RANDOM",
+        "The operating system gives no random bytes.",
+        "Nothing was signed; see the message.";
+    verification: Denied = "CLIENT_VERIFY",
+        "The node's answer does not verify.",
+        "Do not use it; compare with another node: `ledger-cli verify`.";
+}
+
+impl ClientError {
+    /// A failed file operation.
+    pub fn io(path: impl std::fmt::Display) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::file(format!("{path}: {error}"))
+    }
+}
+
+impl From<Malformed> for ClientError {
+    fn from(malformed: Malformed) -> Self {
+        let all = ledger_format::malformed::CODES;
+        let help = all.iter().find(|e| e.code == malformed.code()).map_or("", |e| e.help);
+        Self {
+            failure: Failure::Malformed,
+            code: malformed.code().to_owned(),
+            message: malformed.to_string(),
+            help: help.to_owned(),
+        }
+    }
+}
+
+impl From<SourceError> for ClientError {
+    fn from(error: SourceError) -> Self {
+        let code = error.code();
+        let all = ledger_catalogue::CODES;
+        let help = all.iter().find(|text| text.code == code).map_or("", |text| text.remedy);
+        Self {
+            failure: Failure::Malformed,
+            code: code.to_string(),
+            message: error.to_string(),
+            help: help.to_owned(),
+        }
+    }
+}
+
+impl From<Status> for ClientError {
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let info = details.error_info();
+        let code =
+            info.map_or_else(|| format!("GRPC_{:?}", status.code()), |info| info.reason.clone());
+        let help = info.and_then(|info| info.metadata.get("help").cloned()).unwrap_or_default();
+        let message = status.message();
+        let message = message.strip_prefix(&format!("{code}: ")).unwrap_or(message).to_owned();
+        Self { failure: failure(status.code()), code, message, help }
+    }
+}
+
+fn failure(code: Code) -> Failure {
+    match code {
+        Code::Unavailable | Code::Cancelled => Failure::Connect,
+        Code::PermissionDenied | Code::Unauthenticated => Failure::Denied,
+        Code::NotFound => Failure::NotFound,
+        Code::AlreadyExists | Code::Aborted => Failure::Conflict,
+        Code::ResourceExhausted => Failure::Busy,
+        Code::DeadlineExceeded => Failure::Unknown,
+        Code::InvalidArgument => Failure::Malformed,
+        Code::FailedPrecondition | Code::OutOfRange => Failure::Refused,
+        Code::Ok | Code::Unknown | Code::Internal | Code::Unimplemented | Code::DataLoss => {
+            Failure::Other
+        }
+    }
+}

@@ -1,0 +1,474 @@
+//! Importing a catalogue: every record becomes an asset, every row of history an attested claim; signed here, streamed to a node.
+//!
+//! An import can be broken off and run again: what is there unchanged is left alone, what changed becomes a new version. Nothing of
+//! a catalogue becomes a certificate or a completed act.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use ed25519_dalek::SigningKey;
+use ledger_catalogue::{
+    About, CatalogueRecord, Collection, HashForm, HistoryClaim, Item, Locator, Source,
+};
+use ledger_event::event::Act;
+use ledger_event::record::Body;
+use ledger_event::{
+    AssetDescribed, AssetDescription, AssetKind, AssetRevised, CatalogueSource, DeclaredHashForm,
+    ImportedHistory, Role,
+};
+use ledger_format::digest::{Hash, LedgerId};
+use ledger_format::entry::Entry;
+use ledger_format::id::{Subject, SubjectKind};
+use ledger_proto::v1;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::act::{Signatory, Times, Unsigned, digest};
+use crate::error::ClientError;
+use crate::node::Node;
+
+/// Entries of one stream message.
+const MESSAGE_ENTRIES: usize = 256;
+/// Messages under way.
+const MESSAGES_UNDER_WAY: usize = 8;
+/// Longest texts that the rules take, in characters.
+const NAME_CHARACTERS: usize = 300;
+const SUMMARY_CHARACTERS: usize = 4_000;
+const TEXT_CHARACTERS: usize = 400;
+const WHAT_CHARACTERS: usize = 2_000;
+
+/// Who imports, and when it is claimed to happen.
+#[derive(Clone, Debug)]
+pub struct Importer {
+    /// The ledger.
+    pub ledger: LedgerId,
+    /// The party in whose name assets are described.
+    pub party: String,
+    /// Its key.
+    pub key: SigningKey,
+    /// Times of every entry.
+    pub times: Times,
+}
+
+/// Something that was not imported, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotImported {
+    /// Where in the source.
+    pub place: String,
+    /// Stable code.
+    pub code: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Assets that were new.
+    pub described: u64,
+    /// Assets that had changed.
+    pub revised: u64,
+    /// Assets that were there, unchanged.
+    pub unchanged: u64,
+    /// Claims that were new.
+    pub claims: u64,
+    /// Claims that were there.
+    pub claims_unchanged: u64,
+    /// What was skipped or refused.
+    pub skipped: Vec<NotImported>,
+}
+
+/// One thing to import.
+struct Planned {
+    subject: Subject,
+    place: String,
+    what: What,
+}
+
+enum What {
+    Asset(Box<AssetDescription>),
+    Claim(ImportedHistory),
+}
+
+/// Imports everything that a source yields. `progress` is called with records done.
+///
+/// # Errors
+/// What the source or the node answers; what was imported until then stays, and a second run goes on.
+pub async fn import(
+    node: &mut Node,
+    importer: &Importer,
+    source: Source,
+    mut progress: impl FnMut(u64),
+) -> Result<Imported, ClientError> {
+    let mut done = Imported::default();
+    let mut existing = Existing::default();
+    let (sender, receiver) = mpsc::channel(MESSAGES_UNDER_WAY);
+    let mut responses = node.clone().submit_stream(ReceiverStream::new(receiver)).await?;
+    let mut under_way: VecDeque<Vec<Planned>> = VecDeque::new();
+    let mut retry: Vec<Planned> = Vec::new();
+    let mut plan = Plan::new(importer, source);
+    let mut sequence = 0;
+    loop {
+        let message = plan.message(node, &mut existing, &mut done).await?;
+        let ended = message.is_empty();
+        if !ended {
+            let entries = message.iter().map(|planned| Ok(importer.sign(planned)?.bytes().clone()));
+            let entries = entries.collect::<Result<Vec<_>, ClientError>>()?;
+            sequence += 1;
+            let request = v1::SubmitStreamRequest { entries, wait_for: 0, sequence };
+            sender
+                .send(request)
+                .await
+                .map_err(|_closed| ClientError::answer("the stream closed"))?;
+            under_way.push_back(message);
+        }
+        while under_way.len() >= MESSAGES_UNDER_WAY || (ended && !under_way.is_empty()) {
+            let response =
+                responses.next().await.ok_or_else(|| ClientError::answer("the stream ended"))??;
+            let sent = under_way.pop_front().unwrap_or_default();
+            settle(sent, response, &mut done, &mut retry);
+            progress(done.described + done.unchanged + done.claims);
+        }
+        if ended {
+            break;
+        }
+    }
+    drop(sender);
+    for planned in retry {
+        revisit(node, importer, planned, &mut done).await?;
+        progress(done.described + done.unchanged + done.revised + done.claims);
+    }
+    Ok(done)
+}
+
+impl Importer {
+    fn sign(&self, planned: &Planned) -> Result<Entry, ClientError> {
+        let act = match &planned.what {
+            What::Asset(description) => {
+                Act::AssetDescribed(AssetDescribed { description: Some((**description).clone()) })
+            }
+            What::Claim(claim) => Act::ImportedHistory(claim.clone()),
+        };
+        self.sign_act(&planned.subject, act)
+    }
+
+    fn sign_act(&self, subject: &Subject, act: Act) -> Result<Entry, ClientError> {
+        let unsigned = Unsigned {
+            ledger: self.ledger,
+            subject: subject.clone(),
+            prior: None,
+            act,
+            times: self.times,
+        };
+        unsigned.sign(&[Signatory::issuer(&self.party, Role::Supplier, &self.key)])
+    }
+
+    fn subject(&self, name: &str) -> Result<Subject, ClientError> {
+        Ok(Subject::new(SubjectKind::Asset, &format!("{}/{name}", self.party))?)
+    }
+}
+
+/// Sorts the outcomes of a message. An asset that exists is looked at again afterwards.
+fn settle(
+    sent: Vec<Planned>,
+    response: v1::SubmitStreamResponse,
+    done: &mut Imported,
+    retry: &mut Vec<Planned>,
+) {
+    for (planned, outcome) in sent.into_iter().zip(response.outcomes) {
+        match (outcome.result, &planned.what) {
+            (Some(v1::outcome::Result::Position(_)), What::Asset(_)) => done.described += 1,
+            (Some(v1::outcome::Result::Position(_)), What::Claim(_)) => done.claims += 1,
+            (Some(v1::outcome::Result::Refused(refused)), What::Asset(_))
+                if refused.code == "SUBJECT_EXISTS" =>
+            {
+                retry.push(planned);
+            }
+            (Some(v1::outcome::Result::Refused(refused)), _) => done.skipped.push(NotImported {
+                place: planned.place,
+                code: refused.code,
+                reason: refused.message,
+            }),
+            (Some(v1::outcome::Result::Pending(_)) | None, _) => done.skipped.push(NotImported {
+                place: planned.place,
+                code: "API_TIMEOUT".to_owned(),
+                reason: "its outcome was not known in time; run the import again".to_owned(),
+            }),
+        }
+    }
+}
+
+/// An asset that exists: unchanged, or to be revised.
+async fn revisit(
+    node: &mut Node,
+    importer: &Importer,
+    planned: Planned,
+    done: &mut Imported,
+) -> Result<(), ClientError> {
+    let What::Asset(description) = planned.what else { return Ok(()) };
+    let found = node.record(planned.subject.as_str(), 0, 0, false).await?;
+    let there = found.record.and_then(|record| record.body);
+    let there = match there {
+        Some(Body::Asset(asset)) => asset.description,
+        _ => None,
+    };
+    let digest_of = |d: Option<&AssetDescription>| {
+        d.and_then(|d| d.catalogue.as_ref()).and_then(|c| c.record_digest.clone())
+    };
+    if digest_of(there.as_ref()) == digest_of(Some(&description)) {
+        done.unchanged += 1;
+        return Ok(());
+    }
+    let reason = "the catalogue's record has changed".to_owned();
+    let act = Act::AssetRevised(AssetRevised { description: Some(*description), reason });
+    let entry = importer.sign_act(&planned.subject, act)?;
+    match node.submit(&entry).await {
+        Ok(_) => done.revised += 1,
+        Err(error) => done.skipped.push(NotImported {
+            place: planned.place,
+            code: error.code,
+            reason: error.message,
+        }),
+    }
+    Ok(())
+}
+
+/// Claims that the ledger has already, by subject. Read once a subject, and only for subjects that were there before.
+#[derive(Default)]
+struct Existing {
+    claims: BTreeMap<Subject, BTreeSet<(String, Hash)>>,
+}
+
+impl Existing {
+    async fn has(
+        &mut self,
+        node: &mut Node,
+        subject: &Subject,
+        claim: &ImportedHistory,
+    ) -> Result<bool, ClientError> {
+        if !self.claims.contains_key(subject) {
+            let claims = claims_of(node, subject).await?;
+            self.claims.insert(subject.clone(), claims);
+        }
+        let known = self.claims.get(subject);
+        Ok(known.is_some_and(|known| claim_key(claim).is_some_and(|key| known.contains(&key))))
+    }
+}
+
+fn claim_key(claim: &ImportedHistory) -> Option<(String, Hash)> {
+    let digest = claim.source_digest.as_ref()?.value.as_ref().try_into().ok()?;
+    Some((claim.source.clone(), digest))
+}
+
+async fn claims_of(
+    node: &mut Node,
+    subject: &Subject,
+) -> Result<BTreeSet<(String, Hash)>, ClientError> {
+    if node.record(subject.as_str(), 0, 0, false).await?.record.is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let (leaves, _) = node.history(subject.as_str()).await?;
+    let mut claims = BTreeSet::new();
+    for leaf in leaves {
+        let entry = Entry::decode(leaf.entry)?;
+        if let Some(Act::ImportedHistory(claim)) = &entry.event().act {
+            claims.extend(claim_key(claim));
+        }
+    }
+    Ok(claims)
+}
+
+/// What a source yields, turned into what to import, a message at a time.
+struct Plan<'a> {
+    importer: &'a Importer,
+    source: Source,
+    collections_planned: bool,
+    collections: VecDeque<(String, Collection)>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(importer: &'a Importer, source: Source) -> Self {
+        let collections =
+            source.collections().iter().map(|(id, c)| (id.clone(), c.clone())).collect();
+        Self { importer, source, collections_planned: false, collections }
+    }
+
+    /// The next message; empty at the end.
+    async fn message(
+        &mut self,
+        node: &mut Node,
+        existing: &mut Existing,
+        done: &mut Imported,
+    ) -> Result<Vec<Planned>, ClientError> {
+        let mut message = Vec::new();
+        while message.len() < MESSAGE_ENTRIES {
+            if let Some((id, collection)) = self.collections.pop_front() {
+                message.push(self.collection(&id, &collection)?);
+                continue;
+            }
+            self.collections_planned = true;
+            match self.source.next().transpose()? {
+                None => break,
+                Some(Item::Record(record)) => message.push(self.record(&record)?),
+                Some(Item::Claim(claim)) => {
+                    let planned = self.claim(&claim)?;
+                    if let What::Claim(history) = &planned.what
+                        && existing.has(node, &planned.subject, history).await?
+                    {
+                        done.claims_unchanged += 1;
+                    } else {
+                        message.push(planned);
+                    }
+                }
+                Some(Item::Skipped(skipped)) => done.skipped.push(NotImported {
+                    place: place(&skipped.locator),
+                    code: skipped.code.to_string(),
+                    reason: skipped.reason,
+                }),
+            }
+        }
+        Ok(message)
+    }
+
+    fn collection(&self, id: &str, collection: &Collection) -> Result<Planned, ClientError> {
+        let subject = self.importer.subject(&collection_name(id))?;
+        let english = collection.title_en.clone().or_else(|| collection.title.clone());
+        let description = AssetDescription {
+            kind: AssetKind::Open.into(),
+            name_en: cut(&english.unwrap_or_else(|| id.to_owned()), NAME_CHARACTERS),
+            source_url: collection.source_url.clone().unwrap_or_default(),
+            publisher: cut(self.source.catalogue(), TEXT_CHARACTERS),
+            catalogue: Some(CatalogueSource {
+                catalogue: cut(self.source.catalogue(), 200),
+                record: cut(&format!("collection {id}"), TEXT_CHARACTERS),
+                record_digest: Some(digest(collection_digest(id, collection))),
+                ..CatalogueSource::default()
+            }),
+            ..AssetDescription::default()
+        };
+        Ok(Planned {
+            subject,
+            place: format!("collection {id}"),
+            what: What::Asset(Box::new(description)),
+        })
+    }
+
+    fn record(&self, record: &CatalogueRecord) -> Result<Planned, ClientError> {
+        let subject = self.importer.subject(&record.local_name)?;
+        let description = describe(record, self.source.catalogue());
+        Ok(Planned {
+            subject,
+            place: place(&record.locator),
+            what: What::Asset(Box::new(description)),
+        })
+    }
+
+    fn claim(&self, claim: &HistoryClaim) -> Result<Planned, ClientError> {
+        let name = match &claim.about {
+            About::Record(id) => ledger_catalogue::local_name(id),
+            About::Collection(id) => collection_name(id),
+        };
+        let words = claim.what.english.as_ref().unwrap_or(&claim.what.text);
+        let kind = claim.category.english.as_ref().unwrap_or(&claim.category.text);
+        let what = if words == kind { words.clone() } else { format!("{kind}: {words}") };
+        let history = ImportedHistory {
+            what: cut(&single_line(&what), WHAT_CHARACTERS),
+            when: claim.when,
+            according_to: cut(&claim.according_to, TEXT_CHARACTERS),
+            source: cut(
+                &format!("{}, {}", self.source.catalogue(), place(&claim.locator)),
+                TEXT_CHARACTERS,
+            ),
+            source_digest: Some(digest(claim.digest)),
+        };
+        let place = place(&claim.locator);
+        Ok(Planned { subject: self.importer.subject(&name)?, place, what: What::Claim(history) })
+    }
+}
+
+/// What the ledger records of a catalogue's record. What the catalogue does not state stays unstated: origin, class, grade and
+/// personal information among it.
+pub fn describe(record: &CatalogueRecord, catalogue: &str) -> AssetDescription {
+    let text = |value: &Option<String>, most: usize| {
+        cut(&single_line(value.as_deref().unwrap_or_default()), most)
+    };
+    let other = record.title_zh.is_none() && record.title_en.is_none();
+    let name_en =
+        record.title_en.clone().or_else(|| other.then(|| record.display_name().to_owned()));
+    AssetDescription {
+        kind: AssetKind::Open.into(),
+        name_zh: text(&record.title_zh, NAME_CHARACTERS),
+        name_en: text(&name_en, NAME_CHARACTERS),
+        summary: text(&record.summary, SUMMARY_CHARACTERS),
+        licence: cut(
+            record.licence.as_ref().map_or("", |licence| licence.label()),
+            TEXT_CHARACTERS,
+        ),
+        publisher: text(&record.publisher, TEXT_CHARACTERS),
+        source_url: text(&record.source_url, 1_000),
+        content: record.sha256.map(digest),
+        content_bytes: record.bytes.unwrap_or_default(),
+        media_type: text(&record.media_type, 127),
+        time_from: record.time_from,
+        time_to: record.time_to,
+        issued: record.issued,
+        catalogue: Some(CatalogueSource {
+            catalogue: cut(catalogue, 200),
+            record: cut(&record.record_id, TEXT_CHARACTERS),
+            record_digest: Some(digest(record.record_digest)),
+            declared_hash: record
+                .declared_hash
+                .as_ref()
+                .map_or_else(String::new, |h| cut(&h.text, 200)),
+            declared_hash_form: record
+                .declared_hash
+                .as_ref()
+                .map_or(DeclaredHashForm::Unspecified, |hash| match hash.form {
+                    HashForm::OfFile => DeclaredHashForm::OfFile,
+                    HashForm::OfGitBlob => DeclaredHashForm::OfGitBlob,
+                    HashForm::Unchecked => DeclaredHashForm::Unchecked,
+                    HashForm::Mismatch => DeclaredHashForm::Mismatch,
+                })
+                .into(),
+        }),
+        ..AssetDescription::default()
+    }
+}
+
+/// Local names of records have no slash, so a collection's name is never one of them.
+fn collection_name(id: &str) -> String {
+    format!("collection/{}", ledger_catalogue::local_name(id))
+}
+
+fn collection_digest(id: &str, collection: &Collection) -> Hash {
+    let parts = [&collection.title, &collection.title_en, &collection.source_url];
+    let mut text = id.to_owned();
+    for part in parts {
+        text.push('\0');
+        text.push_str(part.as_deref().unwrap_or_default());
+    }
+    crate::content::hash(text.as_bytes())
+}
+
+fn place(locator: &Locator) -> String {
+    locator.to_string()
+}
+
+/// The rules take no control characters; catalogues have line breaks.
+fn single_line(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
+    text.split(char::is_control)
+        .filter(|part| !part.trim().is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// At most so many characters; a cut is shown by an ellipsis.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['\u{2026}']).collect()
+}

@@ -1,0 +1,195 @@
+//! Key files: Ed25519 in PKCS#8 PEM (RFC 5958, RFC 8410), encrypted by default, readable by their owner only. OpenSSL reads them too.
+//!
+//! Beside `NAME.pem` lies `NAME.pub`, the public key in PEM, so that keys can be listed without a passphrase.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use ed25519_dalek::pkcs8::{
+    DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _,
+};
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use ledger_format::digest::KeyId;
+use zeroize::Zeroizing;
+
+use crate::error::ClientError;
+
+const ENCRYPTED_LABEL: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
+
+/// A key as its public file shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Name, the file's without its ending.
+    pub name: String,
+    /// File of the private key.
+    pub path: PathBuf,
+    /// Key id.
+    pub kid: KeyId,
+    /// 32 bytes.
+    pub public_key: [u8; 32],
+    /// Whether the private key needs a passphrase.
+    pub encrypted: bool,
+}
+
+/// A fresh key from the operating system's randomness.
+///
+/// # Errors
+/// `CLIENT_RANDOM`.
+pub fn generate() -> Result<SigningKey, ClientError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut()).map_err(ClientError::random)?;
+    Ok(SigningKey::from_bytes(&seed))
+}
+
+/// 16 fresh bytes for `cti`.
+///
+/// # Errors
+/// `CLIENT_RANDOM`.
+pub fn nonce() -> Result<[u8; 16], ClientError> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce).map_err(ClientError::random)?;
+    Ok(nonce)
+}
+
+/// The id of a key.
+pub fn kid(key: &SigningKey) -> KeyId {
+    KeyId::of(key.verifying_key().as_bytes())
+}
+
+/// Writes a new key, encrypted when a passphrase is given (PBES2: scrypt and AES-256). Never overwrites.
+///
+/// # Errors
+/// `CLIENT_KEY_EXISTS`, `CLIENT_FILE` or `CLIENT_KEY`.
+pub fn write(path: &Path, key: &SigningKey, passphrase: Option<&str>) -> Result<(), ClientError> {
+    let pem = match passphrase {
+        Some(passphrase) => key.to_pkcs8_encrypted_pem(passphrase, LineEnding::LF),
+        None => key.to_pkcs8_pem(LineEnding::LF),
+    };
+    let pem = pem.map_err(ClientError::key)?;
+    let public = key.verifying_key().to_public_key_pem(LineEnding::LF);
+    let public = public.map_err(ClientError::key)?;
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).map_err(ClientError::io(directory.display()))?;
+    }
+    create(path, 0o600, pem.as_bytes())?;
+    create(&public_path(path), 0o644, public.as_bytes())
+}
+
+fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), ClientError> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(mode).open(path);
+    let written =
+        file.and_then(|mut file: File| file.write_all(bytes).and_then(|()| file.sync_all()));
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => ClientError::key_exists(path.display()),
+        _ => ClientError::file(format!("{}: {error}", path.display())),
+    })
+}
+
+fn public_path(path: &Path) -> PathBuf {
+    path.with_extension("pub")
+}
+
+/// Reads a private key. `passphrase` is asked only if the file is encrypted.
+///
+/// # Errors
+/// `CLIENT_KEY_READABLE` when others can read the file, `CLIENT_KEY` for a wrong passphrase or a file that is no key.
+pub fn read(
+    path: &Path,
+    passphrase: impl FnOnce() -> Result<Zeroizing<String>, ClientError>,
+) -> Result<SigningKey, ClientError> {
+    let metadata = fs::metadata(path).map_err(ClientError::io(path.display()))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(ClientError::key_readable(path.display()));
+    }
+    let pem =
+        fs::read_to_string(path).map(Zeroizing::new).map_err(ClientError::io(path.display()))?;
+    let key = if pem.starts_with(ENCRYPTED_LABEL) {
+        SigningKey::from_pkcs8_encrypted_pem(&pem, passphrase()?.as_str())
+    } else {
+        SigningKey::from_pkcs8_pem(&pem)
+    };
+    key.map_err(|error| ClientError::key(format!("{}: {error}", path.display())))
+}
+
+/// What is public of a key file.
+///
+/// # Errors
+/// `CLIENT_FILE` or `CLIENT_KEY`.
+pub fn info(path: &Path) -> Result<KeyInfo, ClientError> {
+    let public = public_path(path);
+    let pem = fs::read_to_string(&public).map_err(ClientError::io(public.display()))?;
+    let key = VerifyingKey::from_public_key_pem(&pem);
+    let key = key.map_err(|error| ClientError::key(format!("{}: {error}", public.display())))?;
+    let private =
+        fs::read_to_string(path).map(Zeroizing::new).map_err(ClientError::io(path.display()))?;
+    Ok(KeyInfo {
+        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        path: path.to_owned(),
+        kid: KeyId::of(key.as_bytes()),
+        public_key: *key.as_bytes(),
+        encrypted: private.starts_with(ENCRYPTED_LABEL),
+    })
+}
+
+/// The keys of a directory, by name.
+///
+/// # Errors
+/// `CLIENT_FILE` or `CLIENT_KEY`.
+pub fn list(directory: &Path) -> Result<Vec<KeyInfo>, ClientError> {
+    if !directory.exists() {
+        return Ok(Vec::new());
+    }
+    let failed = || ClientError::io(directory.display());
+    let mut keys = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed())? {
+        let path = entry.map_err(failed())?.path();
+        if path.extension().is_some_and(|extension| extension == "pem") {
+            keys.push(info(&path)?);
+        }
+    }
+    keys.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none() -> Result<Zeroizing<String>, ClientError> {
+        Err(ClientError::key("asked for a passphrase"))
+    }
+
+    #[test]
+    fn encrypted_and_plain_keys_come_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = generate().unwrap();
+        let plain = directory.path().join("plain.pem");
+        write(&plain, &key, None).unwrap();
+        assert_eq!(read(&plain, none).unwrap().to_bytes(), key.to_bytes());
+        let secret = directory.path().join("secret.pem");
+        write(&secret, &key, Some("correct horse")).unwrap();
+        let pass = |text: &str| Ok(Zeroizing::new(text.to_owned()));
+        assert_eq!(read(&secret, || pass("correct horse")).unwrap().to_bytes(), key.to_bytes());
+        assert_eq!(read(&secret, || pass("wrong")).unwrap_err().code, "CLIENT_KEY");
+        let listed = list(directory.path()).unwrap();
+        assert_eq!(
+            listed.iter().map(|k| (k.name.as_str(), k.encrypted)).collect::<Vec<_>>(),
+            [("plain", false), ("secret", true)]
+        );
+        assert!(listed.iter().all(|k| k.kid == kid(&key)));
+    }
+
+    #[test]
+    fn keys_are_never_overwritten_and_never_shared() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+        write(&path, &generate().unwrap(), None).unwrap();
+        assert_eq!(write(&path, &generate().unwrap(), None).unwrap_err().code, "CLIENT_KEY_EXISTS");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(read(&path, none).unwrap_err().code, "CLIENT_KEY_READABLE");
+    }
+}

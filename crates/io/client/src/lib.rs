@@ -1,0 +1,17 @@
+//! What participants and auditors use: keys and signatures, a node's services, imports, exported chains, delivered files.
+//!
+//! **Invariants.** Private keys never leave this crate except encrypted or into a file of their owner. Every error carries a
+//! stable code and a next step. Nothing prints.
+
+pub mod act;
+pub mod chain;
+pub mod content;
+pub mod error;
+pub mod explain;
+pub mod import;
+pub mod json;
+pub mod keys;
+pub mod node;
+
+pub use error::{ClientError, Failure};
+pub use node::Node;

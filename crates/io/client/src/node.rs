@@ -1,0 +1,346 @@
+//! A node's services, with errors that carry their stable codes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ledger_event::{Record, Timeline};
+use ledger_format::digest::{EntryId, Hash, LedgerId};
+use ledger_format::entry::Entry;
+use ledger_format::genesis::GenesisDocument;
+use ledger_format::message;
+use ledger_proto::v1;
+use ledger_proto::v1::audit_service_client::AuditServiceClient;
+use ledger_proto::v1::node_service_client::NodeServiceClient;
+use ledger_proto::v1::query_service_client::QueryServiceClient;
+use ledger_proto::v1::submit_service_client::SubmitServiceClient;
+use tokio_stream::Stream;
+use tonic::Streaming;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::error::ClientError;
+
+/// Longest answer that is read: a block.
+const MAX_RESPONSE_BYTES: usize = 20 * 1024 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection to a node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    submit: SubmitServiceClient<Channel>,
+    query: QueryServiceClient<Channel>,
+    audit: AuditServiceClient<Channel>,
+    own: NodeServiceClient<Channel>,
+}
+
+/// A record with where and when it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadRecord {
+    /// The record; `None`: nothing of that id exists.
+    pub record: Option<Record>,
+    /// Its canonical bytes.
+    pub bytes: Bytes,
+    /// Height of the state.
+    pub height: u64,
+    /// Header time of that height.
+    pub time_ms: u64,
+    /// What it is at the asked instant.
+    pub standing: Option<v1::Standing>,
+    /// A proof file, when asked for.
+    pub proof: Bytes,
+}
+
+impl ReadRecord {
+    /// The record's timeline; empty without a record.
+    pub fn timeline(&self) -> Timeline {
+        self.record.as_ref().and_then(|record| record.timeline.clone()).unwrap_or_default()
+    }
+
+    /// Head of the history, for `prior`.
+    pub fn head(&self) -> Option<Hash> {
+        self.timeline().head.as_ref().try_into().ok()
+    }
+}
+
+/// What the ledger answered to a submission.
+pub type Placed = v1::Position;
+
+impl Node {
+    /// Connects.
+    ///
+    /// # Errors
+    /// `CLIENT_CONNECT`.
+    pub async fn connect(url: &str) -> Result<Self, ClientError> {
+        let failed = |error: tonic::transport::Error| {
+            ClientError::connect(format!("{url}: {}", chain(&error)))
+        };
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(failed)?;
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .initial_stream_window_size(4 * 1024 * 1024)
+            .initial_connection_window_size(16 * 1024 * 1024);
+        let channel = endpoint.connect().await.map_err(failed)?;
+        Ok(Self {
+            submit: SubmitServiceClient::new(channel.clone())
+                .max_decoding_message_size(MAX_RESPONSE_BYTES),
+            query: QueryServiceClient::new(channel.clone())
+                .max_decoding_message_size(MAX_RESPONSE_BYTES),
+            audit: AuditServiceClient::new(channel.clone())
+                .max_decoding_message_size(MAX_RESPONSE_BYTES),
+            own: NodeServiceClient::new(channel),
+        })
+    }
+
+    /// The node's status.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn status(&mut self) -> Result<v1::GetStatusResponse, ClientError> {
+        Ok(self.own.get_status(v1::GetStatusRequest {}).await?.into_inner())
+    }
+
+    /// The ledger's genesis document. Whether it is the trusted one, the caller checks.
+    ///
+    /// # Errors
+    /// What the node answers, or what is malformed.
+    pub async fn genesis(&mut self) -> Result<GenesisDocument, ClientError> {
+        let response = self.audit.get_genesis(v1::GetGenesisRequest {}).await?.into_inner();
+        Ok(GenesisDocument::decode(response.document)?)
+    }
+
+    /// The id of the node's ledger.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn ledger_id(&mut self) -> Result<LedgerId, ClientError> {
+        Ok(LedgerId::from_slice(&self.status().await?.ledger_id)?)
+    }
+
+    /// Submits an entry and waits until it is in a durable, certified block.
+    ///
+    /// # Errors
+    /// The refusal, or `API_TIMEOUT` when the outcome is not known.
+    pub async fn submit(&mut self, entry: &Entry) -> Result<Placed, ClientError> {
+        let request =
+            v1::SubmitRequest { entry: entry.bytes().clone(), wait_for: 0, timeout_ms: 0 };
+        let response = self.submit.submit(request).await?.into_inner();
+        match response.outcome.and_then(|outcome| outcome.result) {
+            Some(v1::outcome::Result::Position(position)) => Ok(position),
+            Some(v1::outcome::Result::Refused(refused)) => Err(refusal(&refused)),
+            _ => Err(ClientError::answer("submit: no position")),
+        }
+    }
+
+    /// Opens a submission stream.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn submit_stream(
+        &mut self,
+        requests: impl Stream<Item = v1::SubmitStreamRequest> + Send + 'static,
+    ) -> Result<Streaming<v1::SubmitStreamResponse>, ClientError> {
+        Ok(self.submit.submit_stream(requests).await?.into_inner())
+    }
+
+    /// Waits for an entry that was submitted before.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn wait_for(
+        &mut self,
+        id: &EntryId,
+        timeout_ms: u32,
+    ) -> Result<v1::Outcome, ClientError> {
+        let entry_id = Bytes::copy_from_slice(id.as_bytes());
+        let request = v1::WaitForRequest { entry_id, wait_for: 0, timeout_ms };
+        let response = self.submit.wait_for(request).await?.into_inner();
+        response.outcome.ok_or_else(|| ClientError::answer("wait: no outcome"))
+    }
+
+    /// Reads a record at a height (0: the latest) as of an instant (0: the height's own time).
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn record(
+        &mut self,
+        id: &str,
+        height: u64,
+        at_ms: u64,
+        with_proof: bool,
+    ) -> Result<ReadRecord, ClientError> {
+        let request = v1::GetRecordRequest { id: id.to_owned(), height, at_ms, with_proof };
+        let response = self.query.get_record(request).await?.into_inner();
+        let record = if response.record.is_empty() {
+            None
+        } else {
+            Some(message::decode("record", &response.record)?)
+        };
+        Ok(ReadRecord {
+            record,
+            bytes: response.record,
+            height: response.height,
+            time_ms: response.time_ms,
+            standing: response.standing,
+            proof: response.proof,
+        })
+    }
+
+    /// An entry by its id.
+    ///
+    /// # Errors
+    /// `API_NOT_FOUND`, or what else the node answers.
+    pub async fn entry(&mut self, id: &EntryId) -> Result<v1::Leaf, ClientError> {
+        let by = v1::get_entry_request::By::EntryId(Bytes::copy_from_slice(id.as_bytes()));
+        let response =
+            self.query.get_entry(v1::GetEntryRequest { by: Some(by) }).await?.into_inner();
+        response.leaf.ok_or_else(|| ClientError::answer("entry: no leaf"))
+    }
+
+    /// One page of a history, newest first.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn history_page(
+        &mut self,
+        id: &str,
+        page_token: &str,
+        page_size: u32,
+        with_entries: bool,
+    ) -> Result<v1::GetHistoryResponse, ClientError> {
+        let request = v1::GetHistoryRequest {
+            id: id.to_owned(),
+            page_size,
+            page_token: page_token.to_owned(),
+            with_entries,
+        };
+        Ok(self.query.get_history(request).await?.into_inner())
+    }
+
+    /// A whole history, oldest first, with the count and head that it must have.
+    ///
+    /// # Errors
+    /// What the node answers, or `CLIENT_VERIFY` when entries are missing.
+    pub async fn history(&mut self, id: &str) -> Result<(Vec<v1::Leaf>, Timeline), ClientError> {
+        let mut leaves = Vec::new();
+        let mut page = self.history_page(id, "", 1_000, true).await?;
+        let timeline = Timeline { count: page.count, head: page.head.clone(), last: 0 };
+        loop {
+            leaves.append(&mut page.leaves);
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            page = self.history_page(id, &page.next_page_token, 1_000, true).await?;
+        }
+        leaves.reverse();
+        let ids = leaves.iter().map(|leaf| EntryId::from_slice(&leaf.entry_id));
+        let ids = ids.collect::<Result<Vec<_>, _>>()?;
+        ledger_verify::proof::check_timeline(id, &timeline, ids.into_iter())
+            .map_err(ClientError::verification)?;
+        Ok((leaves, timeline))
+    }
+
+    /// Lineage.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn trace(
+        &mut self,
+        id: &str,
+        up: u32,
+        down: u32,
+        limit: u32,
+    ) -> Result<v1::TraceLineageResponse, ClientError> {
+        let request = v1::TraceLineageRequest { id: id.to_owned(), up, down, limit };
+        Ok(self.query.trace_lineage(request).await?.into_inner())
+    }
+
+    /// Follows entries from a cursor on.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn watch(
+        &mut self,
+        request: v1::WatchRequest,
+    ) -> Result<Streaming<v1::WatchResponse>, ClientError> {
+        Ok(self.query.watch(request).await?.into_inner())
+    }
+
+    /// The tree head after a height (0: the latest), as a signed note.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn checkpoint(
+        &mut self,
+        height: u64,
+    ) -> Result<v1::GetCheckpointResponse, ClientError> {
+        Ok(self.audit.get_checkpoint(v1::GetCheckpointRequest { height }).await?.into_inner())
+    }
+
+    /// The proof file for an entry.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn prove_entry(&mut self, id: &EntryId) -> Result<Bytes, ClientError> {
+        let of = v1::get_proof_request::Of::EntryId(Bytes::copy_from_slice(id.as_bytes()));
+        Ok(self.audit.get_proof(v1::GetProofRequest { of: Some(of) }).await?.into_inner().proof)
+    }
+
+    /// The proof file for a record, or for its absence.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn prove_record(&mut self, id: &str) -> Result<Bytes, ClientError> {
+        let of = v1::get_proof_request::Of::RecordId(id.to_owned());
+        Ok(self.audit.get_proof(v1::GetProofRequest { of: Some(of) }).await?.into_inner().proof)
+    }
+
+    /// The receipt of an entry.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn receipt(&mut self, id: &EntryId) -> Result<Bytes, ClientError> {
+        let entry_id = Bytes::copy_from_slice(id.as_bytes());
+        Ok(self.audit.get_receipt(v1::GetReceiptRequest { entry_id }).await?.into_inner().receipt)
+    }
+
+    /// Blocks of a range, `to` inclusive.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn blocks(
+        &mut self,
+        from: u64,
+        to: u64,
+    ) -> Result<Streaming<v1::StreamBlocksResponse>, ClientError> {
+        Ok(self.audit.stream_blocks(v1::StreamBlocksRequest { from, to }).await?.into_inner())
+    }
+
+    /// All records at the latest height.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn records(&mut self) -> Result<Streaming<v1::StreamRecordsResponse>, ClientError> {
+        Ok(self.audit.stream_records(v1::StreamRecordsRequest {}).await?.into_inner())
+    }
+}
+
+/// A refusal that came as an outcome.
+pub fn refusal(refused: &v1::Refused) -> ClientError {
+    let help = crate::explain::explain(&refused.code).map_or("", |explanation| explanation.help);
+    ClientError {
+        failure: crate::error::Failure::Refused,
+        code: refused.code.clone(),
+        message: refused.message.clone(),
+        help: help.to_owned(),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
