@@ -8,6 +8,7 @@ pub mod chain;
 pub mod content;
 pub mod error;
 pub mod explain;
+pub mod genesis;
 pub mod import;
 pub mod json;
 pub mod keys;

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ledger_format::digest::EntryId;
+use ledger_merkle::log::Frontier;
 use ledger_merkle::tile::TileBuilder;
 
 pub use blocks::{LinkRow, NewBlock, StoredBlock, StoredLeaf, WindowRow};
@@ -87,6 +88,11 @@ impl Store {
     /// Height of the last durable block; `None` before the first.
     pub fn height(&self) -> Option<u64> {
         Some(self.durable.load(Ordering::Acquire)).filter(|height| *height > 0)
+    }
+
+    /// The right edge of the log.
+    pub fn frontier(&self) -> Frontier {
+        lock(&self.tiles).frontier()
     }
 
     fn load_indexes(&self) -> Result<(), StoreError> {

@@ -70,6 +70,11 @@ impl Replay {
         &self.ledger
     }
 
+    /// The ledger, for whoever goes on with it. After [`Replay::settle`] only.
+    pub fn into_ledger(self) -> Ledger {
+        self.ledger
+    }
+
     /// What has been checked so far.
     pub const fn counts(&self) -> &Counts {
         &self.counts

@@ -1,0 +1,289 @@
+//! Settings: flag > `LEDGER_*` environment > file > default. Unknown keys are refused, and every mistake is reported at once.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use ledger_replica::{PoolLimits, Settings};
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::Failure;
+
+/// One setting: its key in files, its variable, and what it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Key in the file, dotted below a table.
+    pub key: &'static str,
+    /// Environment variable.
+    pub variable: &'static str,
+    /// Default.
+    pub default: &'static str,
+    /// What it is, with its unit.
+    pub about: &'static str,
+}
+
+/// Every setting of a node.
+pub const SETTINGS: &[Setting] = &[
+    Setting { key: "listen", variable: "LEDGER_LISTEN", default: "127.0.0.1:7440", about: "address of the gRPC services" },
+    Setting { key: "log.format", variable: "LEDGER_LOG_FORMAT", default: "text", about: "log lines as `text` or `json`, on standard error" },
+    Setting { key: "log.filter", variable: "LEDGER_LOG_FILTER", default: "info", about: "which lines: a level, or targets with levels (`info,ledger_node=debug`)" },
+    Setting { key: "block.gather_ms", variable: "LEDGER_BLOCK_GATHER_MS", default: "2", about: "milliseconds to gather entries before a block after a quiet time" },
+    Setting { key: "pool.entries", variable: "LEDGER_POOL_ENTRIES", default: "65536", about: "most entries that may wait for a block" },
+    Setting { key: "pool.bytes", variable: "LEDGER_POOL_BYTES", default: "67108864", about: "most bytes of waiting entries" },
+    Setting { key: "check.threads", variable: "LEDGER_CHECK_THREADS", default: "0", about: "threads that check signatures; 0: as many as cores" },
+];
+
+/// Variables of the same prefix that other programs of the ledger know.
+const OTHER_VARIABLES: &[&str] = &[
+    "LEDGER_CONFIG",
+    "LEDGER_DATA_DIR",
+    "LEDGER_NODE",
+    "LEDGER_TRUST",
+    "LEDGER_KEYS",
+    "LEDGER_PASSPHRASE_FILE",
+];
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => Err(format!("expected `text` or `json`, found {other:?}")),
+        }
+    }
+}
+
+/// Settings in force, and where each came from.
+#[derive(Debug)]
+pub struct Config {
+    /// Address of the gRPC services.
+    pub listen: SocketAddr,
+    /// Form of log lines.
+    pub log_format: LogFormat,
+    /// Which log lines.
+    pub log_filter: EnvFilter,
+    /// How the replica behaves.
+    pub settings: Settings,
+    /// Threads that check signatures.
+    pub check_threads: usize,
+    /// Value and origin of each setting, in the order of [`SETTINGS`].
+    pub origins: Vec<(&'static str, String, String)>,
+}
+
+/// Where values come from, the strongest first.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// By key.
+    pub flags: BTreeMap<&'static str, String>,
+    /// By variable.
+    pub environment: BTreeMap<String, String>,
+    /// Path and text.
+    pub file: Option<(PathBuf, String)>,
+}
+
+/// Resolves all settings.
+///
+/// # Errors
+/// `NODE_CONFIG` with every mistake.
+pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
+    let mut mistakes = Vec::new();
+    let file = read_file(sources, &mut mistakes);
+    unknown_variables(sources, &mut mistakes);
+    let mut values = Values { sources, file, mistakes, origins: Vec::new() };
+    let config = (
+        values.get::<SocketAddr>("listen"),
+        values.get::<LogFormat>("log.format"),
+        values.get::<EnvFilter>("log.filter"),
+        values.number("block.gather_ms", 0, 10_000),
+        values.number("pool.entries", 1, 10_000_000),
+        values.number("pool.bytes", 65_536, 8 * 1024 * 1024 * 1024),
+        values.number("check.threads", 0, 1_024),
+    );
+    let Values { mistakes, origins, .. } = values;
+    match config {
+        (Some(listen), Some(log_format), Some(log_filter), Some(gather), Some(entries), Some(bytes), Some(threads))
+            if mistakes.is_empty() =>
+        {
+            let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+            let pool = PoolLimits { entries: size(entries), bytes: size(bytes) };
+            let settings = Settings { gather: Duration::from_millis(gather), pool };
+            let check_threads = if threads == 0 { cores() } else { size(threads) };
+            Ok(Config { listen, log_format, log_filter, settings, check_threads, origins })
+        }
+        _ => Err(Failure::config(mistakes.join("; "))),
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The file as dotted keys.
+fn read_file(sources: &Sources, mistakes: &mut Vec<String>) -> BTreeMap<String, String> {
+    let Some((path, text)) = &sources.file else { return BTreeMap::new() };
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(error) => {
+            mistakes.push(format!("{}: {error}", path.display()));
+            return BTreeMap::new();
+        }
+    };
+    let mut values = BTreeMap::new();
+    flatten("", &table, &mut values);
+    for key in values.keys() {
+        if !SETTINGS.iter().any(|setting| setting.key == key) {
+            let near = nearest(key, SETTINGS.iter().map(|setting| setting.key));
+            mistakes.push(format!("{}: unknown key `{key}`{near}", path.display()));
+        }
+    }
+    values
+}
+
+fn flatten(prefix: &str, table: &toml::Table, values: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            toml::Value::Table(table) => flatten(&key, table, values),
+            toml::Value::String(text) => drop(values.insert(key, text.clone())),
+            other => drop(values.insert(key, other.to_string())),
+        }
+    }
+}
+
+fn unknown_variables(sources: &Sources, mistakes: &mut Vec<String>) {
+    for name in sources.environment.keys().filter(|name| name.starts_with("LEDGER_")) {
+        let known = SETTINGS.iter().map(|setting| setting.variable).chain(OTHER_VARIABLES.iter().copied());
+        if !known.clone().any(|known| known == name) {
+            mistakes.push(format!("environment: unknown variable `{name}`{}", nearest(name, known)));
+        }
+    }
+}
+
+/// A hint at the known name that was probably meant.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let distance = |known: &str| {
+        let same = known.chars().zip(name.chars()).filter(|(a, b)| a == b).count();
+        known.chars().count().max(name.chars().count()) - same
+    };
+    match known.map(|known| (distance(known), known)).min() {
+        Some((distance, known)) if distance <= 3 => format!(" (did you mean `{known}`?)"),
+        _ => String::new(),
+    }
+}
+
+struct Values<'a> {
+    sources: &'a Sources,
+    file: BTreeMap<String, String>,
+    mistakes: Vec<String>,
+    origins: Vec<(&'static str, String, String)>,
+}
+
+impl Values<'_> {
+    fn find(&mut self, key: &'static str) -> Option<(String, String)> {
+        let setting = SETTINGS.iter().find(|setting| setting.key == key)?;
+        let flag = self.sources.flags.get(key).map(|value| (value.clone(), format!("--{}", key.replace(['.', '_'], "-"))));
+        let variable = self.sources.environment.get(setting.variable).map(|value| (value.clone(), setting.variable.to_owned()));
+        let path = self.sources.file.as_ref().map_or_else(String::new, |(path, _)| path.display().to_string());
+        let file = self.file.get(key).map(|value| (value.clone(), path));
+        let found = flag.or(variable).or(file).unwrap_or_else(|| (setting.default.to_owned(), "default".to_owned()));
+        self.origins.push((setting.key, found.0.clone(), found.1.clone()));
+        Some(found)
+    }
+
+    fn get<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Option<T> {
+        let (value, origin) = self.find(key)?;
+        match value.parse() {
+            Ok(parsed) => Some(parsed),
+            Err(error) => {
+                self.mistakes.push(format!("{origin}: `{key}` = {value:?}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn number(&mut self, key: &'static str, least: u64, most: u64) -> Option<u64> {
+        let number = self.get::<u64>(key)?;
+        if (least..=most).contains(&number) {
+            return Some(number);
+        }
+        let origin = self.origins.last().map_or_else(String::new, |(_, _, origin)| origin.clone());
+        self.mistakes.push(format!("{origin}: `{key}` = {number}: expected {least} to {most}"));
+        None
+    }
+}
+
+/// Reads a configuration file. The one of the data directory may be missing, one that was named may not.
+///
+/// # Errors
+/// `NODE_CONFIG` when it cannot be read.
+pub fn file(named: Option<&Path>, default: &Path) -> Result<Option<(PathBuf, String)>, Failure> {
+    let path = named.unwrap_or(default);
+    if named.is_none() && !path.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| Failure::config(format!("{}: {error}", path.display())))?;
+    Ok(Some((path.to_owned(), text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(flags: &[(&'static str, &str)], environment: &[(&str, &str)], file: &str) -> Sources {
+        Sources {
+            flags: flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(),
+            environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            file: Some((PathBuf::from("config.toml"), file.to_owned())),
+        }
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
+        let file = "listen = \"127.0.0.1:3\"\n[pool]\nentries = 7\n[log]\nformat = \"json\"\n";
+        let environment = [("LEDGER_LISTEN", "127.0.0.1:2"), ("LEDGER_POOL_ENTRIES", "9")];
+        let config = resolve(&sources(&[("listen", "127.0.0.1:1")], &environment, file)).unwrap();
+        assert_eq!(config.listen.port(), 1);
+        assert_eq!(config.settings.pool.entries, 9);
+        assert_eq!(config.log_format, LogFormat::Json);
+        assert_eq!(config.settings.pool.bytes, 64 * 1024 * 1024);
+        let origins: Vec<&str> = config.origins.iter().map(|(_, _, origin)| origin.as_str()).collect();
+        assert_eq!(origins, ["--listen", "config.toml", "default", "default", "LEDGER_POOL_ENTRIES", "default", "default"]);
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once() {
+        let file = "listne = \"x\"\n[pool]\nentries = 0\n[log]\nformat = \"xml\"\n";
+        let failure = resolve(&sources(&[], &[("LEDGER_LISTN", "y"), ("LEDGER_LISTEN", "nowhere")], file)).unwrap_err();
+        for part in [
+            "unknown key `listne` (did you mean `listen`?)",
+            "unknown variable `LEDGER_LISTN`",
+            "`pool.entries` = 0: expected 1 to",
+            "`log.format` = \"xml\"",
+            "`listen` = \"nowhere\"",
+        ] {
+            assert!(failure.message.contains(part), "{part} is missing in {}", failure.message);
+        }
+        assert_eq!(failure.exit, 2);
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_names_the_place() {
+        let failure = resolve(&sources(&[], &[], "listen = ")).unwrap_err();
+        assert!(failure.message.contains("config.toml: TOML parse error at line 1"), "{}", failure.message);
+    }
+}

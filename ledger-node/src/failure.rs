@@ -1,0 +1,128 @@
+//! Why a command failed: code, cause, next step, exit code.
+
+use ledger_client::{ClientError, Failure as Kind};
+use ledger_format::malformed::{Explanation, Malformed};
+use ledger_replica::{EngineStopped, StartError};
+use ledger_store::StoreError;
+use ledger_verify::finding::Refuted;
+
+/// A failed command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Failure {
+    /// Stable code.
+    pub code: String,
+    /// Cause, expected and found.
+    pub message: String,
+    /// The next step.
+    pub help: String,
+    /// Exit code of the process (docs/CLI.md).
+    pub exit: u8,
+}
+
+macro_rules! codes {
+    ($($name:ident: $exit:literal = $code:literal, $text:literal, $help:literal;)*) => {
+        impl Failure {
+            $(#[doc = $text] pub fn $name(detail: impl std::fmt::Display) -> Self {
+                Self {
+                    code: $code.to_owned(),
+                    message: format!("{} ({detail})", $text),
+                    help: $help.to_owned(),
+                    exit: $exit,
+                }
+            })*
+        }
+
+        /// The codes of this crate.
+        pub const CODES: &[Explanation] = &[
+            $(Explanation { code: $code, text: $text, source: "docs/OPERATING.md", help: $help },)*
+        ];
+    };
+}
+
+codes! {
+    config: 2 = "NODE_CONFIG",
+        "The configuration has mistakes.",
+        "Each is listed with where it stands; `ledger-node run --help` describes the settings.";
+    listen: 1 = "NODE_LISTEN",
+        "The node cannot listen on its address.",
+        "Check --listen: another process may have the port (`ss -ltnp`).";
+    exists: 24 = "NODE_EXISTS",
+        "There is a ledger in that directory already.",
+        "Use `ledger-node run`, or another --data-dir: nothing is ever overwritten.";
+    genesis: 11 = "NODE_GENESIS",
+        "The genesis file cannot be used.",
+        "Get the file that the founders signed again, and compare its hash with them.";
+    block: 31 = "NODE_BLOCK",
+        "A stored block does not verify.",
+        "Keep a copy of the directory. Blocks are the ledger itself: they can only be had again from a backup or another node.";
+    stopped: 1 = "NODE_STOPPED",
+        "The node stopped itself, since it no longer knows what is on disk or what it has signed.",
+        "See the log for the cause; after mending it, start again: the node recovers from what is on disk.";
+    runtime: 1 = "NODE_RUNTIME",
+        "The operating system refused something that the node needs.",
+        "See the message.";
+    not_running: 20 = "NODE_NOT_RUNNING",
+        "No node answers there.",
+        "Start it with `ledger-node run`, or check --node.";
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let help = ledger_store::CODES.iter().find(|e| e.code == error.code()).map_or("", |e| e.help);
+        let exit = match &error {
+            StoreError::Locked { .. } => 30,
+            StoreError::Damaged { .. } | StoreError::WalDamaged { .. } => 31,
+            StoreError::Newer { .. } => 33,
+            StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => 32,
+            StoreError::OtherLedger { .. } | StoreError::Missing { .. } | StoreError::Io { .. } => 1,
+        };
+        Self { code: error.code().to_owned(), message: error.to_string(), help: help.to_owned(), exit }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = exit_code(error.failure);
+        Self { code: error.code, message: error.message, help: error.help, exit }
+    }
+}
+
+/// The exit code of a kind of failure (docs/CLI.md).
+pub const fn exit_code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Other | Kind::Refused => 1,
+        Kind::Usage => 2,
+        Kind::Malformed => 11,
+        Kind::Connect => 20,
+        Kind::Denied => 22,
+        Kind::NotFound => 23,
+        Kind::Conflict => 24,
+        Kind::Busy => 25,
+        Kind::Unknown => 26,
+    }
+}
+
+impl From<Malformed> for Failure {
+    fn from(malformed: Malformed) -> Self {
+        Self::genesis(malformed)
+    }
+}
+
+impl From<Refuted> for Failure {
+    fn from(refuted: Refuted) -> Self {
+        Self::block(refuted)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::stopped(error)
+    }
+}
+
+impl From<EngineStopped> for Failure {
+    fn from(error: EngineStopped) -> Self {
+        Self::stopped(error)
+    }
+}

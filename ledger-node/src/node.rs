@@ -1,0 +1,220 @@
+//! A node: threads around a shared state, from opening a data directory to a clean stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ledger_api::admission;
+use ledger_api::{Shared, Submission};
+use ledger_format::entry::Entry;
+use ledger_replica::{Replica, Settings};
+use ledger_store::Wal;
+use ledger_verify::entry::check_signatures;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::failure::Failure;
+use crate::maintenance;
+use crate::open::{Layout, Opened, open};
+use crate::replica_loop::ReplicaLoop;
+
+/// Calls of entries that wait for their signatures to be checked. Beyond them callers are turned away.
+const INTAKE_QUEUE: usize = 256;
+/// Batches of checked entries that wait for the replica.
+const CHECKED_QUEUE: usize = 16;
+/// How long calls under way may take to end when the node stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What a node needs to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Data directory.
+    pub data_dir: PathBuf,
+    /// Address of the gRPC services.
+    pub listen: SocketAddr,
+    /// How the replica behaves.
+    pub settings: Settings,
+    /// Threads that check signatures.
+    pub check_threads: usize,
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    /// What its services share.
+    pub shared: Arc<Shared>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    stopping: Arc<AtomicBool>,
+    stop_server: Option<oneshot::Sender<()>>,
+    server: tokio::task::JoinHandle<Result<(), Failure>>,
+    replica: Option<JoinHandle<Result<(), Failure>>>,
+    others: Vec<JoinHandle<()>>,
+    failed: tokio::sync::watch::Receiver<bool>,
+}
+
+impl Node {
+    /// Opens the data directory and starts everything. On a new ledger the genesis file's entries become block 1.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub async fn start(options: &Options) -> Result<Self, Failure> {
+        let layout = Layout(options.data_dir.clone());
+        let genesis = layout.read_genesis()?;
+        let (vote, keys) = layout.read_keys()?;
+        let listener = TcpListener::bind(options.listen).await;
+        let listener = listener.map_err(|error| Failure::listen(format!("{}: {error}", options.listen)))?;
+        let address = listener.local_addr().map_err(Failure::listen)?;
+
+        let Opened { store, ledger } = open(&options.data_dir, &genesis.document)?;
+        let (wal, log) = Wal::open(&store.directory().wal())?;
+        let first_start = ledger.height() == 0;
+        let (replica, actions) = Replica::start(&ledger, vote.clone(), options.settings, &log)?;
+        let id = ledger_client::keys::kid(&vote);
+        let member = ledger.validators().get(&id).cloned();
+        let member = member.ok_or_else(|| Failure::stopped("not a validator"))?;
+
+        let (intake, submissions) = sync_channel::<Vec<Submission>>(INTAKE_QUEUE);
+        let (checked, arrivals) = sync_channel(CHECKED_QUEUE);
+        let (committed, commits) = sync_channel(1);
+        let shared = Shared::new(ledger, store, member, keys, intake);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (failure, failed) = tokio::sync::watch::channel(false);
+
+        if first_start {
+            for entry in &genesis.entries {
+                let known = shared.ledger();
+                check_signatures(entry, |kid| known.public_key(kid)).map_err(Failure::genesis)?;
+            }
+            checked.send(boxed(genesis.entries)).map_err(Failure::stopped)?;
+        }
+        let mut others = check_threads(options.check_threads, &shared, submissions, &checked, &stopping)?;
+        drop(checked);
+        others.push(spawn("maintenance", {
+            let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
+            move || maintenance::run(&shared, &commits, &|| stopping.load(Ordering::Acquire))
+        })?);
+        let replica = spawn("replica", {
+            let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
+            move || {
+                let replica = ReplicaLoop::new(shared, replica, wal, committed);
+                let result = replica.run(actions, &arrivals, &|| stopping.load(Ordering::Acquire));
+                if let Err(error) = &result {
+                    tracing::error!(code = %error.code, %error, "the replica stopped");
+                    failure.send_replace(true);
+                }
+                result
+            }
+        })?;
+        let (stop_server, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            async move {
+                let stop = async move {
+                    // A dropped sender means stop as well.
+                    let _dropped = stopped.await;
+                };
+                ledger_api::serve(shared, listener, env!("CARGO_PKG_VERSION"), stop).await.map_err(Failure::listen)
+            }
+        });
+        let node = Self {
+            shared,
+            address,
+            stopping,
+            stop_server: Some(stop_server),
+            server,
+            replica: Some(replica),
+            others,
+            failed,
+        };
+        node.until_genesis().await?;
+        Ok(node)
+    }
+
+    /// Waits until block 1 is there: without it nothing can be asked or submitted.
+    async fn until_genesis(&self) -> Result<(), Failure> {
+        let mut heads = self.shared.watch_head();
+        let wait = async {
+            while heads.borrow_and_update().height == 0 {
+                if heads.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        match tokio::time::timeout(Duration::from_secs(30), wait).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Failure::genesis("its entries did not become block 1; see the log")),
+        }
+    }
+
+    /// Completes when the replica has failed: the node must be stopped then.
+    pub async fn failed(&self) {
+        let mut failed = self.failed.clone();
+        while !*failed.borrow_and_update() {
+            if failed.changed().await.is_err() {
+                // The replica has ended without failing.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Stops: no new calls, calls under way end, the replica finishes its height, the store is flushed and closed.
+    ///
+    /// # Errors
+    /// What the replica failed with, if it did.
+    pub async fn stop(mut self) -> Result<(), Failure> {
+        drop(self.stop_server.take());
+        match tokio::time::timeout(DRAIN, &mut self.server).await {
+            Ok(_served) => {}
+            // Watchers never end by themselves.
+            Err(_) => self.server.abort(),
+        }
+        self.stopping.store(true, Ordering::Release);
+        let (replica, others) = (self.replica.take(), std::mem::take(&mut self.others));
+        let shared = self.shared;
+        let joined = tokio::task::spawn_blocking(move || {
+            let result = replica.map_or(Ok(()), |replica| {
+                replica.join().unwrap_or_else(|_| Err(Failure::stopped("the replica's thread panicked")))
+            });
+            for thread in others {
+                // A panic there was logged where it happened; it must not hide the replica's result.
+                let _panicked = thread.join();
+            }
+            result.and_then(|()| Ok(shared.store.flush()?))
+        });
+        joined.await.map_err(Failure::stopped)?
+    }
+}
+
+fn boxed(entries: Vec<Entry>) -> Vec<Box<Entry>> {
+    entries.into_iter().map(Box::new).collect()
+}
+
+fn check_threads(
+    count: usize,
+    shared: &Arc<Shared>,
+    submissions: Receiver<Vec<Submission>>,
+    checked: &SyncSender<admission::Checked>,
+    stopping: &Arc<AtomicBool>,
+) -> Result<Vec<JoinHandle<()>>, Failure> {
+    let queue = Arc::new(Mutex::new(submissions));
+    let start = |number: usize| {
+        let (shared, queue) = (Arc::clone(shared), Arc::clone(&queue));
+        let (checked, stopping) = (checked.clone(), Arc::clone(stopping));
+        spawn(&format!("check-{number}"), move || {
+            admission::run(&shared, &queue, &checked, &|| stopping.load(Ordering::Acquire));
+        })
+    };
+    (0..count.max(1)).map(start).collect()
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Failure> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(Failure::runtime)
+}

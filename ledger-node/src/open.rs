@@ -1,0 +1,167 @@
+//! Opening a data directory: the store, and the ledger in memory as it was, or rebuilt from blocks when it has to be.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+use ledger_api::NodeKeys;
+use ledger_client::keys;
+use ledger_format::block::{Block, Body};
+use ledger_format::genesis::GenesisDocument;
+use ledger_format::genesis_file::GenesisFile;
+use ledger_format::header::Header;
+use ledger_format::vote::Certificate;
+use ledger_replay::{Executed, Known, Ledger, Replay};
+use ledger_store::{DataDirectory, NewBlock, Store, StoreError, StoredBlock};
+
+use crate::failure::Failure;
+use crate::replica_loop::{link_rows, window_row};
+
+/// Files of a data directory beside the store's own.
+#[derive(Clone, Debug)]
+pub struct Layout(pub PathBuf);
+
+impl Layout {
+    /// The signed genesis file.
+    pub fn genesis(&self) -> PathBuf {
+        self.0.join("genesis")
+    }
+
+    /// The node's keys.
+    pub fn keys(&self) -> PathBuf {
+        self.0.join("keys")
+    }
+
+    /// Settings of the node.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("config.toml")
+    }
+
+    /// Reads the genesis file.
+    ///
+    /// # Errors
+    /// `STORE_MISSING` without one, `NODE_GENESIS` for one that is malformed.
+    pub fn read_genesis(&self) -> Result<GenesisFile, Failure> {
+        let path = self.genesis();
+        if !path.exists() {
+            return Err(StoreError::Missing { path: self.0.clone() }.into());
+        }
+        let bytes = fs::read(&path).map_err(|error| Failure::genesis(format!("{}: {error}", path.display())))?;
+        Ok(GenesisFile::decode(bytes.into())?)
+    }
+
+    /// Reads the node's keys. They are not encrypted: the node must start unattended, and the files are its user's alone.
+    ///
+    /// # Errors
+    /// `CLIENT_KEY` and its kin.
+    pub fn read_keys(&self) -> Result<(SigningKey, NodeKeys), Failure> {
+        let read = |name: &str| {
+            let refuse = || Err(ledger_client::ClientError::key("a node's key must not be encrypted"));
+            keys::read(&self.keys().join(format!("{name}.pem")), refuse)
+        };
+        let node = NodeKeys { log: read("log")?, cosign: read("cosign")?, receipt: read("receipt")? };
+        Ok((read("vote")?, node))
+    }
+}
+
+/// A store and the ledger at its height.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// The ledger.
+    pub ledger: Ledger,
+}
+
+/// Opens a directory. Damage to anything but blocks is mended by rebuilding it from blocks.
+///
+/// # Errors
+/// What the store refuses; `NODE_BLOCK` when a block does not verify.
+pub fn open(path: &Path, genesis: &GenesisDocument) -> Result<Opened, Failure> {
+    let directory = DataDirectory::open_or_create(path, &genesis.id())?;
+    let damage = match Store::open(directory) {
+        Ok(store) => match load(&store, genesis) {
+            Ok(ledger) => return Ok(Opened { store, ledger }),
+            Err(damage) => {
+                drop(store);
+                damage
+            }
+        },
+        Err(StoreError::Damaged { what }) => what,
+        Err(other) => return Err(other.into()),
+    };
+    tracing::warn!(%damage, "what is derived from blocks is damaged; rebuilding it");
+    reindex(path, genesis, |_, _| {})
+}
+
+/// Reads the ledger from the store, and checks it against the last header.
+fn load(store: &Store, genesis: &GenesisDocument) -> Result<Ledger, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let Some(height) = store.height() else {
+        return Ledger::new(genesis.clone()).map_err(|error| text(&error));
+    };
+    let stored = store.header(height).map_err(|error| text(&error))?;
+    let (header, _) = stored.ok_or_else(|| format!("header {height} is missing"))?;
+    let header = Header::decode(header).map_err(|error| text(&error))?;
+    let state = store.load_state().map_err(|error| text(&error))?;
+    let window = state.window.into_iter().map(|row| Known {
+        key: row.key,
+        entry: row.entry,
+        expires_s: row.expires_s,
+    });
+    Ledger::restore(genesis.clone(), header, store.frontier(), state.records, window)
+        .map_err(|error| text(&error))
+}
+
+/// Rebuilds everything but blocks by verifying and executing all blocks again. `progress` is called with the height and the last.
+///
+/// # Errors
+/// `NODE_BLOCK` when a block does not verify, or what the store refuses.
+pub fn reindex(
+    path: &Path,
+    genesis: &GenesisDocument,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Opened, Failure> {
+    let directory = DataDirectory::open(path, &genesis.id())?;
+    let store = Store::open_blocks_only(directory)?;
+    let last = store.height().unwrap_or(0);
+    let mut replay = Replay::new(genesis.clone())?;
+    for height in 1..=last {
+        let missing = || StoreError::Damaged { what: format!("block {height} is missing") };
+        let stored = store.block(height)?.ok_or_else(missing)?;
+        let block = decode(&stored)?;
+        let mut kept = Ok(());
+        replay.push(&block, |executed| kept = rederive(&store, &stored, executed))?;
+        kept?;
+        progress(height, last);
+    }
+    replay.settle()?;
+    store.flush()?;
+    Ok(Opened { store, ledger: replay.into_ledger() })
+}
+
+fn decode(stored: &StoredBlock) -> Result<Block, Failure> {
+    let broken = |error| Failure::block(error);
+    let header = Header::decode(stored.header.clone()).map_err(broken)?;
+    let certificate = Certificate::decode(stored.certificate.clone()).map_err(broken)?;
+    Ok(Block { body: Body { header, entries: stored.entries.clone() }, certificate })
+}
+
+fn rederive(store: &Store, stored: &StoredBlock, executed: &Executed) -> Result<(), StoreError> {
+    let links: Vec<_> = executed.links.iter().map(|links| link_rows(links)).collect();
+    let window: Vec<_> = executed.window.iter().map(window_row).collect();
+    let entries: &[Bytes] = &stored.entries;
+    store.rederive(&NewBlock {
+        height: executed.header.height,
+        header: &stored.header,
+        certificate: &stored.certificate,
+        first_leaf: stored.first_leaf,
+        header_leaf: executed.header_leaf,
+        entries,
+        ids: &executed.ids,
+        links: &links,
+        records: &executed.records,
+        window: &window,
+    })
+}

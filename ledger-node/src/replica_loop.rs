@@ -1,0 +1,215 @@
+//! The loop that runs the replica: it takes what arrives, carries out actions in order, and stops the node when one fails.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ledger_api::admission::Checked;
+use ledger_api::outcomes::{Outcome, Position, RefusedAt};
+use ledger_api::problem::Problem;
+use ledger_api::{Head, Shared};
+use ledger_format::digest::EntryId;
+use ledger_replica::{Action, Decided, Event, Replica, Timer, Turned};
+use ledger_rules::{Code, Refusal};
+use ledger_store::{LinkRow, NewBlock, Wal, WindowRow};
+
+use crate::failure::Failure;
+
+/// How long a client is asked to wait when the pool is full.
+const FULL_RETRY: Duration = Duration::from_millis(200);
+/// Wake-ups without any timer, to notice that the node is stopping.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// A running replica.
+pub(crate) struct ReplicaLoop {
+    shared: Arc<Shared>,
+    replica: Replica,
+    wal: Wal,
+    gather_at: Option<Instant>,
+    timers: Vec<(Instant, Timer)>,
+    committed: SyncSender<()>,
+}
+
+impl ReplicaLoop {
+    /// A loop about to begin with some actions. `committed` is told of every block, without waiting.
+    pub(crate) fn new(shared: Arc<Shared>, replica: Replica, wal: Wal, committed: SyncSender<()>) -> Self {
+        Self { shared, replica, wal, gather_at: None, timers: Vec::new(), committed }
+    }
+
+    /// Runs until the queue closes or `stopping` says so.
+    pub(crate) fn run(
+        mut self,
+        first: Vec<Action>,
+        queue: &Receiver<Checked>,
+        stopping: &dyn Fn() -> bool,
+    ) -> Result<(), Failure> {
+        self.carry_out(first)?;
+        loop {
+            match queue.recv_timeout(self.wait()) {
+                Ok(entries) => self.submitted(entries, queue)?,
+                Err(RecvTimeoutError::Timeout) if stopping() => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            self.fire()?;
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        let next = self.timers.iter().map(|(at, _)| *at).chain(self.gather_at).min();
+        next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()).min(IDLE))
+    }
+
+    /// Puts what has arrived into the pool, and tells those who wait for no more than that.
+    fn submitted(&mut self, entries: Checked, queue: &Receiver<Checked>) -> Result<(), Failure> {
+        let mut accepted = Vec::with_capacity(entries.len());
+        let mut arrived = Some(entries);
+        while let Some(entries) = arrived {
+            for entry in entries {
+                let id = entry.id();
+                let actions = self.step(Event::Submitted(entry))?;
+                if !actions.iter().any(|action| matches!(action, Action::Turned(..))) {
+                    accepted.push(id);
+                }
+                self.carry_out(actions)?;
+            }
+            arrived = queue.try_recv().ok();
+        }
+        self.shared.outcomes.accepted(accepted);
+        self.update_pool();
+        Ok(())
+    }
+
+    fn fire(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        if self.gather_at.is_some_and(|at| at <= now) {
+            self.gather_at = None;
+            let actions = self.step(Event::Gathered)?;
+            self.carry_out(actions)?;
+        }
+        while let Some(due) = self.timers.iter().position(|(at, _)| *at <= now) {
+            let (_, timer) = self.timers.swap_remove(due);
+            let actions = self.step(Event::TimerFired(timer))?;
+            self.carry_out(actions)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, event: Event) -> Result<Vec<Action>, Failure> {
+        let ledger = self.shared.ledger();
+        Ok(self.replica.step(&ledger, now_ms(), event)?)
+    }
+
+    /// Carries out actions in order; what follows from a commit comes after what was asked before it.
+    fn carry_out(&mut self, actions: Vec<Action>) -> Result<(), Failure> {
+        let mut queue = VecDeque::from(actions);
+        let mut settled: Vec<(EntryId, Outcome)> = Vec::new();
+        while let Some(action) = queue.pop_front() {
+            match action {
+                Action::Log(record) => self.wal.append(&record),
+                Action::FlushLog => self.wal.sync()?,
+                Action::Gather(after) => self.gather_at = Some(Instant::now() + after),
+                Action::SetTimer(timer, after) => self.timers.push((Instant::now() + after, timer)),
+                Action::CancelTimer(timer) => self.timers.retain(|(_, known)| *known != timer),
+                Action::CancelTimers => self.timers.clear(),
+                Action::Commit(decided) => {
+                    settled.extend(self.commit(*decided)?);
+                    self.announce(&mut settled);
+                    queue.extend(self.step(Event::Committed)?);
+                }
+                Action::Refused(id, refusal) => settled.push((id, self.refused(id, refusal))),
+                Action::Turned(id, Turned::Full) => {
+                    let full = Problem::pool_full("the pool").retry(FULL_RETRY);
+                    settled.push((id, Outcome::refused(full)));
+                }
+                // Whoever submitted it first waits for it already, and this one now does as well.
+                Action::Turned(_, Turned::Known) => {}
+            }
+        }
+        self.announce(&mut settled);
+        Ok(())
+    }
+
+    fn announce(&self, settled: &mut Vec<(EntryId, Outcome)>) {
+        if !settled.is_empty() {
+            self.shared.outcomes.announce(settled.drain(..));
+        }
+    }
+
+    /// A refusal, with the height that it was judged for. An entry that is in the log already is no refusal.
+    fn refused(&self, id: EntryId, refusal: Refusal) -> Outcome {
+        if refusal.code == Code::Duplicate
+            && let Some(position) = self.position(&id)
+        {
+            return Outcome::Placed(position);
+        }
+        let height = self.shared.ledger().height() + 1;
+        tracing::info!(%id, height, code = refusal.code.as_str(), detail = %refusal.detail, "entry refused");
+        Outcome::Refused(RefusedAt { problem: refusal.into(), height })
+    }
+
+    fn position(&self, id: &EntryId) -> Option<Position> {
+        let leaf_index = self.shared.store.find(id).ok()??;
+        let leaf = self.shared.store.leaf(leaf_index).ok()??;
+        let header = ledger_format::header::Header::decode(leaf.header).ok()?;
+        Some(Position { height: leaf.height, leaf_index, time_ms: header.time_ms })
+    }
+
+    /// Makes a block durable, then lets everybody see it. The order is the promise: nobody is told before it is on disk.
+    fn commit(&mut self, decided: Decided) -> Result<Vec<(EntryId, Outcome)>, Failure> {
+        let Decided { block, executed } = decided;
+        let header = executed.header.clone();
+        let links: Vec<Vec<LinkRow>> = executed.links.iter().map(|links| link_rows(links)).collect();
+        let window: Vec<WindowRow> = executed.window.iter().map(window_row).collect();
+        self.shared.store.commit(&NewBlock {
+            height: header.height,
+            header: &header.encode(),
+            certificate: &block.certificate.encode(),
+            first_leaf: executed.first_entry - u64::from(executed.header_leaf.is_some()),
+            header_leaf: executed.header_leaf,
+            entries: &block.body.entries,
+            ids: &executed.ids,
+            links: &links,
+            records: &executed.records,
+            window: &window,
+        })?;
+        let ids = executed.ids.clone();
+        let first = executed.first_entry;
+        self.shared.ledger_mut().commit(executed).map_err(Failure::stopped)?;
+        self.wal.height_done()?;
+        let (height, time_ms) = (header.height, header.time_ms);
+        tracing::debug!(height, entries = ids.len(), round = block.certificate.round, "block committed");
+        let pool = self.replica.pool_size();
+        self.shared.set_head(Head { height, tree_size: header.tree_size, time_ms, pool });
+        // Maintenance may be busy; it looks for itself what is to be done.
+        let _busy = self.committed.try_send(());
+        let placed = |(leaf_index, id)| (id, Outcome::Placed(Position { height, leaf_index, time_ms }));
+        Ok((first..).zip(ids).map(placed).collect())
+    }
+
+    fn update_pool(&self) {
+        let head = Head { pool: self.replica.pool_size(), ..self.shared.head() };
+        self.shared.set_head(head);
+    }
+}
+
+/// The index rows of an entry's timelines.
+pub(crate) fn link_rows(links: &[ledger_rules::Link]) -> Vec<LinkRow> {
+    let row = |link: &ledger_rules::Link| {
+        let key = link.key.first_chunk().copied().unwrap_or_default();
+        LinkRow { key, previous: link.previous }
+    };
+    links.iter().map(row).collect()
+}
+
+/// The stored form of a window row.
+pub(crate) fn window_row(known: &ledger_replay::Known) -> WindowRow {
+    WindowRow { key: known.key, entry: known.entry, expires_s: known.expires_s }
+}
+
+/// This machine's clock, in milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,172 @@
+//! Making a new ledger of one validator: the node's keys, the founder's keys, the signed genesis.
+
+use std::fs;
+use std::path::Path;
+
+use ed25519_dalek::SigningKey;
+use ledger_client::act::Signatory;
+use ledger_client::genesis::{GenesisPlan, default_limits};
+use ledger_client::{ClientError, json, keys};
+use ledger_event::{
+    Calendar, Clock, Factor, Founder, KeyGrant, PartyProfile, Purpose, Role, RuleSet, Validator,
+    ValidatorSet,
+};
+use ledger_format::digest::{LedgerId, sha256};
+use ledger_store::write_durably;
+use rust_embed::RustEmbed;
+
+use crate::failure::Failure;
+use crate::open::Layout;
+
+/// Rule sets and calendars that come with the program.
+#[derive(RustEmbed)]
+#[folder = "data"]
+#[include = "*.json"]
+struct Documents;
+
+/// A key of the founder with its class of custody.
+#[derive(Clone, Debug)]
+pub struct FounderKey {
+    /// Name of its file.
+    pub name: &'static str,
+    /// Class of custody.
+    pub factor: Factor,
+    /// Which officer holds it; none for the organisation's own.
+    pub officer: Option<&'static str>,
+    /// The key.
+    pub key: SigningKey,
+}
+
+/// What a new ledger is to be.
+#[derive(Clone, Debug)]
+pub struct NewLedger {
+    /// Name of the ledger.
+    pub name: String,
+    /// Id of the founding party.
+    pub party: String,
+    /// What is public of it.
+    pub profile: PartyProfile,
+    /// Its roles.
+    pub roles: Vec<Role>,
+    /// What header times mean.
+    pub clock: Clock,
+    /// When the ledger begins, in milliseconds since 1970.
+    pub start_ms: u64,
+}
+
+/// The rule sets that come with the program.
+///
+/// # Errors
+/// `CLIENT_DOCUMENT` if one of them is wrong.
+pub fn rule_sets() -> Result<Vec<RuleSet>, ClientError> {
+    documents("rulesets/", "RuleSet")
+}
+
+/// The working-day calendars that come with the program.
+///
+/// # Errors
+/// `CLIENT_DOCUMENT` if one of them is wrong.
+pub fn calendars() -> Result<Vec<Calendar>, ClientError> {
+    documents("calendars/", "Calendar")
+}
+
+fn documents<M: prost_message::Document>(folder: &str, name: &str) -> Result<Vec<M>, ClientError> {
+    let mut paths: Vec<_> = Documents::iter().filter(|path| path.starts_with(folder)).collect();
+    paths.sort();
+    let read = |path: &std::borrow::Cow<'static, str>| {
+        let file = Documents::get(path).ok_or_else(|| ClientError::document(path))?;
+        let text = std::str::from_utf8(&file.data).map_err(ClientError::document)?;
+        json::from_json(name, text)
+    };
+    paths.iter().map(read).collect()
+}
+
+/// Fresh keys of a founder: the organisation's own, and two officers'.
+///
+/// # Errors
+/// `CLIENT_RANDOM`.
+pub fn founder_keys() -> Result<Vec<FounderKey>, ClientError> {
+    let key = |name, factor, officer| Ok(FounderKey { name, factor, officer, key: keys::generate()? });
+    Ok(vec![
+        key("organisation", Factor::OrgHsm, None)?,
+        key("officer-1", Factor::OfficerToken, Some("officer-1"))?,
+        key("officer-2", Factor::OfficerToken, Some("officer-2"))?,
+    ])
+}
+
+/// A key as it is enrolled. The officer is a commitment; a demonstration's is to a name that says nothing.
+pub fn grant(party: &str, key: &SigningKey, factor: Factor, officer: Option<&str>) -> KeyGrant {
+    let commitment = officer.map(|officer| sha256(&[b"officer\0", party.as_bytes(), b"\0", officer.as_bytes()]));
+    KeyGrant {
+        public_key: key.verifying_key().to_bytes().to_vec().into(),
+        factor: factor.into(),
+        officer: commitment.map(|hash| hash.to_vec()).unwrap_or_default().into(),
+    }
+}
+
+/// Makes the directory of a new ledger: node keys and genesis file. Nothing is overwritten.
+///
+/// # Errors
+/// `NODE_EXISTS` when there is a ledger, or what cannot be written.
+pub fn create(path: &Path, plan: &NewLedger, founder: &[FounderKey]) -> Result<LedgerId, Failure> {
+    let layout = Layout(path.to_owned());
+    if layout.genesis().exists() || layout.keys().exists() {
+        return Err(Failure::exists(path.display()));
+    }
+    let node = node_keys()?;
+    let genesis = GenesisPlan {
+        name: plan.name.clone(),
+        origin: format!("ledger.invalid/{}", slug(&plan.name)),
+        clock: plan.clock,
+        start_ms: plan.start_ms,
+        founders: vec![Founder {
+            party: plan.party.clone(),
+            profile: Some(plan.profile.clone()),
+            roles: plan.roles.iter().map(|role| i32::from(*role)).collect(),
+            keys: founder.iter().map(|k| grant(&plan.party, &k.key, k.factor, k.officer)).collect(),
+        }],
+        governance_threshold: 1,
+        validators: ValidatorSet { validators: vec![validator(plan, &node)] },
+        rule_sets: rule_sets()?,
+        calendars: calendars()?,
+        limits: default_limits(),
+    };
+    let first = founder.first().ok_or_else(|| Failure::genesis("a founder without keys"))?;
+    let role = plan.roles.first().copied().unwrap_or_default();
+    let signatory = Signatory::new(&plan.party, role, Purpose::Issue, &first.key);
+    let (document, file) = genesis.sign(&[signatory])?;
+    fs::create_dir_all(path).map_err(Failure::runtime)?;
+    for (name, key) in &node {
+        keys::write(&layout.keys().join(format!("{name}.pem")), key, None)?;
+    }
+    // Last: a directory without a genesis file is not a ledger yet, and `create` may try again elsewhere.
+    write_durably(&layout.genesis(), &file)?;
+    Ok(document.id())
+}
+
+type NodeKeyFiles = [(&'static str, SigningKey); 4];
+
+fn node_keys() -> Result<NodeKeyFiles, ClientError> {
+    let key = keys::generate;
+    Ok([("vote", key()?), ("log", key()?), ("cosign", key()?), ("receipt", key()?)])
+}
+
+fn validator(plan: &NewLedger, node: &NodeKeyFiles) -> Validator {
+    let [vote, log, cosign, receipt] = node;
+    let public = |(_, key): &(&str, SigningKey)| key.verifying_key().to_bytes().to_vec().into();
+    Validator {
+        party: plan.party.clone(),
+        name: format!("ledger.invalid/{}", slug(&plan.party)),
+        power: 1,
+        vote_key: public(vote),
+        log_key: public(log),
+        cosign_key: public(cosign),
+        receipt_key: public(receipt),
+    }
+}
+
+/// A name fit for a checkpoint's origin.
+fn slug(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    name.chars().map(plain).collect::<String>().trim_matches('-').to_owned()
+}
