@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use ledger_event::{
     AssetDescribed, AssetDescription, AssetKind, AssetRecord, AssetRevised, DerivationKind, Grade,
@@ -14,6 +15,7 @@ use crate::act::{
 };
 use crate::code::{Code, Refusal};
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::Writes;
 
 /// Most lineage inputs of one asset version.
@@ -204,4 +206,14 @@ pub(crate) fn current_version(
     }
     let detail = format!("{asset} is at version {}, the act names {version}", record.version);
     Err(Refusal::new(Code::AssetVersion, detail))
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![
+        row("asset_described", &DESCRIBED),
+        row("asset_revised", &REVISED),
+        row("imported_history", &HISTORY_BY_SUPPLIER),
+        row("imported_history", &HISTORY_BY_EXCHANGE)
+    ]
 }

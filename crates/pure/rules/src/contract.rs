@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use ledger_event::{
     AssetRecord, ContractRecord, ContractSigned, ContractState, ContractType, DeliveryMode,
@@ -17,6 +18,7 @@ use crate::code::{Code, Refusal};
 use crate::listing::Papers;
 use crate::rule_sets::{delivery, of_subject};
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::Writes;
 
 struct Signing<'a, 'b> {
@@ -131,4 +133,9 @@ pub(crate) fn signed(act: &Act<'_>, event: &ContractSigned) -> Result<Writes, Re
     writes.put(act.subject().as_str(), record);
     writes.touch(&event.listing);
     Ok(writes)
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![row("contract_signed", &SIGNED)]
 }

@@ -18,6 +18,7 @@ use crate::code::{Code, Refusal};
 use crate::registration::is_past;
 use crate::rule_sets::{self, of_subject, today};
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::Writes;
 
 /// Most batches that may await acknowledgement, so that a record stays small.
@@ -340,4 +341,14 @@ pub(crate) fn completed(act: &Act<'_>) -> Result<Writes, Refusal> {
     let mut writes = p.write(record);
     writes.touch(&contract);
     Ok(writes)
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![
+        row("delivery_planned", &PLANNED),
+        row("batch_sent", &SENT),
+        row("batch_acknowledged", &ACKNOWLEDGED),
+        row("delivery_completed", &COMPLETED)
+    ]
 }

@@ -18,6 +18,7 @@ use crate::calendar::{check_calendar, date_from_number};
 use crate::code::{Code, Refusal};
 use crate::genesis::LEDGER;
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::{Typed, Writes};
 
 /// Founders sign; how many of them, a guard says.
@@ -166,4 +167,13 @@ fn check_rule_set(rules: &RuleSet) -> Check {
     ensure(parts && !rules.calendar.is_empty(), || {
         "calendar, registration, trade and delivery must be stated".into()
     })
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![
+        row("genesis_published", &GENESIS),
+        row("rule_set_published", &RULE_SET),
+        row("calendar_published", &CALENDAR)
+    ]
 }

@@ -17,6 +17,7 @@ use crate::act::{Act, Check, Rule, ensure, jurisdiction, optional_hash, stated_t
 use crate::code::{Code, Refusal};
 use crate::genesis::{key_record, kid};
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::Writes;
 
 type AdmissionGuard = for<'a, 'b> fn(&'b Act<'a>, &'b PartyAdmitted) -> Check;
@@ -208,4 +209,14 @@ pub(crate) fn revoked(act: &Act<'_>, event: &KeyRevoked) -> Result<Writes, Refus
         writes.put(&id, key);
     }
     Ok(writes)
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![
+        row("party_admitted", &ADMITTED),
+        row("key_enrolled", &ENROLLED),
+        row("key_revoked", &REVOKED_BY_PARTY),
+        row("key_revoked", &REVOKED_BY_AUTHORITY)
+    ]
 }

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use ledger_event::{
     AssetRecord, CertificateRecord, Grade, ListingApplied, ListingRecord, ListingState,
@@ -15,6 +16,7 @@ use crate::code::{Code, Refusal};
 use crate::registration::{certificate_is_valid, is_past};
 use crate::rule_sets::{self, in_force, of_subject, today};
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::Writes;
 
 /// What makes an asset version tradable at the time of an act: a valid certificate of the seller's operation right, and a
@@ -206,4 +208,9 @@ pub(crate) fn published(act: &Act<'_>) -> Result<Writes, Refusal> {
     let mut writes = Writes::default();
     writes.put(act.subject().as_str(), listed);
     Ok(writes)
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![row("listing_applied", &APPLIED), row("listing_published", &PUBLISHED)]
 }

@@ -5,6 +5,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -21,6 +22,7 @@ use crate::calendar::{Days, Undetermined, date_from_number, date_to_number};
 use crate::code::{Code, Refusal};
 use crate::rule_sets::{self, in_force, of_subject, today};
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::{View, Writes};
 
 /// Most rights and scenarios of one application.
@@ -556,4 +558,16 @@ pub(crate) fn certificate(act: &Act<'_>, event: &CertificateIssued) -> Result<Wr
     writes.put(&format!("certificate:{}", event.number), certificate);
     writes.put(&asset_id, asset);
     Ok(writes)
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![
+        row("registration_applied", &APPLIED),
+        row("registration_accepted", &ACCEPTED),
+        row("registration_reviewed", &REVIEWED),
+        row("notice_opened", &NOTICE),
+        row("evidence_recorded", &EVIDENCE),
+        row("certificate_issued", &CERTIFICATE)
+    ]
 }

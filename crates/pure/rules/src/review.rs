@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use ledger_event::{
     AssetKind, AssetRecord, CertificateRecord, PartyRecord, ReviewDecided, ReviewOutcome,
@@ -14,6 +15,7 @@ use crate::asset::current_version;
 use crate::code::{Code, Refusal};
 use crate::registration::certificate_is_valid;
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::Writes;
 
 struct Submission<'a, 'b> {
@@ -157,4 +159,9 @@ pub(crate) fn decided(act: &Act<'_>, event: &ReviewDecided) -> Result<Writes, Re
     let mut writes = Writes::default();
     writes.put(act.subject().as_str(), record);
     Ok(writes)
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![row("review_submitted", &SUBMITTED), row("review_decided", &DECIDED)]
 }

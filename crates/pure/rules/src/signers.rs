@@ -40,18 +40,24 @@ pub(crate) struct Signers {
 
 /// Which party a need is about, by its place in the act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
+pub enum Who {
     /// The entry's issuer, whoever that is.
     Issuer,
     /// Any party with the role.
     Anyone,
-    /// The party that the subject names in this capacity.
+    /// The applicant of the registration.
     Applicant,
+    /// The registry that the application named.
     Registry,
+    /// The supplier of the asset.
     Supplier,
+    /// The reviewer that the submission named.
     Reviewer,
+    /// The seller of the listing or contract.
     Seller,
+    /// The exchange that the listing named.
     Venue,
+    /// The buyer of the contract.
     Buyer,
     /// The party that the act is about.
     Subject,
@@ -59,7 +65,7 @@ pub(crate) enum Who {
 
 /// How many keys, of which kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keys {
+pub enum Keys {
     /// One key, not a system's (class B).
     One,
     /// An organisation key and an officer's token (class A).
@@ -70,12 +76,15 @@ pub(crate) enum Keys {
 
 /// One required signature, or pair of them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Need {
-    pub(crate) role: Role,
-    pub(crate) who: Who,
-    pub(crate) keys: Keys,
-    /// The code for a signature by somebody else in its place.
-    pub(crate) missing: Code,
+pub struct Need {
+    /// In which role; unspecified: any.
+    pub role: Role,
+    /// Which party.
+    pub who: Who,
+    /// Which keys of the party.
+    pub keys: Keys,
+    /// The code when nobody signs in this place.
+    pub missing: Code,
 }
 
 impl Need {

@@ -50,7 +50,8 @@ pub fn standing(view: &dyn View, record: &Record, time_ms: u64) -> Standing {
             let Some(rules) = rule_set(view, name) else {
                 return Standing::unknown(alloc::format!("rule set {name} is not on the ledger"));
             };
-            compute(&rules, &Days::new(&rules, view)).unwrap_or_else(|undetermined| Standing::unknown(undetermined.to_string()))
+            compute(&rules, &Days::new(&rules, view))
+                .unwrap_or_else(|undetermined| Standing::unknown(undetermined.to_string()))
         };
     match &record.body {
         Some(Body::Registration(r)) => {
