@@ -123,6 +123,7 @@ pub(crate) fn described(act: &Act<'_>, event: &AssetDescribed) -> Result<Writes,
 }
 
 pub(crate) fn revised(act: &Act<'_>, event: &AssetRevised) -> Result<Writes, Refusal> {
+    act.check_subject(&REVISED)?;
     let mut record: AssetRecord = act.subject_as()?;
     let description = event.description.as_ref();
     let context = Draft { act, description, supplier: record.supplier.clone() };

@@ -104,6 +104,7 @@ impl Signing<'_, '_> {
 }
 
 pub(crate) fn signed(act: &Act<'_>, event: &ContractSigned) -> Result<Writes, Refusal> {
+    act.check_subject(&SIGNED)?;
     let listing: ListingRecord = act.required(&event.listing)?;
     let rules = of_subject(act, &listing.rule_set)?;
     let papers = Papers::of_listing(act, &rules, &listing);

@@ -122,6 +122,7 @@ impl Plan<'_, '_> {
 }
 
 pub(crate) fn planned(act: &Act<'_>, event: &DeliveryPlanned) -> Result<Writes, Refusal> {
+    act.check_subject(&PLANNED)?;
     let contract: ContractRecord = act.required(&event.contract)?;
     let rules = of_subject(act, &contract.rule_set)?;
     let asset: AssetRecord = act.required(&contract.asset)?;
@@ -270,6 +271,7 @@ impl Sent<'_, '_> {
 }
 
 pub(crate) fn sent(act: &Act<'_>, event: &BatchSent) -> Result<Writes, Refusal> {
+    act.check_subject(&SENT)?;
     let p = Progress::read(act, event)?;
     p.judge(&SENT, |guard| guard(&p))?;
     let mut record = p.record.clone();
@@ -306,6 +308,7 @@ impl Acknowledged<'_, '_> {
 }
 
 pub(crate) fn acknowledged(act: &Act<'_>, event: &BatchAcknowledged) -> Result<Writes, Refusal> {
+    act.check_subject(&ACKNOWLEDGED)?;
     let p = Progress::read(act, event)?;
     p.judge(&ACKNOWLEDGED, |guard| guard(&p))?;
     let mut record = p.record.clone();
@@ -333,6 +336,7 @@ const COMPLETED: Rule<CompletedGuard> = delivery_row(
 );
 
 pub(crate) fn completed(act: &Act<'_>) -> Result<Writes, Refusal> {
+    act.check_subject(&COMPLETED)?;
     let p = Progress::read(act, &())?;
     p.judge(&COMPLETED, |guard| guard(&p))?;
     let mut record = p.record.clone();

@@ -150,6 +150,7 @@ const APPLIED: Rule<ApplicationGuard> = Rule {
 };
 
 pub(crate) fn applied(act: &Act<'_>, event: &ListingApplied) -> Result<Writes, Refusal> {
+    act.check_subject(&APPLIED)?;
     let rules = in_force(act, &event.rule_set)?;
     let asset = current_version(act, &event.asset, event.version)?;
     let record = ListingRecord {
@@ -198,6 +199,7 @@ const PUBLISHED: Rule<PublicationGuard> = Rule {
 };
 
 pub(crate) fn published(act: &Act<'_>) -> Result<Writes, Refusal> {
+    act.check_subject(&PUBLISHED)?;
     let record: ListingRecord = act.subject_as()?;
     let rules = of_subject(act, &record.rule_set)?;
     let papers = Papers::of_listing(act, &rules, &record);

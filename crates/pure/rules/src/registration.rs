@@ -296,6 +296,7 @@ impl Application<'_, '_> {
 }
 
 pub(crate) fn applied(act: &Act<'_>, event: &RegistrationApplied) -> Result<Writes, Refusal> {
+    act.check_subject(&APPLIED)?;
     let rules = in_force(act, &event.rule_set)?;
     let asset = current_version(act, &event.asset, event.version)?;
     let context = Application { act, event, asset, rules };
@@ -395,6 +396,7 @@ const ACCEPTED: Rule<AcceptanceGuard> = registry_row(
 );
 
 pub(crate) fn accepted(act: &Act<'_>) -> Result<Writes, Refusal> {
+    act.check_subject(&ACCEPTED)?;
     let p = Procedure::read(act, &())?;
     act.judge(&ACCEPTED, &p.who(), |guard| guard(&p))?;
     let mut record = p.record.clone();
@@ -424,6 +426,7 @@ const REVIEWED: Rule<ReviewGuard> = registry_row(
 );
 
 pub(crate) fn reviewed(act: &Act<'_>, event: &RegistrationReviewed) -> Result<Writes, Refusal> {
+    act.check_subject(&REVIEWED)?;
     let p = Procedure::read(act, event)?;
     act.judge(&REVIEWED, &p.who(), |guard| guard(&p))?;
     let findings = [event.description(), event.source(), event.title()];
@@ -450,6 +453,7 @@ const NOTICE: Rule<NoticeGuard> = registry_row(
 );
 
 pub(crate) fn notice(act: &Act<'_>, event: &NoticeOpened) -> Result<Writes, Refusal> {
+    act.check_subject(&NOTICE)?;
     let p = Procedure::read(act, event)?;
     act.judge(&NOTICE, &p.who(), |guard| guard(&p))?;
     let mut record = p.record.clone();
@@ -475,6 +479,7 @@ const EVIDENCE: Rule<EvidenceGuard> = registry_row(
 );
 
 pub(crate) fn evidence(act: &Act<'_>, event: &EvidenceRecorded) -> Result<Writes, Refusal> {
+    act.check_subject(&EVIDENCE)?;
     let p = Procedure::read(act, event)?;
     act.judge(&EVIDENCE, &p.who(), |guard| guard(&p))?;
     let from = today(act, &p.rules);
@@ -502,7 +507,7 @@ const CERTIFICATE: Rule<CertificateGuard> = registry_row(
         (Code::CertificateFormat, |p| p.number_fits()),
         (Code::SubjectExists, |p| {
             let id = format!("certificate:{}", p.event.number);
-            ensure(p.act.state.record(&id).is_none(), || format!("{id} exists"))
+            ensure(!p.act.state.exists(&id), || format!("{id} exists"))
         }),
         (Code::Field, |p| optional_digest("body", p.event.body.as_ref())),
     ],
@@ -534,6 +539,7 @@ impl Certificate<'_, '_> {
 }
 
 pub(crate) fn certificate(act: &Act<'_>, event: &CertificateIssued) -> Result<Writes, Refusal> {
+    act.check_subject(&CERTIFICATE)?;
     let p = Procedure::read(act, event)?;
     act.judge(&CERTIFICATE, &p.who(), |guard| guard(&p))?;
     let mut record = p.record.clone();

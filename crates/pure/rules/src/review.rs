@@ -83,6 +83,7 @@ fn valid_certificate(act: &Act<'_>, asset: &AssetRecord, version: u32) -> bool {
 }
 
 pub(crate) fn submitted(act: &Act<'_>, event: &ReviewSubmitted) -> Result<Writes, Refusal> {
+    act.check_subject(&SUBMITTED)?;
     let asset = current_version(act, &event.asset, event.version)?;
     let context = Submission { act, event, asset };
     act.judge(&SUBMITTED, &|_| Some(act.issuer().to_string()), |guard| guard(&context))?;
@@ -143,6 +144,7 @@ const DECIDED: Rule<DecisionGuard> = Rule {
 };
 
 pub(crate) fn decided(act: &Act<'_>, event: &ReviewDecided) -> Result<Writes, Refusal> {
+    act.check_subject(&DECIDED)?;
     let record: ReviewRecord = act.subject_as()?;
     let reviewer = record.reviewer.clone();
     let context = Decision { event, record };
