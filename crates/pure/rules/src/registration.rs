@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use jiff::ToSpan as _;
+use jiff::Span;
 use jiff::civil::Date;
 use ledger_event::{
     AssetDescription, AssetRecord, Basis, CertificateIssued, CertificateRecord, DataClass,
@@ -31,7 +31,7 @@ const MAX_ITEMS: usize = 32;
 /// What a registration is at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Applied, and the registry may still answer.
+    /// Applied, and neither answered nor accepted by silence.
     Applied,
     /// Accepted by the registry, or by its silence.
     Accepted,
@@ -47,7 +47,7 @@ pub enum Status {
     Registered,
     /// A certificate was issued and is valid.
     Certified,
-    /// The certificate's validity has ended (Art. 36).
+    /// The validity has ended (Art. 36). It runs from the evidence (Art. 26), whether or not a certificate was issued.
     Expired,
 }
 
@@ -74,10 +74,27 @@ pub fn status(
             last if today > last => Status::NoticeDone,
             _ => Status::Notice,
         },
+        RegistrationState::Registered | RegistrationState::Certified
+            if is_past(today, record.valid_to) =>
+        {
+            Status::Expired
+        }
         RegistrationState::Registered => Status::Registered,
-        RegistrationState::Certified if is_past(today, record.valid_to) => Status::Expired,
         RegistrationState::Certified => Status::Certified,
     })
+}
+
+/// The last day on which the registry may answer an application (Art. 17).
+///
+/// # Errors
+/// [`Undetermined`] without the calendar.
+pub fn last_answer_day(
+    record: &RegistrationRecord,
+    days: &Days<'_>,
+    rules: &RuleSet,
+) -> Result<Date, Undetermined> {
+    let period = rule_sets::registration(rules).acceptance_days;
+    days.working_days_after(days.date(record.applied_ms), period)
 }
 
 /// The day on which silence accepts: the first working day after the period to answer (Art. 17).
@@ -89,9 +106,7 @@ pub fn acceptance_by_silence(
     days: &Days<'_>,
     rules: &RuleSet,
 ) -> Result<Date, Undetermined> {
-    let period = rule_sets::registration(rules).acceptance_days;
-    let last = days.working_days_after(days.date(record.applied_ms), period)?;
-    days.working_days_after(last, 1)
+    days.working_days_after(last_answer_day(record, days, rules)?, 1)
 }
 
 /// The last day of public notice (Art. 24).
@@ -107,8 +122,9 @@ pub fn last_notice_day(
     days.working_days_after(days.date(record.notice_ms), period)
 }
 
-/// Whether the procedure took longer than the rule set allows (Art. 28), up to the evidence or `time_ms`: a fact that
-/// regulators ask for, not a reason to refuse the applicant.
+/// Whether the procedure took longer than the rule set allows (Art. 28), up to its end or `time_ms`: a fact that regulators ask
+/// for, not a reason to refuse the applicant. The procedure begins with acceptance, also by silence, and ends with the evidence or
+/// with a review that terminates it.
 ///
 /// # Errors
 /// [`Undetermined`] without the calendar.
@@ -118,15 +134,22 @@ pub fn is_overdue(
     rules: &RuleSet,
     time_ms: u64,
 ) -> Result<bool, Undetermined> {
-    if record.accepted_ms == 0 || record.state() == RegistrationState::Terminated {
-        return Ok(false);
-    }
-    let end = if record.registered_ms == 0 { time_ms } else { record.registered_ms };
-    let used = days.working_days_between(days.date(record.accepted_ms), days.date(end))?;
+    let end = match record.state() {
+        RegistrationState::Terminated => record.reviewed_ms,
+        _ if record.registered_ms != 0 => record.registered_ms,
+        _ => time_ms,
+    };
+    let end = days.date(end);
+    let accepted = if record.accepted_ms == 0 {
+        acceptance_by_silence(record, days, rules)?
+    } else {
+        days.date(record.accepted_ms)
+    };
+    let used = days.working_days_between(accepted, end)?;
     let notice = if record.notice_ms == 0 {
         0
     } else {
-        let last = last_notice_day(record, days, rules)?.min(days.date(end));
+        let last = last_notice_day(record, days, rules)?.min(end);
         days.working_days_between(days.date(record.notice_ms), last)?
     };
     let rules = rule_sets::registration(rules);
@@ -386,14 +409,22 @@ const ACCEPTED: Rule<AcceptanceGuard> = registry_row(
     "R5 RegistrationAccepted",
     false,
     &[Need::one(Role::Registry, Who::Registry)],
-    &[
-        (Code::AlreadyAccepted, |p| {
-            let silent = p.status == Status::Accepted && p.record.accepted_ms == 0;
-            ensure(!silent, || "silence has accepted the application".into())
-        }),
-        (Code::WrongState, |p| p.is(Status::Applied)),
-    ],
+    &[(Code::AlreadyAccepted, |p| p.in_time()), (Code::WrongState, |p| p.is(Status::Applied))],
 );
+
+impl Accepted<'_, '_> {
+    /// The period to answer is over at the end of its last working day, also where a weekend lies between that day and the one
+    /// on which silence accepts.
+    fn in_time(&self) -> Check {
+        if self.record.state() != RegistrationState::Applied {
+            return Ok(());
+        }
+        let days = rule_sets::days(self.act, &self.rules);
+        let last = last_answer_day(&self.record, &days, &self.rules).map_err(|u| u.to_string())?;
+        let today = days.date(self.act.time_ms);
+        ensure(today <= last, || format!("the last day to answer was {last}, today is {today}"))
+    }
+}
 
 pub(crate) fn accepted(act: &Act<'_>) -> Result<Writes, Refusal> {
     act.check_subject(&ACCEPTED)?;
@@ -483,16 +514,22 @@ pub(crate) fn evidence(act: &Act<'_>, event: &EvidenceRecorded) -> Result<Writes
     let p = Procedure::read(act, event)?;
     act.judge(&EVIDENCE, &p.who(), |guard| guard(&p))?;
     let from = today(act, &p.rules);
-    // The last valid day is the day before the anniversary: five years from 2026-08-20 end with 2031-08-19.
-    let years = i16::try_from(p.record.validity_years).unwrap_or_default();
-    let to = from.checked_add(years.years()).and_then(Date::yesterday);
-    let to = to.map_err(|_past_all_dates| Refusal::new(Code::ValidityTooLong, "past all dates"))?;
+    let to = last_valid_day(from, p.record.validity_years)
+        .ok_or_else(|| Refusal::new(Code::ValidityTooLong, "past all dates"))?;
     let mut record = p.record.clone();
     record.state = RegistrationState::Registered.into();
     record.registered_ms = act.time_ms;
     record.valid_from = date_to_number(from);
     record.valid_to = date_to_number(to);
     Ok(p.write(record))
+}
+
+/// The last day of a number of years that begin with `from`: the day before the anniversary, five years from 2026-08-20 end with
+/// 2031-08-19. Where the month of the anniversary has no such day, its last day: five years from 2028-02-29 end with 2033-02-28.
+fn last_valid_day(from: Date, years: u32) -> Option<Date> {
+    let years = Span::new().try_years(years).ok()?;
+    let anniversary = from.checked_add(years).ok()?;
+    if anniversary.day() == from.day() { anniversary.yesterday().ok() } else { Some(anniversary) }
 }
 
 type Certificate<'a, 'b> = Procedure<'a, 'b, CertificateIssued>;
