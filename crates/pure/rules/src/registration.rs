@@ -11,7 +11,7 @@ use jiff::Span;
 use jiff::civil::Date;
 use ledger_event::{
     AssetDescription, AssetRecord, Basis, CertificateIssued, CertificateRecord, DataClass,
-    EvidenceRecorded, Finding, Grade, NoticeOpened, PartyRecord, RegistrationApplied,
+    EvidenceRecorded, Finding, Grade, NoticeOpened, PartyKind, PartyRecord, RegistrationApplied,
     RegistrationRecord, RegistrationReviewed, RegistrationState, Right, RightClaim, Role, RuleSet,
 };
 use ledger_format::id::SubjectKind;
@@ -295,6 +295,14 @@ impl Application<'_, '_> {
         }
     }
 
+    /// Art. 21(3): only natural persons have what natural persons collect, by that basis.
+    fn applicant_is_natural(&self) -> bool {
+        let party: Option<PartyRecord> =
+            self.act.state.in_force(&format!("party:{}", self.act.issuer()));
+        let profile = party.and_then(|party| party.profile);
+        profile.is_some_and(|profile| profile.kind() == PartyKind::Natural)
+    }
+
     /// Art. 21(4): scraped public data carries holding and use; a product made from it carries all three. The basis "licensed"
     /// carries use only; a transferred right needs a transfer registration, which is another procedure.
     fn carries(&self, claim: RightClaim) -> bool {
@@ -304,10 +312,8 @@ impl Application<'_, '_> {
             .as_ref()
             .is_some_and(|d| d.kind() == ledger_event::AssetKind::Product);
         match claim.basis() {
-            Basis::SelfCollected
-            | Basis::Commissioned
-            | Basis::NaturalPerson
-            | Basis::CoDeveloped => true,
+            Basis::SelfCollected | Basis::Commissioned | Basis::CoDeveloped => true,
+            Basis::NaturalPerson => self.applicant_is_natural(),
             Basis::Derived => {
                 self.asset.description.as_ref().is_some_and(|d| !d.derived_from.is_empty())
             }
@@ -566,11 +572,17 @@ impl Certificate<'_, '_> {
         let month = month.checked_div(100).unwrap_or_default();
         let start =
             format!("{prefix}{}{}{month}", profile.certificate_region, profile.certificate_digit);
-        let serial = self.event.number.strip_prefix(&start).unwrap_or_default();
-        let fits =
-            serial.len() == 4 && serial != "0000" && serial.bytes().all(|b| b.is_ascii_digit());
-        ensure(fits && start.len() == 11, || {
-            format!("expected {start} and a serial of four digits, found {:?}", self.event.number)
+        let number = &self.event.number;
+        ensure(start.len() == 11, || {
+            let registry = &self.record.registry;
+            format!("the profile of {registry} states no certificate region and digit")
+        })?;
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        let fits = number.len() == 15
+            && number.strip_prefix(&prefix).is_some_and(digits)
+            && number.strip_prefix(&start).is_some_and(|serial| serial != "0000");
+        ensure(fits, || {
+            format!("expected {start} and a serial from 0001 to 9999, found {number:?}")
         })
     }
 }
