@@ -237,26 +237,24 @@ impl Sent<'_, '_> {
         self.event.first_chunk.saturating_add(self.event.chunks)
     }
 
-    /// The next number, the next chunk, no chunk past the end, and the last batch ends the file.
+    /// The next number, the next chunk, no chunk past the end, the last batch ends the file, and each batch that is still to come
+    /// finds a chunk.
     fn follows(&self) -> Check {
         let (record, event) = (&self.record, self.event);
         let number = record.sent.saturating_add(1);
         let total = chunk_count(&self.file());
-        let last = event.number == record.batches;
+        let after = u64::from(record.batches.saturating_sub(event.number));
+        let left = total.checked_sub(self.end());
         let fits = event.number == number
             && event.number <= record.batches
             && event.first_chunk == record.next_chunk
             && event.chunks > 0
-            && self.end() <= total
-            && (self.end() == total) == last;
+            && left.is_some_and(|left| if after == 0 { left == 0 } else { left >= after });
         ensure(fits, || {
             format!(
-                "expected batch {number} of {} from chunk {} of {total}, found batch {} with chunks {} to {}",
-                record.batches,
-                record.next_chunk,
-                event.number,
-                event.first_chunk,
-                self.end()
+                "expected batch {number} of {} from chunk {} of {total}, at least one chunk for each batch and the last to \
+                 the end; found batch {} with {} chunks from {}",
+                record.batches, record.next_chunk, event.number, event.chunks, event.first_chunk
             )
         })
     }
