@@ -87,6 +87,13 @@ impl<'b> Draft<'_, 'b> {
         optional_date("time_from", d.time_from)?;
         optional_date("time_to", d.time_to)?;
         optional_date("issued", d.issued)?;
+        let inputs = &d.derived_from;
+        ensure(inputs.len() <= MAX_INPUTS, || {
+            format!("derived_from: {} inputs, at most {MAX_INPUTS} allowed", inputs.len())
+        })?;
+        ensure(inputs.iter().all(|input| input.kind() != DerivationKind::Unspecified), || {
+            "derived_from: each input needs a kind of derivation".into()
+        })?;
         if let Some(source) = &d.catalogue {
             stated_text("catalogue", &source.catalogue, 200)?;
             stated_text("record", &source.record, 400)?;
@@ -98,9 +105,7 @@ impl<'b> Draft<'_, 'b> {
 
     fn inputs_exist(&self) -> Check {
         let inputs = &self.description()?.derived_from;
-        ensure(inputs.len() <= MAX_INPUTS, || format!("more than {MAX_INPUTS} inputs"))?;
         for input in inputs {
-            ensure(input.kind() != DerivationKind::Unspecified, || "kind of derivation".into())?;
             let record: Option<AssetRecord> = self.act.state.current(&input.asset);
             let known = record.is_some_and(|r| (1..=r.version).contains(&input.version));
             ensure(known, || format!("{} version {}", input.asset, input.version))?;
