@@ -27,7 +27,9 @@ pub(crate) struct Papers<'a, 'b> {
     seller: &'b str,
     asset: &'b str,
     version: u32,
+    certificate_number: &'b str,
     certificate: Option<CertificateRecord>,
+    review_id: &'b str,
     review: Option<ReviewRecord>,
 }
 
@@ -44,16 +46,20 @@ impl<'a, 'b> Papers<'a, 'b> {
             seller: &listing.seller,
             asset: &listing.asset,
             version: listing.version,
+            certificate_number: &listing.certificate,
             certificate: act.state.current(&format!("certificate:{}", listing.certificate)),
             review: act.state.current(&listing.review),
+            review_id: &listing.review,
         }
     }
 
     pub(crate) fn certificate(&self) -> Check {
-        if !rule_sets::trade(self.rules).certificate_required && self.certificate.is_none() {
+        let required = rule_sets::trade(self.rules).certificate_required;
+        if !required && self.certificate_number.is_empty() {
             return Ok(());
         }
-        let certificate = self.certificate.as_ref().ok_or("no such certificate")?;
+        let none = || format!("there is no certificate {:?}", self.certificate_number);
+        let certificate = self.certificate.as_ref().ok_or_else(none)?;
         ensure(certificate.asset == self.asset && certificate.version == self.version, || {
             format!("it is of {} version {}", certificate.asset, certificate.version)
         })?;
@@ -75,10 +81,11 @@ impl<'a, 'b> Papers<'a, 'b> {
     }
 
     pub(crate) fn review(&self) -> Check {
-        if !rule_sets::trade(self.rules).review_required && self.review.is_none() {
+        if !rule_sets::trade(self.rules).review_required && self.review_id.is_empty() {
             return Ok(());
         }
-        let review = self.review.as_ref().ok_or("no such review")?;
+        let none = || format!("there is no review {:?}", self.review_id);
+        let review = self.review.as_ref().ok_or_else(none)?;
         let positive = matches!(review.state(), ReviewState::Passed | ReviewState::Conditional);
         ensure(positive, || format!("the review is {}", review.state().as_str_name()))?;
         ensure(review.asset == self.asset && review.version == self.version, || {
