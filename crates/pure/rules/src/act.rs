@@ -1,12 +1,13 @@
 //! One act on its way through the rules: the frame that every stage uses.
 //!
 //! A stage file holds a table for each of its acts: the row of the state machine, its signers, and its guards, each guard with
-//! the one code it refuses with. The frame checks, in this order: the subject's kind, existence and owner; `prior`; signers;
-//! guards. The stage then says what the act writes.
+//! the one code it refuses with. The frame checks, in this order: the subject's kind, existence and owner; what the act relies on
+//! exists; `prior`; signers; guards. The stage then says what the act writes.
 
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use ledger_event::event::Act as Kind;
 use ledger_event::{Digest, HashAlgorithm, LedgerRecord};
 use ledger_format::entry::{Claims, Entry};
 use ledger_format::id::{Subject, SubjectKind};
@@ -83,7 +84,9 @@ impl Act<'_> {
             Who::Subject => Some(self.subject().name().to_string()),
             other => Some(who(other).unwrap_or_default()),
         };
-        signers::check(&self.signers, rule.signers, &resolve)?;
+        signers::check(&self.signers, rule.signers, &resolve)
+            .map_err(|refusal| self.refuse(rule, refusal.code, &refusal.detail))?;
+        self.check_possession(rule)?;
         for (code, holds) in rule.guards {
             guard(*holds).map_err(|detail| self.refuse(rule, *code, &detail))?;
         }
@@ -94,13 +97,15 @@ impl Act<'_> {
         Refusal::new(code, format!("{} on {}: {detail}", rule.row, self.subject()))
     }
 
-    fn check_subject<G>(&self, rule: &Rule<G>) -> Result<(), Refusal> {
+    /// The subject's kind, existence and owner. Stages that read what the act relies on check it before; [`Act::judge`] does so
+    /// for all.
+    pub(crate) fn check_subject<G>(&self, rule: &Rule<G>) -> Result<(), Refusal> {
         let subject = self.subject();
         if subject.kind() != rule.subject {
             let detail = format!("expected {}, found {subject}", rule.subject.word());
             return Err(self.refuse(rule, Code::SubjectKind, &detail));
         }
-        let exists = self.state.record(subject.as_str()).is_some();
+        let exists = self.state.exists(subject.as_str());
         match (rule.opens, exists) {
             (true, true) => Err(self.refuse(rule, Code::SubjectExists, "it exists")),
             (false, false) => Err(self.refuse(rule, Code::SubjectUnknown, "it does not exist")),
@@ -109,6 +114,19 @@ impl Act<'_> {
                 Err(self.refuse(rule, Code::SubjectNotOwn, &detail))
             }
             (true | false, _) => Ok(()),
+        }
+    }
+
+    /// Only acts that enrol keys are signed by keys that are not yet in force.
+    fn check_possession<G>(&self, rule: &Rule<G>) -> Result<(), Refusal> {
+        let enrols =
+            matches!(self.entry.event().act, Some(Kind::PartyAdmitted(_) | Kind::KeyEnrolled(_)));
+        match self.signers.possession.first() {
+            Some(signer) if !enrols => {
+                let detail = format!("{} signs as a new key, and none is enrolled", signer.kid);
+                Err(self.refuse(rule, Code::KeyPossession, &detail))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -125,7 +143,8 @@ impl Act<'_> {
             return Ok(());
         }
         let hex = ledger_format::digest::hex;
-        let detail = format!("signed on {}, now {}", hex(stated), hex(&found));
+        let now = if found.is_empty() { "it has no history".into() } else { hex(&found) };
+        let detail = format!("signed on {}, now {now}", hex(stated));
         Err(self.refuse(rule, Code::PriorStale, &detail))
     }
 }

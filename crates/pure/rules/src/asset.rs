@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use ledger_event::{
     AssetDescribed, AssetDescription, AssetKind, AssetRecord, AssetRevised, DerivationKind, Grade,
@@ -14,6 +15,7 @@ use crate::act::{
 };
 use crate::code::{Code, Refusal};
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::Writes;
 
 /// Most lineage inputs of one asset version.
@@ -85,6 +87,13 @@ impl<'b> Draft<'_, 'b> {
         optional_date("time_from", d.time_from)?;
         optional_date("time_to", d.time_to)?;
         optional_date("issued", d.issued)?;
+        let inputs = &d.derived_from;
+        ensure(inputs.len() <= MAX_INPUTS, || {
+            format!("derived_from: {} inputs, at most {MAX_INPUTS} allowed", inputs.len())
+        })?;
+        ensure(inputs.iter().all(|input| input.kind() != DerivationKind::Unspecified), || {
+            "derived_from: each input needs a kind of derivation".into()
+        })?;
         if let Some(source) = &d.catalogue {
             stated_text("catalogue", &source.catalogue, 200)?;
             stated_text("record", &source.record, 400)?;
@@ -96,9 +105,7 @@ impl<'b> Draft<'_, 'b> {
 
     fn inputs_exist(&self) -> Check {
         let inputs = &self.description()?.derived_from;
-        ensure(inputs.len() <= MAX_INPUTS, || format!("more than {MAX_INPUTS} inputs"))?;
         for input in inputs {
-            ensure(input.kind() != DerivationKind::Unspecified, || "kind of derivation".into())?;
             let record: Option<AssetRecord> = self.act.state.current(&input.asset);
             let known = record.is_some_and(|r| (1..=r.version).contains(&input.version));
             ensure(known, || format!("{} version {}", input.asset, input.version))?;
@@ -121,6 +128,7 @@ pub(crate) fn described(act: &Act<'_>, event: &AssetDescribed) -> Result<Writes,
 }
 
 pub(crate) fn revised(act: &Act<'_>, event: &AssetRevised) -> Result<Writes, Refusal> {
+    act.check_subject(&REVISED)?;
     let mut record: AssetRecord = act.subject_as()?;
     let description = event.description.as_ref();
     let context = Draft { act, description, supplier: record.supplier.clone() };
@@ -204,4 +212,14 @@ pub(crate) fn current_version(
     }
     let detail = format!("{asset} is at version {}, the act names {version}", record.version);
     Err(Refusal::new(Code::AssetVersion, detail))
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![
+        row("asset_described", &DESCRIBED),
+        row("asset_revised", &REVISED),
+        row("imported_history", &HISTORY_BY_SUPPLIER),
+        row("imported_history", &HISTORY_BY_EXCHANGE)
+    ]
 }

@@ -5,7 +5,7 @@
 use alloc::format;
 use core::fmt;
 
-use jiff::ToSpan as _;
+use jiff::Span;
 use jiff::civil::{Date, Weekday};
 use ledger_event::{Calendar, RuleSet};
 
@@ -28,8 +28,8 @@ impl fmt::Display for Undetermined {
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
-/// Longest count of working days: beyond it a rule set is wrong.
-const MAX_COUNT: u32 = 366;
+/// Longest count of working days. No rule set that asks for more can be published.
+pub const MAX_COUNT: u32 = 366;
 
 /// Reads YYYYMMDD.
 pub fn date_from_number(number: u32) -> Option<Date> {
@@ -73,15 +73,12 @@ impl<'a> Days<'a> {
         i64::from(self.rules.utc_offset_minutes).saturating_mul(60_000)
     }
 
-    /// The civil date of an instant in the rule set's zone.
+    /// The civil date of an instant in the rule set's zone; the last date there is for instants beyond it.
     pub fn date(&self, time_ms: u64) -> Date {
         let local = i64::try_from(time_ms).unwrap_or(i64::MAX).saturating_add(self.offset_ms());
         let days = local.div_euclid(DAY_MS);
         let epoch = Date::constant(1970, 1, 1);
-        i32::try_from(days)
-            .ok()
-            .and_then(|days| epoch.checked_add(days.days()).ok())
-            .unwrap_or(Date::MAX)
+        Span::new().try_days(days).and_then(|days| epoch.checked_add(days)).unwrap_or(Date::MAX)
     }
 
     /// The first instant of a date in the rule set's zone, in milliseconds since 1970; 0 for dates before.

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use ledger_event::{
     AssetRecord, ContractRecord, ContractSigned, ContractState, ContractType, DeliveryMode,
@@ -17,6 +18,7 @@ use crate::code::{Code, Refusal};
 use crate::listing::Papers;
 use crate::rule_sets::{delivery, of_subject};
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::Writes;
 
 struct Signing<'a, 'b> {
@@ -102,6 +104,7 @@ impl Signing<'_, '_> {
 }
 
 pub(crate) fn signed(act: &Act<'_>, event: &ContractSigned) -> Result<Writes, Refusal> {
+    act.check_subject(&SIGNED)?;
     let listing: ListingRecord = act.required(&event.listing)?;
     let rules = of_subject(act, &listing.rule_set)?;
     let papers = Papers::of_listing(act, &rules, &listing);
@@ -131,4 +134,9 @@ pub(crate) fn signed(act: &Act<'_>, event: &ContractSigned) -> Result<Writes, Re
     writes.put(act.subject().as_str(), record);
     writes.touch(&event.listing);
     Ok(writes)
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![row("contract_signed", &SIGNED)]
 }

@@ -18,6 +18,7 @@ use crate::code::{Code, Refusal};
 use crate::registration::is_past;
 use crate::rule_sets::{self, of_subject, today};
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::Writes;
 
 /// Most batches that may await acknowledgement, so that a record stays small.
@@ -121,6 +122,7 @@ impl Plan<'_, '_> {
 }
 
 pub(crate) fn planned(act: &Act<'_>, event: &DeliveryPlanned) -> Result<Writes, Refusal> {
+    act.check_subject(&PLANNED)?;
     let contract: ContractRecord = act.required(&event.contract)?;
     let rules = of_subject(act, &contract.rule_set)?;
     let asset: AssetRecord = act.required(&contract.asset)?;
@@ -235,26 +237,24 @@ impl Sent<'_, '_> {
         self.event.first_chunk.saturating_add(self.event.chunks)
     }
 
-    /// The next number, the next chunk, no chunk past the end, and the last batch ends the file.
+    /// The next number, the next chunk, no chunk past the end, the last batch ends the file, and each batch that is still to come
+    /// finds a chunk.
     fn follows(&self) -> Check {
         let (record, event) = (&self.record, self.event);
         let number = record.sent.saturating_add(1);
         let total = chunk_count(&self.file());
-        let last = event.number == record.batches;
+        let after = u64::from(record.batches.saturating_sub(event.number));
+        let left = total.checked_sub(self.end());
         let fits = event.number == number
             && event.number <= record.batches
             && event.first_chunk == record.next_chunk
             && event.chunks > 0
-            && self.end() <= total
-            && (self.end() == total) == last;
+            && left.is_some_and(|left| if after == 0 { left == 0 } else { left >= after });
         ensure(fits, || {
             format!(
-                "expected batch {number} of {} from chunk {} of {total}, found batch {} with chunks {} to {}",
-                record.batches,
-                record.next_chunk,
-                event.number,
-                event.first_chunk,
-                self.end()
+                "expected batch {number} of {} from chunk {} of {total}, at least one chunk for each batch and the last to \
+                 the end; found batch {} with {} chunks from {}",
+                record.batches, record.next_chunk, event.number, event.chunks, event.first_chunk
             )
         })
     }
@@ -269,6 +269,7 @@ impl Sent<'_, '_> {
 }
 
 pub(crate) fn sent(act: &Act<'_>, event: &BatchSent) -> Result<Writes, Refusal> {
+    act.check_subject(&SENT)?;
     let p = Progress::read(act, event)?;
     p.judge(&SENT, |guard| guard(&p))?;
     let mut record = p.record.clone();
@@ -305,6 +306,7 @@ impl Acknowledged<'_, '_> {
 }
 
 pub(crate) fn acknowledged(act: &Act<'_>, event: &BatchAcknowledged) -> Result<Writes, Refusal> {
+    act.check_subject(&ACKNOWLEDGED)?;
     let p = Progress::read(act, event)?;
     p.judge(&ACKNOWLEDGED, |guard| guard(&p))?;
     let mut record = p.record.clone();
@@ -332,6 +334,7 @@ const COMPLETED: Rule<CompletedGuard> = delivery_row(
 );
 
 pub(crate) fn completed(act: &Act<'_>) -> Result<Writes, Refusal> {
+    act.check_subject(&COMPLETED)?;
     let p = Progress::read(act, &())?;
     p.judge(&COMPLETED, |guard| guard(&p))?;
     let mut record = p.record.clone();
@@ -340,4 +343,14 @@ pub(crate) fn completed(act: &Act<'_>) -> Result<Writes, Refusal> {
     let mut writes = p.write(record);
     writes.touch(&contract);
     Ok(writes)
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![
+        row("delivery_planned", &PLANNED),
+        row("batch_sent", &SENT),
+        row("batch_acknowledged", &ACKNOWLEDGED),
+        row("delivery_completed", &COMPLETED)
+    ]
 }

@@ -5,7 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use ledger_event::{
-    Calendar, CalendarPublished, GenesisPublished, LedgerRecord, Role, RuleSet, RuleSetPublished,
+    Calendar, CalendarPublished, DeliveryMode, DeliveryRules, GenesisPublished, LedgerRecord,
+    RegistrationRules, Role, RuleSet, RuleSetPublished,
 };
 use ledger_format::digest::sha256;
 use ledger_format::genesis::GenesisDocument;
@@ -14,14 +15,18 @@ use ledger_format::message;
 use prost::Message;
 
 use crate::act::{Act, Check, Rule, ensure, jurisdiction, stated_text};
-use crate::calendar::{check_calendar, date_from_number};
+use crate::calendar::{MAX_COUNT, check_calendar, date_from_number};
 use crate::code::{Code, Refusal};
 use crate::genesis::LEDGER;
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::{Typed, Writes};
 
 /// Founders sign; how many of them, a guard says.
 const FOUNDERS: &[Need] = &[Need::one(Role::Unspecified, Who::Anyone)];
+
+/// Longest validity in years that a rule set can allow.
+const MAX_YEARS: u32 = 100;
 
 type GenesisGuard = for<'a, 'b> fn(&'b Act<'a>, &'b GenesisPublished) -> Check;
 
@@ -40,6 +45,7 @@ const GENESIS: Rule<GenesisGuard> = Rule {
                 "expected this ledger's own document as its first leaf".into()
             })
         }),
+        // Nobody else can sign as well: before genesis only founders have keys.
         (Code::GovernanceThreshold, |act, _| founders_signed(act, act.ledger.founders.len())),
     ],
 };
@@ -78,6 +84,7 @@ const fn published(row: &'static str, subject: SubjectKind) -> Rule<DocumentGuar
                 };
                 founders_signed(document.act, threshold)
             }),
+            (Code::SigUncalledFor, |document| only_founders_signed(document.act)),
         ],
     }
 }
@@ -92,17 +99,24 @@ impl Document<'_, '_> {
     }
 }
 
-/// At least `threshold` founders are among the signers, and nobody else is.
+/// At least `threshold` founders are among the signers.
 fn founders_signed(act: &Act<'_>, threshold: usize) -> Check {
-    let mut parties: Vec<&str> =
-        act.signers.active.iter().map(|signer| signer.party.as_str()).collect();
-    parties.sort_unstable();
-    parties.dedup();
     let founders = &act.ledger.founders;
-    let outsider = parties.iter().find(|party| !founders.iter().any(|founder| founder == *party));
-    ensure(outsider.is_none() && parties.len() >= threshold, || {
-        format!("signed by {parties:?}, expected {threshold} of {founders:?}")
+    let signed: Vec<&String> = founders.iter().filter(|founder| signs(act, founder)).collect();
+    ensure(signed.len() >= threshold, || {
+        format!("signed by {signed:?}, expected {threshold} of {founders:?}")
     })
+}
+
+fn signs(act: &Act<'_>, party: &str) -> bool {
+    act.signers.active.iter().any(|signer| signer.party == party)
+}
+
+/// Nobody but founders is among the signers.
+fn only_founders_signed(act: &Act<'_>) -> Check {
+    let founders = &act.ledger.founders;
+    let outsider = act.signers.active.iter().find(|signer| !founders.contains(&signer.party));
+    outsider.map_or(Ok(()), |signer| Err(format!("{} is no founder", signer.party)))
 }
 
 pub(crate) fn genesis(act: &Act<'_>, event: &GenesisPublished) -> Result<Writes, Refusal> {
@@ -154,16 +168,63 @@ pub fn document_digest(document: &impl Message) -> [u8; 32] {
 fn check_rule_set(rules: &RuleSet) -> Check {
     let id_ok = !rules.id.is_empty()
         && rules.id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
-    ensure(id_ok && rules.version > 0, || "id and version must be stated".to_string())?;
+    ensure(id_ok && rules.version > 0, || {
+        "id must be letters, digits, dots and hyphens, and version at least 1".to_string()
+    })?;
     stated_text("title", &rules.title, 400)?;
     stated_text("source", &rules.source, 400)?;
     jurisdiction("jurisdiction", &rules.jurisdiction)?;
     let dates_ok = date_from_number(rules.effective_from).is_some()
-        && (rules.effective_to == 0 || date_from_number(rules.effective_to).is_some());
-    ensure(dates_ok, || "effective_from and effective_to must be dates".into())?;
-    ensure(rules.utc_offset_minutes.abs() <= 14 * 60, || "utc_offset_minutes".into())?;
-    let parts = rules.registration.is_some() && rules.trade.is_some() && rules.delivery.is_some();
-    ensure(parts && !rules.calendar.is_empty(), || {
-        "calendar, registration, trade and delivery must be stated".into()
+        && (rules.effective_to == 0 || date_from_number(rules.effective_to).is_some())
+        && (rules.effective_to == 0 || rules.effective_from <= rules.effective_to);
+    ensure(dates_ok, || "effective_from and effective_to must be dates in order".into())?;
+    ensure(rules.utc_offset_minutes.abs() <= 14 * 60, || {
+        "utc_offset_minutes: at most 14 hours east or west".into()
+    })?;
+    let calendar = &rules.calendar;
+    let calendar_ok = !calendar.is_empty() && calendar.bytes().all(|b| b.is_ascii_alphanumeric());
+    ensure(calendar_ok, || "calendar must be the id of one".into())?;
+    match (&rules.registration, &rules.trade, &rules.delivery) {
+        (Some(registration), Some(_), Some(delivery)) => {
+            check_registration_rules(registration)?;
+            check_delivery_rules(delivery)
+        }
+        _ => Err("registration, trade and delivery must be stated".into()),
+    }
+}
+
+/// Bounds within which every count of days and years can be made.
+fn check_registration_rules(rules: &RegistrationRules) -> Check {
+    let counts = [
+        ("acceptance_days", rules.acceptance_days),
+        ("notice_days", rules.notice_days),
+        ("whole_days", rules.whole_days),
+        ("extension_days", rules.extension_days),
+    ];
+    for (name, days) in counts {
+        ensure(days <= MAX_COUNT, || format!("{name}: {days}, at most {MAX_COUNT} allowed"))?;
+    }
+    ensure((1..=MAX_YEARS).contains(&rules.validity_years), || {
+        format!("validity_years: expected 1 to {MAX_YEARS}, found {}", rules.validity_years)
+    })?;
+    let prefix = rules.certificate_prefix.as_bytes();
+    ensure(prefix.len() == 2 && prefix.iter().all(u8::is_ascii_uppercase), || {
+        format!("certificate_prefix: expected two letters, found {:?}", rules.certificate_prefix)
     })
+}
+
+fn check_delivery_rules(rules: &DeliveryRules) -> Check {
+    let mut modes = rules.compute_modes().chain(rules.important_modes());
+    ensure(modes.all(|mode| mode != DeliveryMode::Unspecified), || {
+        "compute_modes and important_modes: an unspecified mode".into()
+    })
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![
+        row("genesis_published", &GENESIS),
+        row("rule_set_published", &RULE_SET),
+        row("calendar_published", &CALENDAR)
+    ]
 }

@@ -17,6 +17,7 @@ use crate::act::{Act, Check, Rule, ensure, jurisdiction, optional_hash, stated_t
 use crate::code::{Code, Refusal};
 use crate::genesis::{key_record, kid};
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::Writes;
 
 type AdmissionGuard = for<'a, 'b> fn(&'b Act<'a>, &'b PartyAdmitted) -> Check;
@@ -61,8 +62,8 @@ const ENROLLED: Rule<EnrolmentGuard> = Rule {
     opens: false,
     binding: false,
     signers: &[
-        Need::one(Role::Unspecified, Who::Subject),
         Need::one(Role::IdentityAuthority, Who::Anyone),
+        Need::one(Role::Unspecified, Who::Subject),
     ],
     guards: &[
         (Code::Field, |_, key| grants(core::slice::from_ref(key))),
@@ -79,16 +80,16 @@ struct Revocation {
 
 type RevocationGuard = for<'a, 'b> fn(&'b Act<'a>, &'b Revocation) -> Check;
 
-const REVOCATION_GUARDS: &[(Code, RevocationGuard)] = &[
-    (Code::KeyUnknown, |act, revocation| {
-        let own = revocation.key.as_ref().is_some_and(|key| key.party == act.subject().name());
-        ensure(own, || format!("{} is not a key of {}", revocation.kid, act.subject()))
-    }),
-    (Code::KeyInactive, |_, revocation| {
-        let active = revocation.key.as_ref().is_some_and(|key| key.revoked_ms == 0);
-        ensure(active, || format!("{} is revoked already", revocation.kid))
-    }),
-];
+/// A key that has not yet been revoked, and is the party's.
+fn revocable(act: &Act<'_>, revocation: &Revocation) -> Check {
+    let own = revocation.key.as_ref().is_some_and(|key| key.party == act.subject().name());
+    ensure(own, || format!("{} is not a key of {}", revocation.kid, act.subject()))
+}
+
+fn not_yet_revoked(_: &Act<'_>, revocation: &Revocation) -> Check {
+    let active = revocation.key.as_ref().is_some_and(|key| key.revoked_ms == 0);
+    ensure(active, || format!("{} is revoked already", revocation.kid))
+}
 
 const REVOKED_BY_PARTY: Rule<RevocationGuard> = Rule {
     row: "P3 KeyRevoked by the party",
@@ -96,7 +97,15 @@ const REVOKED_BY_PARTY: Rule<RevocationGuard> = Rule {
     opens: false,
     binding: false,
     signers: &[Need::one(Role::Unspecified, Who::Subject)],
-    guards: REVOCATION_GUARDS,
+    guards: &[
+        (Code::KeyUnknown, revocable),
+        (Code::KeyInactive, not_yet_revoked),
+        // A thief of one key must not lock its party out with that key alone.
+        (Code::SigMissingRole, |act, revocation| {
+            let other = act.entry.kids().any(|kid| kid != revocation.kid);
+            ensure(other, || "a key cannot revoke itself: sign with another key".into())
+        }),
+    ],
 };
 
 const REVOKED_BY_AUTHORITY: Rule<RevocationGuard> = Rule {
@@ -105,7 +114,7 @@ const REVOKED_BY_AUTHORITY: Rule<RevocationGuard> = Rule {
     opens: false,
     binding: false,
     signers: &[Need::two_officers(Role::IdentityAuthority, Who::Issuer)],
-    guards: REVOCATION_GUARDS,
+    guards: &[(Code::KeyUnknown, revocable), (Code::KeyInactive, not_yet_revoked)],
 };
 
 fn profile(profile: Option<&PartyProfile>) -> Check {
@@ -147,7 +156,7 @@ fn not_enrolled(act: &Act<'_>, keys: &[KeyGrant]) -> Check {
     kids.sort_unstable();
     let twice = kids.iter().zip(kids.iter().skip(1)).find(|(a, b)| a == b);
     ensure(twice.is_none(), || "a key is listed twice".into())?;
-    let known = kids.iter().find(|kid| act.state.record(&format!("key:{kid}")).is_some());
+    let known = kids.iter().find(|kid| act.state.exists(&format!("key:{kid}")));
     ensure(known.is_none(), || format!("{known:?} is enrolled"))
 }
 
@@ -208,4 +217,14 @@ pub(crate) fn revoked(act: &Act<'_>, event: &KeyRevoked) -> Result<Writes, Refus
         writes.put(&id, key);
     }
     Ok(writes)
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![
+        row("party_admitted", &ADMITTED),
+        row("key_enrolled", &ENROLLED),
+        row("key_revoked", &REVOKED_BY_PARTY),
+        row("key_revoked", &REVOKED_BY_AUTHORITY)
+    ]
 }

@@ -26,6 +26,7 @@ mod review;
 pub mod rule_sets;
 mod signers;
 pub mod standing;
+pub mod table;
 pub mod view;
 
 pub use block::{BlockRules, Changes, Link};

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use ledger_event::{
     AssetRecord, CertificateRecord, Grade, ListingApplied, ListingRecord, ListingState,
@@ -15,6 +16,7 @@ use crate::code::{Code, Refusal};
 use crate::registration::{certificate_is_valid, is_past};
 use crate::rule_sets::{self, in_force, of_subject, today};
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::Writes;
 
 /// What makes an asset version tradable at the time of an act: a valid certificate of the seller's operation right, and a
@@ -25,7 +27,9 @@ pub(crate) struct Papers<'a, 'b> {
     seller: &'b str,
     asset: &'b str,
     version: u32,
+    certificate_number: &'b str,
     certificate: Option<CertificateRecord>,
+    review_id: &'b str,
     review: Option<ReviewRecord>,
 }
 
@@ -42,16 +46,20 @@ impl<'a, 'b> Papers<'a, 'b> {
             seller: &listing.seller,
             asset: &listing.asset,
             version: listing.version,
+            certificate_number: &listing.certificate,
             certificate: act.state.current(&format!("certificate:{}", listing.certificate)),
             review: act.state.current(&listing.review),
+            review_id: &listing.review,
         }
     }
 
     pub(crate) fn certificate(&self) -> Check {
-        if !rule_sets::trade(self.rules).certificate_required && self.certificate.is_none() {
+        let required = rule_sets::trade(self.rules).certificate_required;
+        if !required && self.certificate_number.is_empty() {
             return Ok(());
         }
-        let certificate = self.certificate.as_ref().ok_or("no such certificate")?;
+        let none = || format!("there is no certificate {:?}", self.certificate_number);
+        let certificate = self.certificate.as_ref().ok_or_else(none)?;
         ensure(certificate.asset == self.asset && certificate.version == self.version, || {
             format!("it is of {} version {}", certificate.asset, certificate.version)
         })?;
@@ -73,10 +81,11 @@ impl<'a, 'b> Papers<'a, 'b> {
     }
 
     pub(crate) fn review(&self) -> Check {
-        if !rule_sets::trade(self.rules).review_required && self.review.is_none() {
+        if !rule_sets::trade(self.rules).review_required && self.review_id.is_empty() {
             return Ok(());
         }
-        let review = self.review.as_ref().ok_or("no such review")?;
+        let none = || format!("there is no review {:?}", self.review_id);
+        let review = self.review.as_ref().ok_or_else(none)?;
         let positive = matches!(review.state(), ReviewState::Passed | ReviewState::Conditional);
         ensure(positive, || format!("the review is {}", review.state().as_str_name()))?;
         ensure(review.asset == self.asset && review.version == self.version, || {
@@ -148,6 +157,7 @@ const APPLIED: Rule<ApplicationGuard> = Rule {
 };
 
 pub(crate) fn applied(act: &Act<'_>, event: &ListingApplied) -> Result<Writes, Refusal> {
+    act.check_subject(&APPLIED)?;
     let rules = in_force(act, &event.rule_set)?;
     let asset = current_version(act, &event.asset, event.version)?;
     let record = ListingRecord {
@@ -196,6 +206,7 @@ const PUBLISHED: Rule<PublicationGuard> = Rule {
 };
 
 pub(crate) fn published(act: &Act<'_>) -> Result<Writes, Refusal> {
+    act.check_subject(&PUBLISHED)?;
     let record: ListingRecord = act.subject_as()?;
     let rules = of_subject(act, &record.rule_set)?;
     let papers = Papers::of_listing(act, &rules, &record);
@@ -206,4 +217,9 @@ pub(crate) fn published(act: &Act<'_>) -> Result<Writes, Refusal> {
     let mut writes = Writes::default();
     writes.put(act.subject().as_str(), listed);
     Ok(writes)
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![row("listing_applied", &APPLIED), row("listing_published", &PUBLISHED)]
 }

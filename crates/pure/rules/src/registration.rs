@@ -5,12 +5,13 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-use jiff::ToSpan as _;
+use jiff::Span;
 use jiff::civil::Date;
 use ledger_event::{
     AssetDescription, AssetRecord, Basis, CertificateIssued, CertificateRecord, DataClass,
-    EvidenceRecorded, Finding, Grade, NoticeOpened, PartyRecord, RegistrationApplied,
+    EvidenceRecorded, Finding, Grade, NoticeOpened, PartyKind, PartyRecord, RegistrationApplied,
     RegistrationRecord, RegistrationReviewed, RegistrationState, Right, RightClaim, Role, RuleSet,
 };
 use ledger_format::id::SubjectKind;
@@ -21,6 +22,7 @@ use crate::calendar::{Days, Undetermined, date_from_number, date_to_number};
 use crate::code::{Code, Refusal};
 use crate::rule_sets::{self, in_force, of_subject, today};
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::{View, Writes};
 
 /// Most rights and scenarios of one application.
@@ -29,7 +31,7 @@ const MAX_ITEMS: usize = 32;
 /// What a registration is at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Applied, and the registry may still answer.
+    /// Applied, and neither answered nor accepted by silence.
     Applied,
     /// Accepted by the registry, or by its silence.
     Accepted,
@@ -45,7 +47,7 @@ pub enum Status {
     Registered,
     /// A certificate was issued and is valid.
     Certified,
-    /// The certificate's validity has ended (Art. 36).
+    /// The validity has ended (Art. 36). It runs from the evidence (Art. 26), whether or not a certificate was issued.
     Expired,
 }
 
@@ -72,10 +74,27 @@ pub fn status(
             last if today > last => Status::NoticeDone,
             _ => Status::Notice,
         },
+        RegistrationState::Registered | RegistrationState::Certified
+            if is_past(today, record.valid_to) =>
+        {
+            Status::Expired
+        }
         RegistrationState::Registered => Status::Registered,
-        RegistrationState::Certified if is_past(today, record.valid_to) => Status::Expired,
         RegistrationState::Certified => Status::Certified,
     })
+}
+
+/// The last day on which the registry may answer an application (Art. 17).
+///
+/// # Errors
+/// [`Undetermined`] without the calendar.
+pub fn last_answer_day(
+    record: &RegistrationRecord,
+    days: &Days<'_>,
+    rules: &RuleSet,
+) -> Result<Date, Undetermined> {
+    let period = rule_sets::registration(rules).acceptance_days;
+    days.working_days_after(days.date(record.applied_ms), period)
 }
 
 /// The day on which silence accepts: the first working day after the period to answer (Art. 17).
@@ -87,9 +106,7 @@ pub fn acceptance_by_silence(
     days: &Days<'_>,
     rules: &RuleSet,
 ) -> Result<Date, Undetermined> {
-    let period = rule_sets::registration(rules).acceptance_days;
-    let last = days.working_days_after(days.date(record.applied_ms), period)?;
-    days.working_days_after(last, 1)
+    days.working_days_after(last_answer_day(record, days, rules)?, 1)
 }
 
 /// The last day of public notice (Art. 24).
@@ -105,8 +122,9 @@ pub fn last_notice_day(
     days.working_days_after(days.date(record.notice_ms), period)
 }
 
-/// Whether the procedure took longer than the rule set allows (Art. 28), up to the evidence or `time_ms`: a fact that
-/// regulators ask for, not a reason to refuse the applicant.
+/// Whether the procedure took longer than the rule set allows (Art. 28), up to its end or `time_ms`: a fact that regulators ask
+/// for, not a reason to refuse the applicant. The procedure begins with acceptance, also by silence, and ends with the evidence or
+/// with a review that terminates it.
 ///
 /// # Errors
 /// [`Undetermined`] without the calendar.
@@ -116,15 +134,22 @@ pub fn is_overdue(
     rules: &RuleSet,
     time_ms: u64,
 ) -> Result<bool, Undetermined> {
-    if record.accepted_ms == 0 || record.state() == RegistrationState::Terminated {
-        return Ok(false);
-    }
-    let end = if record.registered_ms == 0 { time_ms } else { record.registered_ms };
-    let used = days.working_days_between(days.date(record.accepted_ms), days.date(end))?;
+    let end = match record.state() {
+        RegistrationState::Terminated => record.reviewed_ms,
+        _ if record.registered_ms != 0 => record.registered_ms,
+        _ => time_ms,
+    };
+    let end = days.date(end);
+    let accepted = if record.accepted_ms == 0 {
+        acceptance_by_silence(record, days, rules)?
+    } else {
+        days.date(record.accepted_ms)
+    };
+    let used = days.working_days_between(accepted, end)?;
     let notice = if record.notice_ms == 0 {
         0
     } else {
-        let last = last_notice_day(record, days, rules)?.min(days.date(end));
+        let last = last_notice_day(record, days, rules)?.min(end);
         days.working_days_between(days.date(record.notice_ms), last)?
     };
     let rules = rule_sets::registration(rules);
@@ -270,6 +295,14 @@ impl Application<'_, '_> {
         }
     }
 
+    /// Art. 21(3): only natural persons have what natural persons collect, by that basis.
+    fn applicant_is_natural(&self) -> bool {
+        let party: Option<PartyRecord> =
+            self.act.state.in_force(&format!("party:{}", self.act.issuer()));
+        let profile = party.and_then(|party| party.profile);
+        profile.is_some_and(|profile| profile.kind() == PartyKind::Natural)
+    }
+
     /// Art. 21(4): scraped public data carries holding and use; a product made from it carries all three. The basis "licensed"
     /// carries use only; a transferred right needs a transfer registration, which is another procedure.
     fn carries(&self, claim: RightClaim) -> bool {
@@ -279,10 +312,8 @@ impl Application<'_, '_> {
             .as_ref()
             .is_some_and(|d| d.kind() == ledger_event::AssetKind::Product);
         match claim.basis() {
-            Basis::SelfCollected
-            | Basis::Commissioned
-            | Basis::NaturalPerson
-            | Basis::CoDeveloped => true,
+            Basis::SelfCollected | Basis::Commissioned | Basis::CoDeveloped => true,
+            Basis::NaturalPerson => self.applicant_is_natural(),
             Basis::Derived => {
                 self.asset.description.as_ref().is_some_and(|d| !d.derived_from.is_empty())
             }
@@ -294,6 +325,7 @@ impl Application<'_, '_> {
 }
 
 pub(crate) fn applied(act: &Act<'_>, event: &RegistrationApplied) -> Result<Writes, Refusal> {
+    act.check_subject(&APPLIED)?;
     let rules = in_force(act, &event.rule_set)?;
     let asset = current_version(act, &event.asset, event.version)?;
     let context = Application { act, event, asset, rules };
@@ -383,16 +415,25 @@ const ACCEPTED: Rule<AcceptanceGuard> = registry_row(
     "R5 RegistrationAccepted",
     false,
     &[Need::one(Role::Registry, Who::Registry)],
-    &[
-        (Code::AlreadyAccepted, |p| {
-            let silent = p.status == Status::Accepted && p.record.accepted_ms == 0;
-            ensure(!silent, || "silence has accepted the application".into())
-        }),
-        (Code::WrongState, |p| p.is(Status::Applied)),
-    ],
+    &[(Code::AlreadyAccepted, |p| p.in_time()), (Code::WrongState, |p| p.is(Status::Applied))],
 );
 
+impl Accepted<'_, '_> {
+    /// The period to answer is over at the end of its last working day, also where a weekend lies between that day and the one
+    /// on which silence accepts.
+    fn in_time(&self) -> Check {
+        if self.record.state() != RegistrationState::Applied {
+            return Ok(());
+        }
+        let days = rule_sets::days(self.act, &self.rules);
+        let last = last_answer_day(&self.record, &days, &self.rules).map_err(|u| u.to_string())?;
+        let today = days.date(self.act.time_ms);
+        ensure(today <= last, || format!("the last day to answer was {last}, today is {today}"))
+    }
+}
+
 pub(crate) fn accepted(act: &Act<'_>) -> Result<Writes, Refusal> {
+    act.check_subject(&ACCEPTED)?;
     let p = Procedure::read(act, &())?;
     act.judge(&ACCEPTED, &p.who(), |guard| guard(&p))?;
     let mut record = p.record.clone();
@@ -422,6 +463,7 @@ const REVIEWED: Rule<ReviewGuard> = registry_row(
 );
 
 pub(crate) fn reviewed(act: &Act<'_>, event: &RegistrationReviewed) -> Result<Writes, Refusal> {
+    act.check_subject(&REVIEWED)?;
     let p = Procedure::read(act, event)?;
     act.judge(&REVIEWED, &p.who(), |guard| guard(&p))?;
     let findings = [event.description(), event.source(), event.title()];
@@ -448,6 +490,7 @@ const NOTICE: Rule<NoticeGuard> = registry_row(
 );
 
 pub(crate) fn notice(act: &Act<'_>, event: &NoticeOpened) -> Result<Writes, Refusal> {
+    act.check_subject(&NOTICE)?;
     let p = Procedure::read(act, event)?;
     act.judge(&NOTICE, &p.who(), |guard| guard(&p))?;
     let mut record = p.record.clone();
@@ -473,19 +516,26 @@ const EVIDENCE: Rule<EvidenceGuard> = registry_row(
 );
 
 pub(crate) fn evidence(act: &Act<'_>, event: &EvidenceRecorded) -> Result<Writes, Refusal> {
+    act.check_subject(&EVIDENCE)?;
     let p = Procedure::read(act, event)?;
     act.judge(&EVIDENCE, &p.who(), |guard| guard(&p))?;
     let from = today(act, &p.rules);
-    // The last valid day is the day before the anniversary: five years from 2026-08-20 end with 2031-08-19.
-    let years = i16::try_from(p.record.validity_years).unwrap_or_default();
-    let to = from.checked_add(years.years()).and_then(Date::yesterday);
-    let to = to.map_err(|_past_all_dates| Refusal::new(Code::ValidityTooLong, "past all dates"))?;
+    let to = last_valid_day(from, p.record.validity_years)
+        .ok_or_else(|| Refusal::new(Code::ValidityTooLong, "past all dates"))?;
     let mut record = p.record.clone();
     record.state = RegistrationState::Registered.into();
     record.registered_ms = act.time_ms;
     record.valid_from = date_to_number(from);
     record.valid_to = date_to_number(to);
     Ok(p.write(record))
+}
+
+/// The last day of a number of years that begin with `from`: the day before the anniversary, five years from 2026-08-20 end with
+/// 2031-08-19. Where the month of the anniversary has no such day, its last day: five years from 2028-02-29 end with 2033-02-28.
+fn last_valid_day(from: Date, years: u32) -> Option<Date> {
+    let years = Span::new().try_years(years).ok()?;
+    let anniversary = from.checked_add(years).ok()?;
+    if anniversary.day() == from.day() { anniversary.yesterday().ok() } else { Some(anniversary) }
 }
 
 type Certificate<'a, 'b> = Procedure<'a, 'b, CertificateIssued>;
@@ -500,7 +550,7 @@ const CERTIFICATE: Rule<CertificateGuard> = registry_row(
         (Code::CertificateFormat, |p| p.number_fits()),
         (Code::SubjectExists, |p| {
             let id = format!("certificate:{}", p.event.number);
-            ensure(p.act.state.record(&id).is_none(), || format!("{id} exists"))
+            ensure(!p.act.state.exists(&id), || format!("{id} exists"))
         }),
         (Code::Field, |p| optional_digest("body", p.event.body.as_ref())),
     ],
@@ -522,16 +572,23 @@ impl Certificate<'_, '_> {
         let month = month.checked_div(100).unwrap_or_default();
         let start =
             format!("{prefix}{}{}{month}", profile.certificate_region, profile.certificate_digit);
-        let serial = self.event.number.strip_prefix(&start).unwrap_or_default();
-        let fits =
-            serial.len() == 4 && serial != "0000" && serial.bytes().all(|b| b.is_ascii_digit());
-        ensure(fits && start.len() == 11, || {
-            format!("expected {start} and a serial of four digits, found {:?}", self.event.number)
+        let number = &self.event.number;
+        ensure(start.len() == 11, || {
+            let registry = &self.record.registry;
+            format!("the profile of {registry} states no certificate region and digit")
+        })?;
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        let fits = number.len() == 15
+            && number.strip_prefix(&prefix).is_some_and(digits)
+            && number.strip_prefix(&start).is_some_and(|serial| serial != "0000");
+        ensure(fits, || {
+            format!("expected {start} and a serial from 0001 to 9999, found {number:?}")
         })
     }
 }
 
 pub(crate) fn certificate(act: &Act<'_>, event: &CertificateIssued) -> Result<Writes, Refusal> {
+    act.check_subject(&CERTIFICATE)?;
     let p = Procedure::read(act, event)?;
     act.judge(&CERTIFICATE, &p.who(), |guard| guard(&p))?;
     let mut record = p.record.clone();
@@ -556,4 +613,16 @@ pub(crate) fn certificate(act: &Act<'_>, event: &CertificateIssued) -> Result<Wr
     writes.put(&format!("certificate:{}", event.number), certificate);
     writes.put(&asset_id, asset);
     Ok(writes)
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![
+        row("registration_applied", &APPLIED),
+        row("registration_accepted", &ACCEPTED),
+        row("registration_reviewed", &REVIEWED),
+        row("notice_opened", &NOTICE),
+        row("evidence_recorded", &EVIDENCE),
+        row("certificate_issued", &CERTIFICATE)
+    ]
 }

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use ledger_event::{
     AssetKind, AssetRecord, CertificateRecord, PartyRecord, ReviewDecided, ReviewOutcome,
@@ -14,6 +15,7 @@ use crate::asset::current_version;
 use crate::code::{Code, Refusal};
 use crate::registration::certificate_is_valid;
 use crate::signers::{Need, Who};
+use crate::table::{Row, row};
 use crate::view::Writes;
 
 struct Submission<'a, 'b> {
@@ -81,6 +83,7 @@ fn valid_certificate(act: &Act<'_>, asset: &AssetRecord, version: u32) -> bool {
 }
 
 pub(crate) fn submitted(act: &Act<'_>, event: &ReviewSubmitted) -> Result<Writes, Refusal> {
+    act.check_subject(&SUBMITTED)?;
     let asset = current_version(act, &event.asset, event.version)?;
     let context = Submission { act, event, asset };
     act.judge(&SUBMITTED, &|_| Some(act.issuer().to_string()), |guard| guard(&context))?;
@@ -141,6 +144,7 @@ const DECIDED: Rule<DecisionGuard> = Rule {
 };
 
 pub(crate) fn decided(act: &Act<'_>, event: &ReviewDecided) -> Result<Writes, Refusal> {
+    act.check_subject(&DECIDED)?;
     let record: ReviewRecord = act.subject_as()?;
     let reviewer = record.reviewer.clone();
     let context = Decision { event, record };
@@ -157,4 +161,9 @@ pub(crate) fn decided(act: &Act<'_>, event: &ReviewDecided) -> Result<Writes, Re
     let mut writes = Writes::default();
     writes.put(act.subject().as_str(), record);
     Ok(writes)
+}
+
+/// The tables above, in order.
+pub(crate) fn rows() -> Vec<Row> {
+    alloc::vec![row("review_submitted", &SUBMITTED), row("review_decided", &DECIDED)]
 }

@@ -40,18 +40,24 @@ pub(crate) struct Signers {
 
 /// Which party a need is about, by its place in the act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
+pub enum Who {
     /// The entry's issuer, whoever that is.
     Issuer,
     /// Any party with the role.
     Anyone,
-    /// The party that the subject names in this capacity.
+    /// The applicant of the registration.
     Applicant,
+    /// The registry that the application named.
     Registry,
+    /// The supplier of the asset.
     Supplier,
+    /// The reviewer that the submission named.
     Reviewer,
+    /// The seller of the listing or contract.
     Seller,
+    /// The exchange that the listing named.
     Venue,
+    /// The buyer of the contract.
     Buyer,
     /// The party that the act is about.
     Subject,
@@ -59,7 +65,7 @@ pub(crate) enum Who {
 
 /// How many keys, of which kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keys {
+pub enum Keys {
     /// One key, not a system's (class B).
     One,
     /// An organisation key and an officer's token (class A).
@@ -70,12 +76,15 @@ pub(crate) enum Keys {
 
 /// One required signature, or pair of them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Need {
-    pub(crate) role: Role,
-    pub(crate) who: Who,
-    pub(crate) keys: Keys,
-    /// The code for a signature by somebody else in its place.
-    pub(crate) missing: Code,
+pub struct Need {
+    /// In which role; unspecified: any.
+    pub role: Role,
+    /// Which party.
+    pub who: Who,
+    /// Which keys of the party.
+    pub keys: Keys,
+    /// The code when nobody signs in this place.
+    pub missing: Code,
 }
 
 impl Need {
@@ -161,6 +170,14 @@ impl ActiveSigner {
         Err(Refusal::new(Code::RoleNotGranted, detail))
     }
 
+    fn check_factor(&self, need: Need) -> Result<(), Refusal> {
+        if !matches!(self.factor, Factor::System | Factor::Unspecified) {
+            return Ok(());
+        }
+        let detail = format!("{} as {}: a system key", self.party, name(need.role));
+        Err(Refusal::new(Code::SigWeakFactor, detail))
+    }
+
     /// Whether this signer can stand for a need about `party`.
     fn serves(&self, need: Need, party: Option<&str>) -> bool {
         let party_fits = party.is_none_or(|party| party == self.party);
@@ -171,45 +188,56 @@ impl ActiveSigner {
 
 /// Checks the signers against the needs of an act. `resolve` names the party of each place; `None` for a place means that any
 /// party will do.
+///
+/// A key stands in one place only: who has two roles signs with two keys. Further keys of a place's party and role say nothing
+/// new and do no harm; a key that stands in no place is refused.
 pub(crate) fn check(
     signers: &Signers,
     needs: &[Need],
     resolve: &dyn Fn(Who) -> Option<String>,
 ) -> Result<(), Refusal> {
     let mut called_for = alloc::vec![false; signers.active.len()];
+    let mut taken = called_for.clone();
     for need in needs.iter().copied() {
         let party = resolve(need.who);
-        let mut serving = Vec::new();
-        for (signer, called) in signers.active.iter().zip(called_for.iter_mut()) {
-            if signer.serves(need, party.as_deref()) {
-                signer.check_granted(need.role)?;
-                *called = true;
-                serving.push(signer);
+        let mut free = Vec::new();
+        let marks = called_for.iter_mut().zip(taken.iter_mut());
+        for (signer, (called, taken)) in signers.active.iter().zip(marks) {
+            if !signer.serves(need, party.as_deref()) {
+                continue;
+            }
+            signer.check_granted(need.role)?;
+            signer.check_factor(need)?;
+            *called = true;
+            if !*taken && (free.is_empty() || need.keys != Keys::One) {
+                *taken = true;
+                free.push(signer);
             }
         }
-        satisfied(need, party.as_deref(), &serving)?;
+        satisfied(need, party.as_deref(), &free)?;
     }
     match signers.active.iter().zip(&called_for).find(|(_, called)| !**called) {
         None => Ok(()),
         Some((signer, _)) => {
-            let role = signer.role.unwrap_or_default().as_str_name();
+            let role = signer.role.map_or("its own", |role| role.as_str_name());
             let detail = format!("{} signed as {role}", signer.party);
             Err(Refusal::new(Code::SigUncalledFor, detail))
         }
     }
 }
 
+/// A role as messages name it.
+fn name(role: Role) -> &'static str {
+    if role == Role::Unspecified { "itself" } else { role.as_str_name() }
+}
+
 fn satisfied(need: Need, party: Option<&str>, serving: &[&ActiveSigner]) -> Result<(), Refusal> {
     let who = party.unwrap_or("any party");
     let refuse = |code: Code, why: &str| {
-        let role = need.role.as_str_name();
-        Err(Refusal::new(code, format!("{who} as {role}: {why}")))
+        Err(Refusal::new(code, format!("{who} as {}: {why}", name(need.role))))
     };
     if serving.is_empty() {
         return refuse(need.missing, "no signature");
-    }
-    if serving.iter().any(|signer| matches!(signer.factor, Factor::System | Factor::Unspecified)) {
-        return refuse(Code::SigWeakFactor, "signed with a system key");
     }
     let two_factors = |wanted: Factor| serving.iter().any(|signer| signer.factor == wanted);
     match need.keys {

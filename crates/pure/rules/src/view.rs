@@ -95,6 +95,11 @@ impl<'a> State<'a> {
         self.base
     }
 
+    /// Whether there is a record of an id, without reading it.
+    pub(crate) fn exists(&self, id: &str) -> bool {
+        self.changed.contains_key(id) || self.base.record(&state_key(id)).is_some()
+    }
+
     /// A subject as the entries before this one left it.
     pub(crate) fn record(&self, id: &str) -> Option<Record> {
         self.changed.get(id).cloned().or_else(|| read(self.base, id))
