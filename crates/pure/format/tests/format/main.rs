@@ -1,0 +1,11 @@
+//! The bytes of the ledger: what is written is read, and nothing else is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod entries;
+mod samples;
+mod tree;
