@@ -7,5 +7,9 @@
 )]
 
 mod entries;
+mod generate;
+mod layouts;
+mod messages;
+mod receipts;
 mod samples;
 mod tree;
