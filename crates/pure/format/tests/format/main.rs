@@ -10,6 +10,8 @@ mod entries;
 mod generate;
 mod layouts;
 mod messages;
+mod notes;
+mod proofs;
 mod receipts;
 mod samples;
 mod tree;
