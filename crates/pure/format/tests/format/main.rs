@@ -8,6 +8,8 @@
 
 mod entries;
 mod generate;
+mod genesis;
+mod identifiers;
 mod layouts;
 mod messages;
 mod notes;
