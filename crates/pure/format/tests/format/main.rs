@@ -9,6 +9,7 @@
 mod entries;
 mod generate;
 mod genesis;
+mod hostile;
 mod identifiers;
 mod layouts;
 mod messages;
