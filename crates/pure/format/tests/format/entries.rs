@@ -325,8 +325,8 @@ fn an_entry_has_at_most_65535_bytes() {
     let draft = Draft::new(issuer().id(), own_claims(), &wordy(largest + 1));
     assert_eq!(kind(seal_by(&issuer(), &[], &draft)), Kind::TooLarge);
     // Whatever the bytes are: nobody looks into what is too long.
-    assert_eq!(kind(decode(&[0; 65_536])), Kind::TooLarge);
-    assert_eq!(kind(decode(&[0; 65_535])), Kind::Cbor);
+    assert_eq!(kind(decode(&vec![0; 65_536])), Kind::TooLarge);
+    assert_eq!(kind(decode(&vec![0; 65_535])), Kind::Cbor);
 }
 
 mod signers {

@@ -25,7 +25,7 @@ use crate::generate;
 struct Format {
     name: &'static str,
     make: fn(&mut Rng) -> Vec<u8>,
-    again: fn(Bytes) -> Result<Vec<u8>, Malformed>,
+    again: fn(&Bytes) -> Result<Vec<u8>, Malformed>,
 }
 
 const FORMATS: &[Format] = &[
@@ -34,53 +34,53 @@ const FORMATS: &[Format] = &[
     Format {
         name: "header",
         make: |rng| header(rng).encode(),
-        again: |b| Ok(Header::decode(b)?.encode()),
+        again: |b| Ok(Header::decode(b.clone())?.encode()),
     },
     Format {
         name: "certificate",
         make: |rng| certificate(rng).encode(),
-        again: |b| Ok(Certificate::decode(b)?.encode()),
+        again: |b| Ok(Certificate::decode(b.clone())?.encode()),
     },
     Format {
         name: "body",
         make: |rng| body(rng).encode(),
-        again: |b| Ok(Body::decode(b)?.encode()),
+        again: |b| Ok(Body::decode(b.clone())?.encode()),
     },
     Format {
         name: "block",
         make: |rng| block(rng).encode(),
-        again: |b| Ok(Block::decode(b)?.encode()),
+        again: |b| Ok(Block::decode(b.clone())?.encode()),
     },
     Format {
         name: "genesis",
         make: genesis,
-        again: |b| Ok(message::encode(GenesisDocument::decode(b)?.message())),
+        again: |b| Ok(message::encode(GenesisDocument::decode(b.clone())?.message())),
     },
     Format {
         name: "validators",
         make: validators,
-        again: |b| Ok(message::encode(Validators::decode(&b)?.message())),
+        again: |b| Ok(message::encode(Validators::decode(b)?.message())),
     },
     Format {
         name: "note",
         make: |rng| note(rng).encode().into_bytes(),
-        again: |b| Ok(Note::decode(&text(&b))?.encode().into_bytes()),
+        again: |b| Ok(Note::decode(&text(b))?.encode().into_bytes()),
     },
     Format {
         name: "checkpoint",
         make: |rng| checkpoint(rng).text().into_bytes(),
-        again: |b| Ok(Checkpoint::decode(&text(&b))?.text().into_bytes()),
+        again: |b| Ok(Checkpoint::decode(&text(b))?.text().into_bytes()),
     },
     Format {
         name: "receipt",
         make: |rng| receipt(rng).encode(),
-        again: |b| Ok(Receipt::decode(&b)?.encode()),
+        again: |b| Ok(Receipt::decode(b)?.encode()),
     },
     Format { name: "frame", make: some_frame, again: frame_again },
     Format {
         name: "end of a chain file",
         make: |rng| End { blocks: rng.number(), records: rng.number() }.encode(),
-        again: |b| Ok(End::decode(b)?.encode()),
+        again: |b| Ok(End::decode(b.clone())?.encode()),
     },
     Format { name: "proof file", make: proof, again: proof_again },
 ];
@@ -153,8 +153,8 @@ fn entry(rng: &mut Rng) -> Vec<u8> {
 }
 
 /// From what the decoder understood, never from the bytes that it kept.
-fn entry_again(bytes: Bytes) -> Result<Vec<u8>, Malformed> {
-    let entry = Entry::decode(bytes)?;
+fn entry_again(bytes: &Bytes) -> Result<Vec<u8>, Malformed> {
+    let entry = Entry::decode(bytes.clone())?;
     let mut signatures: Vec<[u8; 64]> = entry.signatures().map(|signed| signed.signature).collect();
     let outer = signatures.pop().unwrap();
     let draft = Draft::new(entry.kid(), entry.claims().clone(), entry.event());
@@ -175,7 +175,7 @@ fn joined(draft: &Draft) -> Vec<u8> {
     [&length, body.as_slice(), draft.payload()].concat()
 }
 
-fn draft_again(bytes: Bytes) -> Result<Vec<u8>, Malformed> {
+fn draft_again(bytes: &Bytes) -> Result<Vec<u8>, Malformed> {
     let Some((length, rest)) = bytes.split_first_chunk() else { return Ok(bytes.to_vec()) };
     let body = usize::from(u16::from_be_bytes(*length)).min(rest.len());
     let (body, payload) = rest.split_at(body);
@@ -282,7 +282,7 @@ fn some_frame(rng: &mut Rng) -> Vec<u8> {
     frame(*rng.pick(&kinds), &rng.some_bytes(300))
 }
 
-fn frame_again(bytes: Bytes) -> Result<Vec<u8>, Malformed> {
+fn frame_again(bytes: &Bytes) -> Result<Vec<u8>, Malformed> {
     let short = || Malformed::new(ledger_format::malformed::Kind::Truncated, "frame", "");
     let (head, rest) = bytes.split_first_chunk().ok_or_else(short)?;
     let (payload, checksum) = rest.split_last_chunk().ok_or_else(short)?;
@@ -305,8 +305,8 @@ fn proof(rng: &mut Rng) -> Vec<u8> {
     }
 }
 
-fn proof_again(bytes: Bytes) -> Result<Vec<u8>, Malformed> {
-    let (anchor, statement) = proof_file::decode(&bytes)?;
+fn proof_again(bytes: &Bytes) -> Result<Vec<u8>, Malformed> {
+    let (anchor, statement) = proof_file::decode(bytes)?;
     Ok(proof_file::encode(anchor, statement))
 }
 
@@ -320,7 +320,7 @@ proptest! {
         let mut rng = Rng(seed);
         for format in FORMATS {
             let bytes = (format.make)(&mut rng);
-            let again = (format.again)(bytes.clone().into());
+            let again = (format.again)(&bytes.clone().into());
             prop_assert_eq!(again, Ok(bytes), "{}", format.name);
         }
     }
@@ -362,7 +362,7 @@ proptest! {
 #[track_caller]
 fn assert_same_or_refused(format: &Format, bytes: &[u8]) {
     let utf8 = std::str::from_utf8(bytes).is_ok() || !matches!(format.name, "note" | "checkpoint");
-    if let Ok(again) = (format.again)(Bytes::copy_from_slice(bytes))
+    if let Ok(again) = (format.again)(&Bytes::copy_from_slice(bytes))
         && utf8
     {
         assert_eq!(again, bytes, "{}", format.name);

@@ -11,6 +11,7 @@ mod generate;
 mod genesis;
 mod hostile;
 mod identifiers;
+mod judges;
 mod layouts;
 mod messages;
 mod notes;

@@ -50,7 +50,7 @@ fn a_note_is_cut_short_at_every_length() {
 #[test]
 fn a_note_has_text_an_empty_line_and_signature_lines() {
     for wrong in [
-        "".to_owned(),
+        String::new(),
         "\n".to_owned(),
         "\n\n".to_owned(),
         TEXT.to_owned(),
@@ -122,7 +122,7 @@ fn lines_of_strangers_are_read() {
 #[test]
 fn lines_and_bytes_are_bounded() {
     let lines = |count: usize| format!("{TEXT}\n{}", LINE.repeat(count));
-    assert!(MAX_NOTE_SIGNATURES >= 16, "C2SP asks for at least 16");
+    // C2SP asks for at least 16.
     assert_eq!(Note::decode(&lines(MAX_NOTE_SIGNATURES)).unwrap().signatures.len(), 300);
     assert_eq!(kind(Note::decode(&lines(301))), Kind::TooLarge);
     let long = |length: usize| {

@@ -59,7 +59,7 @@ impl Node {
     }
 
     /// This item and all below it, in the order of their heads.
-    pub(crate) fn visit(&mut self, see: &mut impl FnMut(&mut Node)) {
+    pub(crate) fn visit(&mut self, see: &mut impl FnMut(&mut Self)) {
         see(self);
         match &mut self.what {
             What::Array(items) => items.iter_mut().for_each(|item| item.visit(see)),
@@ -80,7 +80,7 @@ impl Node {
     }
 
     /// A copy with a change to item number `at`.
-    pub(crate) fn with(&self, at: usize, change: impl Fn(&mut Node)) -> Self {
+    pub(crate) fn with(&self, at: usize, change: impl Fn(&mut Self)) -> Self {
         let mut copy = self.clone();
         let mut number = 0;
         copy.visit(&mut |node| {
@@ -93,7 +93,7 @@ impl Node {
     }
 
     /// The items of an array.
-    pub(crate) fn items(&mut self) -> &mut Vec<Node> {
+    pub(crate) fn items(&mut self) -> &mut Vec<Self> {
         match &mut self.what {
             What::Array(items) => items,
             What::Tagged(_, inner) | What::Wrapped(inner) => inner.items(),
@@ -102,7 +102,7 @@ impl Node {
     }
 
     /// The pairs of a map.
-    pub(crate) fn pairs(&mut self) -> &mut Vec<(Node, Node)> {
+    pub(crate) fn pairs(&mut self) -> &mut Vec<(Self, Self)> {
         match &mut self.what {
             What::Map(pairs) => pairs,
             What::Wrapped(inner) => inner.pairs(),
@@ -126,7 +126,9 @@ impl Node {
             What::Text(value) => self.string(3, value.as_bytes(), out),
             What::Array(items) => {
                 self.start(4, items.len(), out);
-                items.iter().for_each(|item| item.write(out));
+                for item in items {
+                    item.write(out);
+                }
                 self.stop(out);
             }
             What::Map(pairs) => {
