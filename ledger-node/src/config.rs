@@ -27,13 +27,48 @@ pub struct Setting {
 
 /// Every setting of a node.
 pub const SETTINGS: &[Setting] = &[
-    Setting { key: "listen", variable: "LEDGER_LISTEN", default: "127.0.0.1:7440", about: "address of the gRPC services" },
-    Setting { key: "log.format", variable: "LEDGER_LOG_FORMAT", default: "text", about: "log lines as `text` or `json`, on standard error" },
-    Setting { key: "log.filter", variable: "LEDGER_LOG_FILTER", default: "info", about: "which lines: a level, or targets with levels (`info,ledger_node=debug`)" },
-    Setting { key: "block.gather_ms", variable: "LEDGER_BLOCK_GATHER_MS", default: "2", about: "milliseconds to gather entries before a block after a quiet time" },
-    Setting { key: "pool.entries", variable: "LEDGER_POOL_ENTRIES", default: "65536", about: "most entries that may wait for a block" },
-    Setting { key: "pool.bytes", variable: "LEDGER_POOL_BYTES", default: "67108864", about: "most bytes of waiting entries" },
-    Setting { key: "check.threads", variable: "LEDGER_CHECK_THREADS", default: "0", about: "threads that check signatures; 0: as many as cores" },
+    Setting {
+        key: "listen",
+        variable: "LEDGER_LISTEN",
+        default: "127.0.0.1:7440",
+        about: "address of the gRPC services",
+    },
+    Setting {
+        key: "log.format",
+        variable: "LEDGER_LOG_FORMAT",
+        default: "text",
+        about: "log lines as `text` or `json`, on standard error",
+    },
+    Setting {
+        key: "log.filter",
+        variable: "LEDGER_LOG_FILTER",
+        default: "info",
+        about: "which lines: a level, or targets with levels (`info,ledger_node=debug`)",
+    },
+    Setting {
+        key: "block.gather_ms",
+        variable: "LEDGER_BLOCK_GATHER_MS",
+        default: "2",
+        about: "milliseconds to gather entries before a block after a quiet time",
+    },
+    Setting {
+        key: "pool.entries",
+        variable: "LEDGER_POOL_ENTRIES",
+        default: "65536",
+        about: "most entries that may wait for a block",
+    },
+    Setting {
+        key: "pool.bytes",
+        variable: "LEDGER_POOL_BYTES",
+        default: "67108864",
+        about: "most bytes of waiting entries",
+    },
+    Setting {
+        key: "check.threads",
+        variable: "LEDGER_CHECK_THREADS",
+        default: "0",
+        about: "threads that check signatures; 0: as many as cores",
+    },
 ];
 
 /// Variables of the same prefix that other programs of the ledger know.
@@ -115,9 +150,15 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
     );
     let Values { mistakes, origins, .. } = values;
     match config {
-        (Some(listen), Some(log_format), Some(log_filter), Some(gather), Some(entries), Some(bytes), Some(threads))
-            if mistakes.is_empty() =>
-        {
+        (
+            Some(listen),
+            Some(log_format),
+            Some(log_filter),
+            Some(gather),
+            Some(entries),
+            Some(bytes),
+            Some(threads),
+        ) if mistakes.is_empty() => {
             let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
             let pool = PoolLimits { entries: size(entries), bytes: size(bytes) };
             let settings = Settings { gather: Duration::from_millis(gather), pool };
@@ -166,9 +207,11 @@ fn flatten(prefix: &str, table: &toml::Table, values: &mut BTreeMap<String, Stri
 
 fn unknown_variables(sources: &Sources, mistakes: &mut Vec<String>) {
     for name in sources.environment.keys().filter(|name| name.starts_with("LEDGER_")) {
-        let known = SETTINGS.iter().map(|setting| setting.variable).chain(OTHER_VARIABLES.iter().copied());
+        let known =
+            SETTINGS.iter().map(|setting| setting.variable).chain(OTHER_VARIABLES.iter().copied());
         if !known.clone().any(|known| known == name) {
-            mistakes.push(format!("environment: unknown variable `{name}`{}", nearest(name, known)));
+            mistakes
+                .push(format!("environment: unknown variable `{name}`{}", nearest(name, known)));
         }
     }
 }
@@ -195,11 +238,26 @@ struct Values<'a> {
 impl Values<'_> {
     fn find(&mut self, key: &'static str) -> Option<(String, String)> {
         let setting = SETTINGS.iter().find(|setting| setting.key == key)?;
-        let flag = self.sources.flags.get(key).map(|value| (value.clone(), format!("--{}", key.replace(['.', '_'], "-"))));
-        let variable = self.sources.environment.get(setting.variable).map(|value| (value.clone(), setting.variable.to_owned()));
-        let path = self.sources.file.as_ref().map_or_else(String::new, |(path, _)| path.display().to_string());
+        let flag = self
+            .sources
+            .flags
+            .get(key)
+            .map(|value| (value.clone(), format!("--{}", key.replace(['.', '_'], "-"))));
+        let variable = self
+            .sources
+            .environment
+            .get(setting.variable)
+            .map(|value| (value.clone(), setting.variable.to_owned()));
+        let path = self
+            .sources
+            .file
+            .as_ref()
+            .map_or_else(String::new, |(path, _)| path.display().to_string());
         let file = self.file.get(key).map(|value| (value.clone(), path));
-        let found = flag.or(variable).or(file).unwrap_or_else(|| (setting.default.to_owned(), "default".to_owned()));
+        let found = flag
+            .or(variable)
+            .or(file)
+            .unwrap_or_else(|| (setting.default.to_owned(), "default".to_owned()));
         self.origins.push((setting.key, found.0.clone(), found.1.clone()));
         Some(found)
     }
@@ -244,10 +302,17 @@ pub fn file(named: Option<&Path>, default: &Path) -> Result<Option<(PathBuf, Str
 mod tests {
     use super::*;
 
-    fn sources(flags: &[(&'static str, &str)], environment: &[(&str, &str)], file: &str) -> Sources {
+    fn sources(
+        flags: &[(&'static str, &str)],
+        environment: &[(&str, &str)],
+        file: &str,
+    ) -> Sources {
         Sources {
             flags: flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(),
-            environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            environment: environment
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
             file: Some((PathBuf::from("config.toml"), file.to_owned())),
         }
     }
@@ -261,14 +326,28 @@ mod tests {
         assert_eq!(config.settings.pool.entries, 9);
         assert_eq!(config.log_format, LogFormat::Json);
         assert_eq!(config.settings.pool.bytes, 64 * 1024 * 1024);
-        let origins: Vec<&str> = config.origins.iter().map(|(_, _, origin)| origin.as_str()).collect();
-        assert_eq!(origins, ["--listen", "config.toml", "default", "default", "LEDGER_POOL_ENTRIES", "default", "default"]);
+        let origins: Vec<&str> =
+            config.origins.iter().map(|(_, _, origin)| origin.as_str()).collect();
+        assert_eq!(
+            origins,
+            [
+                "--listen",
+                "config.toml",
+                "default",
+                "default",
+                "LEDGER_POOL_ENTRIES",
+                "default",
+                "default"
+            ]
+        );
     }
 
     #[test]
     fn every_mistake_is_reported_at_once() {
         let file = "listne = \"x\"\n[pool]\nentries = 0\n[log]\nformat = \"xml\"\n";
-        let failure = resolve(&sources(&[], &[("LEDGER_LISTN", "y"), ("LEDGER_LISTEN", "nowhere")], file)).unwrap_err();
+        let failure =
+            resolve(&sources(&[], &[("LEDGER_LISTN", "y"), ("LEDGER_LISTEN", "nowhere")], file))
+                .unwrap_err();
         for part in [
             "unknown key `listne` (did you mean `listen`?)",
             "unknown variable `LEDGER_LISTN`",
@@ -284,6 +363,10 @@ mod tests {
     #[test]
     fn a_file_that_is_no_toml_names_the_place() {
         let failure = resolve(&sources(&[], &[], "listen = ")).unwrap_err();
-        assert!(failure.message.contains("config.toml: TOML parse error at line 1"), "{}", failure.message);
+        assert!(
+            failure.message.contains("config.toml: TOML parse error at line 1"),
+            "{}",
+            failure.message
+        );
     }
 }

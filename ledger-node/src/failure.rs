@@ -69,15 +69,23 @@ codes! {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let help = ledger_store::CODES.iter().find(|e| e.code == error.code()).map_or("", |e| e.help);
+        let help =
+            ledger_store::CODES.iter().find(|e| e.code == error.code()).map_or("", |e| e.help);
         let exit = match &error {
             StoreError::Locked { .. } => 30,
             StoreError::Damaged { .. } | StoreError::WalDamaged { .. } => 31,
             StoreError::Newer { .. } => 33,
             StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => 32,
-            StoreError::OtherLedger { .. } | StoreError::Missing { .. } | StoreError::Io { .. } => 1,
+            StoreError::OtherLedger { .. } | StoreError::Missing { .. } | StoreError::Io { .. } => {
+                1
+            }
         };
-        Self { code: error.code().to_owned(), message: error.to_string(), help: help.to_owned(), exit }
+        Self {
+            code: error.code().to_owned(),
+            message: error.to_string(),
+            help: help.to_owned(),
+            exit,
+        }
     }
 }
 

@@ -67,7 +67,8 @@ impl Node {
         let genesis = layout.read_genesis()?;
         let (vote, keys) = layout.read_keys()?;
         let listener = TcpListener::bind(options.listen).await;
-        let listener = listener.map_err(|error| Failure::listen(format!("{}: {error}", options.listen)))?;
+        let listener =
+            listener.map_err(|error| Failure::listen(format!("{}: {error}", options.listen)))?;
         let address = listener.local_addr().map_err(Failure::listen)?;
 
         let Opened { store, ledger } = open(&options.data_dir, &genesis.document)?;
@@ -86,13 +87,10 @@ impl Node {
         let (failure, failed) = tokio::sync::watch::channel(false);
 
         if first_start {
-            for entry in &genesis.entries {
-                let known = shared.ledger();
-                check_signatures(entry, |kid| known.public_key(kid)).map_err(Failure::genesis)?;
-            }
-            checked.send(boxed(genesis.entries)).map_err(Failure::stopped)?;
+            checked.send(check_genesis(&shared, genesis.entries)?).map_err(Failure::stopped)?;
         }
-        let mut others = check_threads(options.check_threads, &shared, submissions, &checked, &stopping)?;
+        let mut others =
+            check_threads(options.check_threads, &shared, submissions, &checked, &stopping)?;
         drop(checked);
         others.push(spawn("maintenance", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
@@ -118,7 +116,9 @@ impl Node {
                     // A dropped sender means stop as well.
                     let _dropped = stopped.await;
                 };
-                ledger_api::serve(shared, listener, env!("CARGO_PKG_VERSION"), stop).await.map_err(Failure::listen)
+                ledger_api::serve(shared, listener, env!("CARGO_PKG_VERSION"), stop)
+                    .await
+                    .map_err(Failure::listen)
             }
         });
         let node = Self {
@@ -178,7 +178,9 @@ impl Node {
         let shared = self.shared;
         let joined = tokio::task::spawn_blocking(move || {
             let result = replica.map_or(Ok(()), |replica| {
-                replica.join().unwrap_or_else(|_| Err(Failure::stopped("the replica's thread panicked")))
+                replica
+                    .join()
+                    .unwrap_or_else(|_| Err(Failure::stopped("the replica's thread panicked")))
             });
             for thread in others {
                 // A panic there was logged where it happened; it must not hide the replica's result.
@@ -190,8 +192,13 @@ impl Node {
     }
 }
 
-fn boxed(entries: Vec<Entry>) -> Vec<Box<Entry>> {
-    entries.into_iter().map(Box::new).collect()
+/// The founders' entries, their signatures checked. No one else may submit before them.
+fn check_genesis(shared: &Shared, entries: Vec<Entry>) -> Result<admission::Checked, Failure> {
+    let ledger = shared.ledger();
+    for entry in &entries {
+        check_signatures(entry, |kid| ledger.public_key(kid)).map_err(Failure::genesis)?;
+    }
+    Ok(entries.into_iter().map(Box::new).collect())
 }
 
 fn check_threads(

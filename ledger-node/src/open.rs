@@ -47,7 +47,8 @@ impl Layout {
         if !path.exists() {
             return Err(StoreError::Missing { path: self.0.clone() }.into());
         }
-        let bytes = fs::read(&path).map_err(|error| Failure::genesis(format!("{}: {error}", path.display())))?;
+        let bytes = fs::read(&path)
+            .map_err(|error| Failure::genesis(format!("{}: {error}", path.display())))?;
         Ok(GenesisFile::decode(bytes.into())?)
     }
 
@@ -57,10 +58,12 @@ impl Layout {
     /// `CLIENT_KEY` and its kin.
     pub fn read_keys(&self) -> Result<(SigningKey, NodeKeys), Failure> {
         let read = |name: &str| {
-            let refuse = || Err(ledger_client::ClientError::key("a node's key must not be encrypted"));
+            let refuse =
+                || Err(ledger_client::ClientError::key("a node's key must not be encrypted"));
             keys::read(&self.keys().join(format!("{name}.pem")), refuse)
         };
-        let node = NodeKeys { log: read("log")?, cosign: read("cosign")?, receipt: read("receipt")? };
+        let node =
+            NodeKeys { log: read("log")?, cosign: read("cosign")?, receipt: read("receipt")? };
         Ok((read("vote")?, node))
     }
 }

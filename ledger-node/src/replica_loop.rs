@@ -33,7 +33,12 @@ pub(crate) struct ReplicaLoop {
 
 impl ReplicaLoop {
     /// A loop about to begin with some actions. `committed` is told of every block, without waiting.
-    pub(crate) fn new(shared: Arc<Shared>, replica: Replica, wal: Wal, committed: SyncSender<()>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        replica: Replica,
+        wal: Wal,
+        committed: SyncSender<()>,
+    ) -> Self {
         Self { shared, replica, wal, gather_at: None, timers: Vec::new(), committed }
     }
 
@@ -160,7 +165,8 @@ impl ReplicaLoop {
     fn commit(&mut self, decided: Decided) -> Result<Vec<(EntryId, Outcome)>, Failure> {
         let Decided { block, executed } = decided;
         let header = executed.header.clone();
-        let links: Vec<Vec<LinkRow>> = executed.links.iter().map(|links| link_rows(links)).collect();
+        let links: Vec<Vec<LinkRow>> =
+            executed.links.iter().map(|links| link_rows(links)).collect();
         let window: Vec<WindowRow> = executed.window.iter().map(window_row).collect();
         self.shared.store.commit(&NewBlock {
             height: header.height,
@@ -179,12 +185,18 @@ impl ReplicaLoop {
         self.shared.ledger_mut().commit(executed).map_err(Failure::stopped)?;
         self.wal.height_done()?;
         let (height, time_ms) = (header.height, header.time_ms);
-        tracing::debug!(height, entries = ids.len(), round = block.certificate.round, "block committed");
+        tracing::debug!(
+            height,
+            entries = ids.len(),
+            round = block.certificate.round,
+            "block committed"
+        );
         let pool = self.replica.pool_size();
         self.shared.set_head(Head { height, tree_size: header.tree_size, time_ms, pool });
         // Maintenance may be busy; it looks for itself what is to be done.
         let _busy = self.committed.try_send(());
-        let placed = |(leaf_index, id)| (id, Outcome::Placed(Position { height, leaf_index, time_ms }));
+        let placed =
+            |(leaf_index, id)| (id, Outcome::Placed(Position { height, leaf_index, time_ms }));
         Ok((first..).zip(ids).map(placed).collect())
     }
 

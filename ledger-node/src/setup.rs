@@ -52,6 +52,8 @@ pub struct NewLedger {
     pub clock: Clock,
     /// When the ledger begins, in milliseconds since 1970.
     pub start_ms: u64,
+    /// Origin of checkpoints, a schema-less URL of the consortium's.
+    pub origin: String,
 }
 
 /// The rule sets that come with the program.
@@ -70,7 +72,7 @@ pub fn calendars() -> Result<Vec<Calendar>, ClientError> {
     documents("calendars/", "Calendar")
 }
 
-fn documents<M: prost_message::Document>(folder: &str, name: &str) -> Result<Vec<M>, ClientError> {
+fn documents<M: prost::Message + Default>(folder: &str, name: &str) -> Result<Vec<M>, ClientError> {
     let mut paths: Vec<_> = Documents::iter().filter(|path| path.starts_with(folder)).collect();
     paths.sort();
     let read = |path: &std::borrow::Cow<'static, str>| {
@@ -86,7 +88,9 @@ fn documents<M: prost_message::Document>(folder: &str, name: &str) -> Result<Vec
 /// # Errors
 /// `CLIENT_RANDOM`.
 pub fn founder_keys() -> Result<Vec<FounderKey>, ClientError> {
-    let key = |name, factor, officer| Ok(FounderKey { name, factor, officer, key: keys::generate()? });
+    let key = |name, factor, officer| -> Result<FounderKey, ClientError> {
+        Ok(FounderKey { name, factor, officer, key: keys::generate()? })
+    };
     Ok(vec![
         key("organisation", Factor::OrgHsm, None)?,
         key("officer-1", Factor::OfficerToken, Some("officer-1"))?,
@@ -96,7 +100,8 @@ pub fn founder_keys() -> Result<Vec<FounderKey>, ClientError> {
 
 /// A key as it is enrolled. The officer is a commitment; a demonstration's is to a name that says nothing.
 pub fn grant(party: &str, key: &SigningKey, factor: Factor, officer: Option<&str>) -> KeyGrant {
-    let commitment = officer.map(|officer| sha256(&[b"officer\0", party.as_bytes(), b"\0", officer.as_bytes()]));
+    let commitment =
+        officer.map(|officer| sha256(&[b"officer\0", party.as_bytes(), b"\0", officer.as_bytes()]));
     KeyGrant {
         public_key: key.verifying_key().to_bytes().to_vec().into(),
         factor: factor.into(),
@@ -116,7 +121,7 @@ pub fn create(path: &Path, plan: &NewLedger, founder: &[FounderKey]) -> Result<L
     let node = node_keys()?;
     let genesis = GenesisPlan {
         name: plan.name.clone(),
-        origin: format!("ledger.invalid/{}", slug(&plan.name)),
+        origin: plan.origin.clone(),
         clock: plan.clock,
         start_ms: plan.start_ms,
         founders: vec![Founder {
@@ -156,17 +161,11 @@ fn validator(plan: &NewLedger, node: &NodeKeyFiles) -> Validator {
     let public = |(_, key): &(&str, SigningKey)| key.verifying_key().to_bytes().to_vec().into();
     Validator {
         party: plan.party.clone(),
-        name: format!("ledger.invalid/{}", slug(&plan.party)),
+        name: format!("{}/{}", plan.origin, plan.party),
         power: 1,
         vote_key: public(vote),
         log_key: public(log),
         cosign_key: public(cosign),
         receipt_key: public(receipt),
     }
-}
-
-/// A name fit for a checkpoint's origin.
-fn slug(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    name.chars().map(plain).collect::<String>().trim_matches('-').to_owned()
 }

@@ -63,7 +63,8 @@ impl GenesisPlan {
         founders.sort_by(|a, b| a.party.cmp(&b.party));
         let sets = self.rule_sets.iter().map(document_digest);
         let calendars = self.calendars.iter().map(document_digest);
-        let mut documents: Vec<_> = sets.chain(calendars).map(|digest| digest.to_vec().into()).collect();
+        let mut documents: Vec<_> =
+            sets.chain(calendars).map(|digest| digest.to_vec().into()).collect();
         documents.sort();
         let genesis = Genesis {
             name: self.name.clone(),
@@ -84,7 +85,10 @@ impl GenesisPlan {
     ///
     /// # Errors
     /// What the format refuses, or `CLIENT_SIGNERS`.
-    pub fn sign(&self, signatories: &[Signatory]) -> Result<(GenesisDocument, Vec<u8>), ClientError> {
+    pub fn sign(
+        &self,
+        signatories: &[Signatory],
+    ) -> Result<(GenesisDocument, Vec<u8>), ClientError> {
         let document = self.document()?;
         let times = Times::valid_for(self.start_ms / 1000, u64::from(self.limits.entry_window_s));
         let unsigned = |subject: &str, act: Act| -> Result<Unsigned, ClientError> {
@@ -92,7 +96,8 @@ impl GenesisPlan {
             Ok(Unsigned { ledger: document.id(), subject, prior: None, act, times })
         };
         let publish = GenesisPublished { document: document.bytes().clone() };
-        let mut entries = vec![unsigned(LEDGER, Act::GenesisPublished(publish))?.sign(signatories)?];
+        let mut entries =
+            vec![unsigned(LEDGER, Act::GenesisPublished(publish))?.sign(signatories)?];
         let issuer = signatories.get(..1).unwrap_or_default();
         for rules in &self.rule_sets {
             let subject = format!("ruleset:{}/{}", rules.id, rules.version);
@@ -101,7 +106,8 @@ impl GenesisPlan {
         }
         for calendar in &self.calendars {
             let subject = format!("calendar:{}/{}", calendar.id, calendar.year);
-            let act = Act::CalendarPublished(CalendarPublished { calendar: Some(calendar.clone()) });
+            let act =
+                Act::CalendarPublished(CalendarPublished { calendar: Some(calendar.clone()) });
             entries.push(unsigned(&subject, act)?.sign(issuer)?);
         }
         let file = GenesisFile::encode(&entries);

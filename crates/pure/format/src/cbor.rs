@@ -7,6 +7,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
+use minicbor::data::Type;
 use minicbor::{Decoder, Encoder, decode, encode};
 
 use crate::malformed::{Kind, Malformed};
@@ -46,40 +47,43 @@ impl<'b> Reader<'b> {
         })
     }
 
-    fn expect_length(&self, what: &str, found: Option<u64>, want: u64) -> Result<(), Malformed> {
-        if found == Some(want) {
+    /// The length of an array or map, which must be stated.
+    fn definite(&self, found: Result<Option<u64>, decode::Error>) -> Result<u64, Malformed> {
+        self.wrap(found)?.ok_or_else(|| self.indefinite())
+    }
+
+    fn indefinite(&self) -> Malformed {
+        Malformed::new(Kind::NotCanonical, self.at, "an indefinite length")
+    }
+
+    /// An array of exactly `want` items.
+    pub(crate) fn array(&mut self, want: u64) -> Result<(), Malformed> {
+        let found = self.decoder.array();
+        let found = self.definite(found)?;
+        if found == want {
             return Ok(());
         }
-        let detail = alloc::format!("expected {what} of {want}, found {found:?}");
+        let detail = alloc::format!("expected an array of {want}, found {found}");
         Err(Malformed::new(Kind::Cbor, self.at, detail))
     }
 
-    /// A definite-length array of exactly `want` items.
-    pub(crate) fn array(&mut self, want: u64) -> Result<(), Malformed> {
-        let found = self.decoder.array();
-        let found = self.wrap(found)?;
-        self.expect_length("an array", found, want)
-    }
-
-    /// A definite-length array of at most `most` items.
+    /// An array of at most `most` items.
     pub(crate) fn array_up_to(&mut self, most: usize) -> Result<usize, Malformed> {
         let found = self.decoder.array();
-        let found = self.wrap(found)?.and_then(|n| usize::try_from(n).ok());
-        match found {
-            Some(count) if count <= most => Ok(count),
-            other => {
-                let detail = alloc::format!("expected an array of at most {most}, found {other:?}");
+        let found = self.definite(found)?;
+        match usize::try_from(found) {
+            Ok(count) if count <= most => Ok(count),
+            Ok(_) | Err(_) => {
+                let detail = alloc::format!("expected an array of at most {most}, found {found}");
                 Err(Malformed::new(Kind::TooLarge, self.at, detail))
             }
         }
     }
 
-    /// A definite-length map; the number of pairs.
+    /// A map; the number of pairs.
     pub(crate) fn map(&mut self) -> Result<u64, Malformed> {
         let found = self.decoder.map();
-        self.wrap(found)?.ok_or_else(|| {
-            Malformed::new(Kind::NotCanonical, self.at, "a map of indefinite length")
-        })
+        self.definite(found)
     }
 
     /// The next map key, which must be `want`.
@@ -104,6 +108,7 @@ impl<'b> Reader<'b> {
     }
 
     pub(crate) fn bytes(&mut self) -> Result<&'b [u8], Malformed> {
+        self.refuse(Type::BytesIndef)?;
         let found = self.decoder.bytes();
         self.wrap(found)
     }
@@ -116,7 +121,14 @@ impl<'b> Reader<'b> {
         })
     }
 
+    /// Refuses a string in chunks, which the decoder takes for another type.
+    fn refuse(&self, in_chunks: Type) -> Result<(), Malformed> {
+        let indefinite = self.decoder.datatype().is_ok_and(|found| found == in_chunks);
+        if indefinite { Err(self.indefinite()) } else { Ok(()) }
+    }
+
     pub(crate) fn text(&mut self) -> Result<&'b str, Malformed> {
+        self.refuse(Type::StringIndef)?;
         let found = self.decoder.str();
         self.wrap(found)
     }

@@ -382,7 +382,8 @@ fn decode_protected(bytes: &[u8]) -> Result<Protected, Malformed> {
             cosignatures.push(r.fixed()?);
         }
     }
-    let sealed = (pairs > 4).then_some(cosignatures.as_slice());
+    // An empty list would be a second encoding of an entry without co-signatures.
+    let sealed = (!cosignatures.is_empty()).then_some(cosignatures.as_slice());
     r.finish(bytes, &protected_header(kid, &claims, sealed))?;
     Ok((kid, claims, cosignatures))
 }

@@ -112,8 +112,8 @@ impl Note {
         if note.len() > MAX_NOTE_BYTES {
             return Err(Malformed::new(Kind::TooLarge, "note", "longer than 64 KiB"));
         }
-        if note.chars().any(|c| c.is_control() && c != '\n') {
-            return Err(wrong("a control character"));
+        if note.chars().any(|c| c < ' ' && c != '\n') {
+            return Err(wrong("an ASCII control character"));
         }
         let split =
             note.rfind("\n\n").ok_or_else(|| wrong("no empty line before the signatures"))?;
@@ -133,9 +133,15 @@ fn signature_line(line: &str) -> Result<NoteSignature, Malformed> {
     let wrong = || Malformed::new(Kind::Value, "note signature", format!("{line:?}"));
     let (name, encoded) =
         line.strip_prefix("\u{2014} ").and_then(|rest| rest.split_once(' ')).ok_or_else(wrong)?;
-    check_note_name("note signature", name)?;
+    // Lines of strangers are kept as they are, so their names may have any letters.
+    if name.is_empty() || name.contains(|c: char| c == '+' || c.is_whitespace()) {
+        return Err(wrong());
+    }
     let bytes = Base64::decode_vec(encoded).map_err(|_not_base64| wrong())?;
     let (key_id, signature) = bytes.split_first_chunk::<4>().ok_or_else(wrong)?;
+    if signature.is_empty() {
+        return Err(wrong());
+    }
     Ok(NoteSignature { name: name.to_string(), key_id: *key_id, signature: signature.to_vec() })
 }
 

@@ -40,7 +40,8 @@ pub fn decode(bytes: &Bytes) -> Result<(Anchor, Statement), Malformed> {
     }
 }
 
-/// Whether bytes begin as a proof file does: field 1, length, format name.
+/// Whether bytes begin as a proof file does: field 1, length 15, format name.
 pub fn is_proof_file(bytes: &[u8]) -> bool {
-    bytes.get(2..).is_some_and(|rest| rest.starts_with(PROOF_FORMAT.as_bytes()))
+    let name = bytes.strip_prefix(&[0x0a, 0x0f]);
+    name.is_some_and(|name| name.starts_with(PROOF_FORMAT.as_bytes()))
 }

@@ -161,10 +161,7 @@ const fn history(row: &'static str, signers: &'static [Need]) -> Rule<HistoryGua
         signers,
         guards: &[
             (Code::Field, |event| stated_text("what", &event.what, 2_000)),
-            (Code::Field, |event| {
-                ensure(event.when != 0, || "when: must be stated".into())?;
-                optional_date("when", event.when)
-            }),
+            (Code::Field, |event| optional_date("when", event.when)),
             (Code::Field, |event| stated_text("according_to", &event.according_to, 400)),
             (Code::Field, |event| stated_text("source", &event.source, 400)),
             (Code::Field, |event| stated_digest("source_digest", event.source_digest.as_ref())),

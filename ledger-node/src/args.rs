@@ -1,0 +1,206 @@
+//! The command line.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::report::Output;
+
+/// A node of the provenance ledger.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "ledger-node",
+    version,
+    about,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Form of the answer; log lines have their own setting.
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Starts a demonstration ledger: one command, real data, the whole way from registration to delivery.
+    #[command(after_help = DEV_EXAMPLES)]
+    Dev(DevArgs),
+    /// Makes a new ledger of one validator: node keys, founder's keys, signed genesis.
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(InitArgs),
+    /// Runs a node until it is told to stop (SIGTERM or Ctrl-C).
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Rebuilds everything but blocks, by verifying and executing all blocks again. The node must not run.
+    Reindex(DirArgs),
+    /// Tells how a node is: over the network when one answers, else from its data directory.
+    Status(StatusArgs),
+    /// Prints the settings in force and where each came from.
+    Config(RunArgs),
+}
+
+const DEV_EXAMPLES: &str = "Examples:
+  ledger-node dev
+  ledger-node dev --once -o json
+  ledger-node dev --data-dir /tmp/demo --listen 127.0.0.1:0 --import my/datapackage.json";
+
+const INIT_EXAMPLES: &str = "Examples:
+  ledger-node init --data-dir /var/lib/ledger --party gzdex --name 'Guangzhou Data Exchange' --jurisdiction CN \\
+      --ledger-name 'Greater Bay Area provenance' --origin ledger.gzdex.example/gba";
+
+const RUN_EXAMPLES: &str = "Examples:
+  ledger-node run --data-dir /var/lib/ledger
+  LEDGER_LOG_FORMAT=json ledger-node run --data-dir /var/lib/ledger --listen 127.0.0.1:7440";
+
+/// Where a node keeps its data.
+#[derive(Clone, Debug, Args)]
+pub struct DirArgs {
+    /// Data directory of the node.
+    #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: PathBuf,
+}
+
+/// Options of `dev`.
+#[derive(Clone, Debug, Args)]
+pub struct DevArgs {
+    /// Where the demonstration keeps its data. A second start goes on with what is there.
+    #[arg(long, value_name = "DIR", default_value = "ledger-data/dev")]
+    pub data_dir: PathBuf,
+
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7440")]
+    pub listen: SocketAddr,
+
+    /// Catalogue to import instead of the shipped one: datapackage.json, CSV, CKAN or DCAT JSON, or a directory.
+    #[arg(long, value_name = "PATH")]
+    pub import: Option<PathBuf>,
+
+    /// Stop when the demonstration is done.
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Options of `init`.
+#[derive(Clone, Debug, Args)]
+pub struct InitArgs {
+    /// Where to make the ledger. Must not hold one.
+    #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// Id of the founding party: lower-case letters, digits, dots and hyphens.
+    #[arg(long, value_name = "ID")]
+    pub party: String,
+
+    /// Name of the founding organisation.
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+
+    /// Its jurisdiction, ISO 3166-1 alpha-2.
+    #[arg(long, value_name = "CC", default_value = "CN")]
+    pub jurisdiction: String,
+
+    /// Name of the ledger.
+    #[arg(long, value_name = "NAME")]
+    pub ledger_name: String,
+
+    /// Origin line of its checkpoints: a host and path that the consortium controls, without scheme.
+    #[arg(long, value_name = "HOST/PATH")]
+    pub origin: String,
+
+    /// What header times mean. A declared clock follows what entries claim and proves no time.
+    #[arg(long, value_enum, default_value_t = ClockArg::Wall)]
+    pub clock: ClockArg,
+
+    /// File with the passphrase that encrypts the founder's keys; asked for on the terminal without it.
+    #[arg(long, env = "LEDGER_PASSPHRASE_FILE", value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+
+    /// Leave the founder's keys unencrypted. For trials only.
+    #[arg(long, conflicts_with = "passphrase_file")]
+    pub plain_keys: bool,
+}
+
+/// What header times mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClockArg {
+    /// The proposers' clocks.
+    Wall,
+    /// What entries claim.
+    Declared,
+}
+
+/// Options of `run`. Flags win over `LEDGER_*` variables, those over the file, the file over defaults.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Data directory of the node.
+    #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// Settings file [default: config.toml in the data directory, if it is there].
+    #[arg(long, env = "LEDGER_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Address of the gRPC services [default: 127.0.0.1:7440].
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+
+    /// Log lines as `text` or `json` [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+
+    /// Which log lines: a level, or targets with levels [default: info].
+    #[arg(long, value_name = "FILTER")]
+    pub log_filter: Option<String>,
+
+    /// Milliseconds to gather entries before a block after a quiet time [default: 2].
+    #[arg(long, value_name = "MS")]
+    pub block_gather_ms: Option<String>,
+
+    /// Most entries that may wait for a block [default: 65536].
+    #[arg(long, value_name = "N")]
+    pub pool_entries: Option<String>,
+
+    /// Most bytes of waiting entries [default: 67108864].
+    #[arg(long, value_name = "BYTES")]
+    pub pool_bytes: Option<String>,
+
+    /// Threads that check signatures; 0: as many as cores [default: 0].
+    #[arg(long, value_name = "N")]
+    pub check_threads: Option<String>,
+}
+
+impl RunArgs {
+    /// The settings that were given as flags, by key.
+    pub fn flags(&self) -> BTreeMap<&'static str, String> {
+        let all = [
+            ("listen", &self.listen),
+            ("log.format", &self.log_format),
+            ("log.filter", &self.log_filter),
+            ("block.gather_ms", &self.block_gather_ms),
+            ("pool.entries", &self.pool_entries),
+            ("pool.bytes", &self.pool_bytes),
+            ("check.threads", &self.check_threads),
+        ];
+        all.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect()
+    }
+}
+
+/// Options of `status`.
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// Address of the node's gRPC services.
+    #[arg(long, env = "LEDGER_NODE", value_name = "URL", default_value = "http://127.0.0.1:7440")]
+    pub node: String,
+
+    /// Data directory to look into when no node answers.
+    #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}

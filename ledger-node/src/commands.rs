@@ -1,0 +1,282 @@
+//! The commands, apart from `dev`.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+use ledger_client::{Node as Client, keys};
+use ledger_event::{Clock, PartyKind, PartyProfile, Role};
+use ledger_format::digest::LedgerId;
+use ledger_format::header::Header;
+use ledger_store::{DataDirectory, Store};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use zeroize::Zeroizing;
+
+use crate::args::{ClockArg, DirArgs, InitArgs, RunArgs, StatusArgs};
+use crate::config::{self, Config, Sources};
+use crate::failure::Failure;
+use crate::node::{Node, Options};
+use crate::open::{Layout, reindex as rebuild};
+use crate::replica_loop::now_ms;
+use crate::report::{self, Output};
+use crate::setup::{NewLedger, create, founder_keys};
+use crate::telemetry;
+
+/// Resolves the settings of a run.
+fn settings(args: &RunArgs) -> Result<Config, Failure> {
+    let default = Layout(args.data_dir.clone()).config();
+    let sources = Sources {
+        flags: args.flags(),
+        environment: std::env::vars().filter(|(name, _)| name.starts_with("LEDGER_")).collect(),
+        file: config::file(args.config.as_deref(), &default)?,
+    };
+    config::resolve(&sources)
+}
+
+/// `run`.
+///
+/// # Errors
+/// What keeps the node from starting, or stopped it.
+pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
+    let config = settings(args)?;
+    telemetry::start(config.log_format, config.log_filter);
+    let options = Options {
+        data_dir: args.data_dir.clone(),
+        listen: config.listen,
+        settings: config.settings,
+        check_threads: config.check_threads,
+    };
+    let node = Node::start(&options).await?;
+    let head = node.shared.head();
+    let genesis = node.shared.genesis.id();
+    tracing::info!(%genesis, address = %node.address, height = head.height, "node is ready");
+    let text = format!("ledger {genesis}\nlistening on {}\nheight {}", node.address, head.height);
+    let ready = json!({
+        "ready": true,
+        "genesis": genesis.to_string(),
+        "grpc": format!("http://{}", node.address),
+        "height": head.height,
+    });
+    report::result(output, &text, &ready);
+    let stopped = until_told(&node).await?;
+    tracing::info!(reason = stopped, "node is stopping");
+    node.stop().await?;
+    tracing::info!("node has stopped");
+    Ok(())
+}
+
+/// Waits for a signal, or for the node to fail.
+pub(crate) async fn until_told(node: &Node) -> Result<&'static str, Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        () = node.failed() => "failure",
+    })
+}
+
+/// `init`.
+///
+/// # Errors
+/// `NODE_EXISTS`, or what cannot be written.
+pub(crate) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
+    let passphrase = passphrase(args)?;
+    let founder = founder_keys()?;
+    let plan = NewLedger {
+        name: args.ledger_name.clone(),
+        party: args.party.clone(),
+        profile: PartyProfile {
+            kind: PartyKind::Legal.into(),
+            name_en: args.name.clone(),
+            jurisdiction: args.jurisdiction.clone(),
+            ..PartyProfile::default()
+        },
+        roles: vec![Role::Exchange, Role::IdentityAuthority, Role::NodeOperator],
+        clock: match args.clock {
+            ClockArg::Wall => Clock::Wall,
+            ClockArg::Declared => Clock::Declared,
+        },
+        start_ms: now_ms(),
+        origin: args.origin.clone(),
+    };
+    let id = create(&args.data_dir, &plan, &founder)?;
+    let directory = args.data_dir.join("founder");
+    for key in &founder {
+        let path = directory.join(format!("{}.pem", key.name));
+        keys::write(&path, &key.key, passphrase.as_ref().map(|text| text.as_str()))?;
+    }
+    let text = format!(
+        "genesis {id}\n\nKeep this hash: whoever trusts it can verify everything.\n\n\
+         node keys     {}\nfounder keys  {} (move them to where founders keep their keys)\n\nnext: ledger-node run --data-dir {}",
+        args.data_dir.join("keys").display(),
+        directory.display(),
+        args.data_dir.display(),
+    );
+    let json = json!({
+        "genesis": id.to_string(),
+        "data_dir": args.data_dir,
+        "founder_keys": directory,
+        "encrypted": passphrase.is_some(),
+    });
+    report::result(output, &text, &json);
+    Ok(())
+}
+
+fn passphrase(args: &InitArgs) -> Result<Option<Zeroizing<String>>, Failure> {
+    if args.plain_keys {
+        return Ok(None);
+    }
+    if let Some(path) = &args.passphrase_file {
+        let text = fs::read_to_string(path).map(Zeroizing::new);
+        let text = text.map_err(|error| Failure::config(format!("{}: {error}", path.display())))?;
+        let line = text.lines().next().unwrap_or_default();
+        if line.is_empty() {
+            return Err(Failure::config(format!("{}: the passphrase is empty", path.display())));
+        }
+        return Ok(Some(Zeroizing::new(line.to_owned())));
+    }
+    let ask = |prompt: &str| {
+        rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
+            let ways = "give --passphrase-file, or --plain-keys for a trial";
+            Failure::config(format!("no terminal to ask for a passphrase: {error}; {ways}"))
+        })
+    };
+    let first = ask("Passphrase for the founder's keys: ")?;
+    if first.is_empty() || *first != *ask("Again: ")? {
+        return Err(Failure::config("the passphrases are empty or differ"));
+    }
+    Ok(Some(first))
+}
+
+/// `reindex`.
+///
+/// # Errors
+/// `NODE_BLOCK` when a block does not verify, or what the store refuses.
+pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
+    let genesis = Layout(args.data_dir.clone()).read_genesis()?.document;
+    let opened = rebuild(&args.data_dir, &genesis, |height, last| {
+        if height % 100 == 0 || height == last {
+            report::progress(&format!("verified and indexed {height} of {last} blocks"));
+        }
+    })?;
+    report::progress_done();
+    let (height, records) = (opened.ledger.height(), opened.ledger.record_count());
+    let size = opened.ledger.tree_size();
+    let text = format!("rebuilt from {height} blocks: {size} leaves, {records} records");
+    report::result(
+        output,
+        &text,
+        &json!({ "height": height, "tree_size": size, "records": records }),
+    );
+    Ok(())
+}
+
+/// `config`.
+///
+/// # Errors
+/// `NODE_CONFIG` with every mistake.
+pub(crate) fn show_config(args: &RunArgs, output: Output) -> Result<(), Failure> {
+    let config = settings(args)?;
+    let lines = config
+        .origins
+        .iter()
+        .map(|(key, value, origin)| format!("{key:<16} {value:<18} ({origin})"));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let json: serde_json::Map<_, _> = config
+        .origins
+        .iter()
+        .map(|(key, value, origin)| {
+            ((*key).to_owned(), json!({ "value": value, "origin": origin }))
+        })
+        .collect();
+    report::result(output, &text, &json.into());
+    Ok(())
+}
+
+/// `status`.
+///
+/// # Errors
+/// `NODE_NOT_RUNNING` when neither a node answers nor a directory was given.
+pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Failure> {
+    let asked = match Client::connect(&args.node).await {
+        Ok(mut client) => client.status().await,
+        Err(error) => Err(error),
+    };
+    let status = match (asked, &args.data_dir) {
+        (Ok(status), _) => status,
+        (Err(_), Some(directory)) => return offline_status(directory, output),
+        (Err(error), None) => return Err(Failure::not_running(error.message)),
+    };
+    let id = LedgerId::from_slice(&status.ledger_id)?;
+    let notices = status.notices.iter().map(|notice| format!("\nnotice        {notice}"));
+    let text = format!(
+        "ledger        {} ({id})\nheight        {}\nleaves        {}\nrecords       {}\nledger time   {} ({} clock)\n\
+         validators    {} (tolerates {} faulty)\nwaiting       {} entries, {} bytes\nversion       {}\nup            {} s{}",
+        status.ledger_name,
+        status.height,
+        status.tree_size,
+        status.records,
+        instant(status.time_ms),
+        status.clock,
+        status.validators,
+        status.tolerated_faults,
+        status.pool_entries,
+        status.pool_bytes,
+        status.version,
+        status.uptime_s,
+        notices.collect::<String>(),
+    );
+    let json = json!({
+        "running": true,
+        "ledger": status.ledger_name,
+        "genesis": id.to_string(),
+        "height": status.height,
+        "tree_size": status.tree_size,
+        "records": status.records,
+        "time_ms": status.time_ms,
+        "clock": status.clock,
+        "validators": status.validators,
+        "tolerated_faults": status.tolerated_faults,
+        "pool_entries": status.pool_entries,
+        "pool_bytes": status.pool_bytes,
+        "version": status.version,
+        "uptime_s": status.uptime_s,
+        "notices": status.notices,
+    });
+    report::result(output, &text, &json);
+    Ok(())
+}
+
+/// What a directory tells when no node runs on it.
+fn offline_status(path: &Path, output: Output) -> Result<(), Failure> {
+    let genesis = Layout(path.to_owned()).read_genesis()?.document;
+    let id = genesis.id();
+    let store = Store::open(DataDirectory::open(path, &id)?)?;
+    let height = store.height().unwrap_or(0);
+    let header = store.header(height)?.map(|(header, _)| Header::decode(header)).transpose()?;
+    let (size, time) = header.map_or((0, 0), |header| (header.tree_size, header.time_ms));
+    let text = format!(
+        "no node runs\nledger        {} ({id})\nheight        {height}\nleaves        {size}\nledger time   {}",
+        genesis.message().name,
+        instant(time),
+    );
+    let json = json!({
+        "running": false,
+        "ledger": genesis.message().name,
+        "genesis": id.to_string(),
+        "height": height,
+        "tree_size": size,
+        "time_ms": time,
+    });
+    report::result(output, &text, &json);
+    Ok(())
+}
+
+/// An instant for people, in UTC.
+pub(crate) fn instant(time_ms: u64) -> String {
+    let millis = i64::try_from(time_ms).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(millis)
+        .map_or_else(|_| time_ms.to_string(), |time| time.to_string())
+}

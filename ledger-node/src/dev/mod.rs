@@ -1,0 +1,254 @@
+//! `dev`: a ledger of one validator with real data on it, in one command. A second start goes on with what is there.
+
+mod cast;
+mod data;
+mod stage;
+mod story;
+
+use std::fs;
+use std::path::Path;
+
+use ledger_catalogue::Options as CatalogueOptions;
+use ledger_client::act::Times;
+use ledger_client::import::{Imported, Importer, NotImported, import};
+use ledger_client::{ClientError, Node as Client};
+use ledger_event::Clock;
+use ledger_event::event::Act;
+use ledger_format::id::{Subject, SubjectKind};
+use ledger_store::write_durably;
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::DevArgs;
+use crate::commands::until_told;
+use crate::config::LogFormat;
+use crate::dev::cast::{Actor, Cast};
+use crate::dev::stage::{Scene, Stage, seconds};
+use crate::failure::Failure;
+use crate::node::{Node, Options};
+use crate::open::Layout;
+use crate::report::{self, Output};
+use crate::setup::{NewLedger, create};
+use crate::telemetry;
+
+/// When the story begins.
+const START: &str = "2026-08-03T08:00:00+08:00";
+const ADMISSION: &str = "2026-08-03T09:00:00+08:00";
+const IMPORT: &str = "2026-08-03T09:30:00+08:00";
+/// Skipped records that are shown; all are counted.
+const SKIPPED_SHOWN: usize = 10;
+
+/// Runs the demonstration.
+///
+/// # Errors
+/// What kept it from starting, or what failed on the way.
+pub async fn run(args: &DevArgs, output: Output) -> Result<(), Failure> {
+    let filter =
+        EnvFilter::try_from_env("LEDGER_LOG_FILTER").unwrap_or_else(|_| EnvFilter::new("warn"));
+    telemetry::start(LogFormat::Text, filter);
+    let directory = args.data_dir.join("dev");
+    let cast = Cast::load(&directory.join("keys"))?;
+    if !Layout(args.data_dir.clone()).genesis().exists() {
+        create(&args.data_dir, &ledger(&cast)?, cast.exchange.keys())?;
+    }
+    let node = Node::start(&Options {
+        data_dir: args.data_dir.clone(),
+        listen: args.listen,
+        settings: ledger_replica::Settings::default(),
+        check_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    })
+    .await?;
+    let told = tokio::select! {
+        done = demonstrate(args, output, &node, &cast) => done.map(|()| None),
+        told = until_told(&node) => told.map(Some),
+    };
+    let told = match told {
+        Ok(None) if !args.once => until_told(&node).await.map(Some),
+        other => other,
+    };
+    let stopped = node.stop().await;
+    told?;
+    stopped
+}
+
+/// A ledger on a declared clock, founded by the demonstration's exchange.
+fn ledger(cast: &Cast) -> Result<NewLedger, ClientError> {
+    Ok(NewLedger {
+        name: "Demonstration ledger".into(),
+        party: cast.exchange.id.into(),
+        profile: cast.exchange.profile(),
+        roles: cast.exchange.roles.to_vec(),
+        clock: Clock::Declared,
+        start_ms: seconds(START)? * 1000,
+        origin: "ledger.invalid/demonstration".into(),
+    })
+}
+
+async fn demonstrate(
+    args: &DevArgs,
+    output: Output,
+    node: &Node,
+    cast: &Cast,
+) -> Result<(), Failure> {
+    let url = format!("http://{}", node.address);
+    let mut stage = Stage::new(Client::connect(&url).await?).await?;
+    for actor in cast.admitted() {
+        admit(&mut stage, actor, &cast.exchange).await?;
+    }
+    let directory = args.data_dir.join("dev");
+    let data = data::lay_out(&directory.join("data"))?;
+    let files = import_once(&mut stage, &cast.files, &data.files, &directory, output).await?;
+    let path = args.import.as_ref().unwrap_or(&data.catalogue);
+    let catalogue = import_once(&mut stage, &cast.catalogue, path, &directory, output).await?;
+    let deliveries = story::play(&mut stage, cast, &data).await?;
+    summary(args, output, node, &mut stage, [files, catalogue], &deliveries).await
+}
+
+async fn admit(stage: &mut Stage, actor: &Actor, exchange: &Actor) -> Result<(), ClientError> {
+    let (event, signers) = actor.admission(exchange);
+    let party = Subject::new(SubjectKind::Party, actor.id)?;
+    let act = Act::PartyAdmitted(event);
+    stage.open(Scene { at: ADMISSION, subject: &party, act, signers, binding: false }).await
+}
+
+/// What one import did, in this run or an earlier one.
+#[derive(Debug, Default)]
+struct Import {
+    records: u64,
+    claims: u64,
+    skipped: Vec<NotImported>,
+}
+
+/// Imports a source unless an earlier run has finished it, which a mark beside the data says.
+async fn import_once(
+    stage: &mut Stage,
+    party: &Actor,
+    path: &Path,
+    directory: &Path,
+    output: Output,
+) -> Result<Import, Failure> {
+    let source =
+        ledger_catalogue::open(path, &CatalogueOptions::default()).map_err(ClientError::from)?;
+    let catalogue = source.catalogue().to_owned();
+    let collections = u64::try_from(source.collections().len()).unwrap_or_default();
+    let mark = directory.join(format!("imported-{}.json", party.id));
+    if let Some(done) = read_mark(&mark, path) {
+        return Ok(done);
+    }
+    // Time does not go back: when another catalogue is imported later, it is imported then.
+    let issued = seconds(IMPORT)?.max(stage.node.status().await?.time_ms / 1000);
+    let importer = Importer {
+        ledger: stage.ledger,
+        party: party.id.into(),
+        key: party.organisation().clone(),
+        times: Times::valid_for(issued, 3_000),
+    };
+    let Imported { described, revised, unchanged, claims, claims_unchanged, skipped } =
+        import(&mut stage.node, &importer, source, |done| {
+            report::progress(&format!("importing {catalogue}: {done}"));
+        })
+        .await?;
+    report::progress_done();
+    report::note(output, &format!("imported {catalogue}"));
+    let records = (described + revised + unchanged).saturating_sub(collections);
+    let import = Import { records, claims: claims + claims_unchanged, skipped };
+    write_mark(&mark, path, &import)?;
+    Ok(import)
+}
+
+fn read_mark(mark: &Path, path: &Path) -> Option<Import> {
+    let value: serde_json::Value = serde_json::from_str(&fs::read_to_string(mark).ok()?).ok()?;
+    let number = |name: &str| value.get(name).and_then(serde_json::Value::as_u64);
+    let text = |value: &serde_json::Value, name: &str| Some(value.get(name)?.as_str()?.to_owned());
+    if text(&value, "path")? != path.display().to_string() {
+        return None;
+    }
+    let skipped = value.get("skipped")?.as_array()?.iter().map(|one| {
+        Some(NotImported {
+            place: text(one, "place")?,
+            code: text(one, "code")?,
+            reason: text(one, "reason")?,
+        })
+    });
+    Some(Import {
+        records: number("records")?,
+        claims: number("claims")?,
+        skipped: skipped.collect::<Option<_>>()?,
+    })
+}
+
+fn write_mark(mark: &Path, path: &Path, import: &Import) -> Result<(), Failure> {
+    let value = json!({
+        "path": path.display().to_string(),
+        "records": import.records,
+        "claims": import.claims,
+        "skipped": import.skipped.iter().map(skipped_json).collect::<Vec<_>>(),
+    });
+    Ok(write_durably(mark, value.to_string().as_bytes())?)
+}
+
+fn skipped_json(skipped: &NotImported) -> serde_json::Value {
+    json!({ "place": skipped.place, "code": skipped.code, "reason": skipped.reason })
+}
+
+async fn summary(
+    args: &DevArgs,
+    output: Output,
+    node: &Node,
+    stage: &mut Stage,
+    imports: [Import; 2],
+    deliveries: &[Subject],
+) -> Result<(), Failure> {
+    let status = stage.node.status().await?;
+    let url = format!("http://{}", node.address);
+    let genesis = stage.ledger;
+    // Every block but the first begins with the header before it.
+    let entries = status.tree_size - (status.height - 1);
+    let records: u64 = imports.iter().map(|import| import.records).sum();
+    let claims: u64 = imports.iter().map(|import| import.claims).sum();
+    let skipped: Vec<&NotImported> = imports.iter().flat_map(|import| &import.skipped).collect();
+    let directory = args.data_dir.display();
+    let shown = skipped
+        .iter()
+        .take(SKIPPED_SHOWN)
+        .map(|s| format!("\n    {}: {} {}", s.place, s.code, s.reason));
+    let delivered = deliveries.iter().map(|delivery| format!("\n  {delivery}"));
+    let first = deliveries.first().map(ToString::to_string).unwrap_or_default();
+    let product = first.strip_prefix("delivery:").unwrap_or_default();
+    let text = format!(
+        "A ledger with real data assets is {}.\n\n\
+         genesis hash   {genesis}\n\
+         gRPC           {url}\n\
+         data           {directory}\n\
+         height         {}, {entries} entries\n\
+         imported       {records} records and {claims} claims about their past; {} skipped{}\n\n\
+         Taken the whole way, from registration to delivery in batches:{}\n\n\
+         The parties are made up, the clock is declared: times follow what entries claim and prove nothing.\n\n\
+         Try next:\n  \
+         ledger-cli --node {url} history asset:{product}\n  \
+         ledger-cli --node {url} trace asset:{product}\n  \
+         ledger-cli --node {url} verify file {directory}/dev/data/vega/seattle-weather.csv --delivery {first}\n  \
+         ledger-cli --node {url} export chain -o chain.ledger\n  \
+         ledger-cli verify chain chain.ledger --trust {genesis}",
+        if args.once { "made" } else { "running" },
+        status.height,
+        skipped.len(),
+        shown.collect::<String>(),
+        delivered.collect::<String>(),
+    );
+    let json = json!({
+        "genesis": genesis.to_string(),
+        "grpc": url,
+        "data_dir": args.data_dir,
+        "height": status.height,
+        "entries": entries,
+        "imported": records,
+        "claims": claims,
+        "skipped": skipped.len(),
+        "skipped_reasons": skipped.iter().map(|one| skipped_json(one)).collect::<Vec<_>>(),
+        "deliveries": deliveries.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "acts_played": stage.played,
+    });
+    report::result(output, &text, &json);
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! A node of the provenance ledger: configuration, wiring, and the loop that carries out what the replica asks for.
+//!
+//! **Invariants.** Acknowledged means on disk. When a write fails the node stops: what the disk holds is then unknown, and is read
+//! again at the next start. Only `report` prints.
+
+pub mod args;
+mod commands;
+pub mod config;
+pub mod dev;
+pub mod failure;
+mod maintenance;
+pub mod node;
+pub mod open;
+mod replica_loop;
+mod report;
+pub mod setup;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use crate::args::{Cli, Command};
+use crate::failure::Failure;
+
+/// Runs a command and gives the exit code of the process.
+pub fn main(cli: Cli) -> ExitCode {
+    let output = cli.output;
+    let result = match cli.command {
+        Command::Dev(args) => blocking(dev::run(&args, output)),
+        Command::Init(args) => commands::init(&args, output),
+        Command::Run(args) => blocking(commands::run(&args, output)),
+        Command::Reindex(args) => commands::reindex(&args, output),
+        Command::Status(args) => blocking(commands::status(&args, output)),
+        Command::Config(args) => commands::show_config(&args, output),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::failure(output, &failure);
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+fn blocking(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(Failure::runtime)?.block_on(future)
+}

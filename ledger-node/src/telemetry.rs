@@ -1,0 +1,32 @@
+//! Log lines on standard error, as text or JSON.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::time::SystemTime;
+
+use crate::config::LogFormat;
+
+/// The engine tells of every step at `info`; its driver logs what an operator needs.
+const ENGINE: [&str; 3] = [
+    "arc_malachitebft_core_consensus=warn",
+    "arc_malachitebft_core_driver=warn",
+    "arc_malachitebft_core_votekeeper=warn",
+];
+
+/// Starts logging. A second call has no effect.
+pub(crate) fn start(format: LogFormat, filter: EnvFilter) {
+    let quiet = ENGINE.iter().filter_map(|directive| directive.parse().ok());
+    let filter = quiet.fold(filter, EnvFilter::add_directive);
+    let builder = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .with_timer(SystemTime)
+        .with_target(true);
+    let started = match format {
+        LogFormat::Text => {
+            builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    // Somebody else logs already, as in tests: theirs will do.
+    drop(started);
+}
