@@ -11,6 +11,7 @@ use std::path::Path;
 use ledger_catalogue::Options as CatalogueOptions;
 use ledger_client::act::Times;
 use ledger_client::import::{Imported, Importer, NotImported, import};
+use ledger_client::node::CALL_TIMEOUT;
 use ledger_client::{ClientError, Node as Client};
 use ledger_event::Clock;
 use ledger_event::event::Act;
@@ -91,7 +92,7 @@ async fn demonstrate(
     cast: &Cast,
 ) -> Result<(), Failure> {
     let url = format!("http://{}", node.address);
-    let mut stage = Stage::new(Client::connect(&url).await?).await?;
+    let mut stage = Stage::new(Client::connect(&url, CALL_TIMEOUT).await?).await?;
     for actor in cast.admitted() {
         admit(&mut stage, actor, &cast.exchange).await?;
     }
