@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Explain) -> Result<Answer, ClientError> {
         found.code, found.text, found.source, found.help
     );
     if !guarded.is_empty() {
-        text.push_str(&format!("\nacts    {}", guarded.join(", ")));
+        text = format!("{text}\nacts    {}", guarded.join(", "));
     }
     Ok(Answer::new("explanation", value, text))
 }

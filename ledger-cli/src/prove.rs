@@ -17,7 +17,7 @@ pub(crate) enum Command {
     #[command(after_help = "Example:
   ledger-cli prove entry ID -o entry.proof --entry entry.cose
   ledger-cli verify receipt entry.proof --entry entry.cose --trust HASH")]
-    Entry(Entry),
+    Entry(ProveEntry),
     /// What a record is, or that nothing of that id exists
     #[command(after_help = "Example:
   ledger-cli prove record certificate:SJ441202608000001 -o certificate.proof
@@ -31,7 +31,7 @@ pub(crate) enum Command {
 
 /// Options of `prove entry`.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Entry {
+pub(crate) struct ProveEntry {
     /// Id of the entry
     id: String,
     /// File to write

@@ -52,7 +52,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    pub(crate) fn of(output: Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -80,5 +80,5 @@ impl Finished {
 
 /// Runs a program to its end.
 pub fn run<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Finished {
-    Finished::of(command(name).args(arguments).output().expect("the program starts"))
+    Finished::of(&command(name).args(arguments).output().expect("the program starts"))
 }
