@@ -10,9 +10,11 @@
 )]
 
 mod demonstration;
+mod load;
 mod program;
 mod running;
 
 pub use demonstration::{Demonstration, copy_directory, demonstration};
+pub use load::Supplier;
 pub use program::{CLI, Finished, NODE, run};
 pub use running::{Running, Signal, new_ledger};
