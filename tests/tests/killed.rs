@@ -233,14 +233,15 @@ impl Campaign {
         node.end(Signal::Kill);
         self.all.append(&mut book.acknowledged);
     }
+}
 
-    fn chain(&mut self, directory: &Path, file: &Path) -> Places {
-        let node = Running::start(directory).unwrap();
-        export(&node, file);
-        let ledger = LedgerId::from_hex(&node.genesis).unwrap();
-        assert_eq!(node.end(Signal::Terminate), 0);
-        verified_places(file, &ledger)
-    }
+/// The places of all entries of a ledger that nobody runs, after its chain is proven.
+fn places_in(directory: &Path, file: &Path) -> Places {
+    let node = Running::start(directory).unwrap();
+    export(&node, file);
+    let ledger = LedgerId::from_hex(&node.genesis).unwrap();
+    assert_eq!(node.end(Signal::Terminate), 0);
+    verified_places(file, &ledger)
 }
 
 #[test]
@@ -259,14 +260,13 @@ fn every_answer_outlives_every_kill() {
         campaign.round(round);
     }
     let file = older.path().join("chain.ledger");
-    let directory = campaign.directory.path().to_owned();
-    let chain = campaign.chain(&directory, &file);
+    let chain = places_in(campaign.directory.path(), &file);
     assert_eq!(broken_answers(&campaign.all, &chain), Vec::<String>::new());
     // Genesis, its rule sets and calendars, and the supplier's admission are nobody's load.
     assert!(chain.len() > campaign.all.len());
 
     // The check can fail: a ledger that lost its second half is caught.
-    let shorter = campaign.chain(older.path(), &file);
+    let shorter = places_in(older.path(), &file);
     let broken = broken_answers(&campaign.all, &shorter);
     assert!(broken.len() > campaign.all.len() / 4, "{} of {}", broken.len(), campaign.all.len());
 
