@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
+use ledger_client::node::CALL_TIMEOUT;
 use ledger_client::{Node as Client, keys};
 use ledger_event::{Clock, PartyKind, PartyProfile, Role};
 use ledger_format::digest::LedgerId;
@@ -200,7 +201,7 @@ pub(crate) fn show_config(args: &RunArgs, output: Output) -> Result<(), Failure>
 /// # Errors
 /// `NODE_NOT_RUNNING` when neither a node answers nor a directory was given.
 pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Failure> {
-    let asked = match Client::connect(&args.node).await {
+    let asked = match Client::connect(&args.node, CALL_TIMEOUT).await {
         Ok(mut client) => client.status().await,
         Err(error) => Err(error),
     };

@@ -1,6 +1,6 @@
 //! Why a command failed: code, cause, next step, exit code.
 
-use ledger_client::{ClientError, Failure as Kind};
+use ledger_client::ClientError;
 use ledger_format::malformed::{Explanation, Malformed};
 use ledger_replica::{EngineStopped, StartError};
 use ledger_store::StoreError;
@@ -91,23 +91,8 @@ impl From<StoreError> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        let exit = exit_code(error.failure);
+        let exit = error.failure.exit_code();
         Self { code: error.code, message: error.message, help: error.help, exit }
-    }
-}
-
-/// The exit code of a kind of failure (docs/CLI.md).
-pub const fn exit_code(kind: Kind) -> u8 {
-    match kind {
-        Kind::Other | Kind::Refused => 1,
-        Kind::Usage => 2,
-        Kind::Malformed => 11,
-        Kind::Connect => 20,
-        Kind::Denied => 22,
-        Kind::NotFound => 23,
-        Kind::Conflict => 24,
-        Kind::Busy => 25,
-        Kind::Unknown => 26,
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ledger_format::malformed::{Explanation, Malformed};
+use ledger_proto::codes;
 use ledger_rules::{Code as Rule, Refusal};
 use ledger_store::{ProofError, StoreError};
 use ledger_verify::finding::Refuted;
@@ -29,46 +30,27 @@ pub struct Problem {
 }
 
 macro_rules! problems {
-    ($($name:ident: $grpc:ident = $code:literal, $text:literal, $help:literal;)*) => {
+    ($($name:ident: $grpc:ident = $explanation:ident;)*) => {
         impl Problem {
-            $(#[doc = $text] pub fn $name(detail: impl Into<String>) -> Self {
-                let message = format!("{} ({})", $text, detail.into());
-                Self { grpc: Code::$grpc, code: $code, message, help: $help, retry_after: None }
+            $(#[doc = concat!("[`codes::", stringify!($explanation), "`].")]
+            pub fn $name(detail: impl Into<String>) -> Self {
+                let Explanation { code, text, help, .. } = codes::$explanation;
+                let message = format!("{text} ({})", detail.into());
+                Self { grpc: Code::$grpc, code, message, help, retry_after: None }
             })*
         }
-
-        /// The codes of this crate.
-        pub const CODES: &[Explanation] = &[
-            $(Explanation { code: $code, text: $text, source: "docs/API.md", help: $help },)*
-        ];
     };
 }
 
 problems! {
-    bad_request: InvalidArgument = "API_BAD_REQUEST",
-        "The request lacks a field or has one that the service does not allow.",
-        "See the message, and the comments of proto/ledger/v1.";
-    not_found: NotFound = "API_NOT_FOUND",
-        "There is no such thing on this ledger, as far as this node knows.",
-        "Check the id; a record's absence can be proven with `ledger-cli prove record`.";
-    pool_full: ResourceExhausted = "API_POOL_FULL",
-        "The node has as many entries waiting as it takes.",
-        "Try again after the time in RetryInfo; submitting the same entry again is safe.";
-    too_many: ResourceExhausted = "API_TOO_MANY",
-        "The request asks for, or carries, more than one call may.",
-        "Split the request; the message names the limit.";
-    timed_out: DeadlineExceeded = "API_TIMEOUT",
-        "The entry was taken, and what became of it was not known in time.",
-        "Ask again with WaitFor, or submit the same entry again: it counts once.";
-    height_not_kept: OutOfRange = "API_HEIGHT_NOT_KEPT",
-        "The state of that height is not kept any more, or does not exist yet.",
-        "Ask for the latest height (0), or replay the chain: `ledger-cli export chain`.";
-    stopping: Unavailable = "API_STOPPING",
-        "The node is stopping.",
-        "Try another node, or this one again when it is back.";
-    internal: Internal = "API_INTERNAL",
-        "The node could not read what it stores.",
-        "The operator finds the cause in the node's log; `ledger-node reindex` rebuilds indexes.";
+    bad_request: InvalidArgument = BAD_REQUEST;
+    not_found: NotFound = NOT_FOUND;
+    pool_full: ResourceExhausted = POOL_FULL;
+    too_many: ResourceExhausted = TOO_MANY;
+    timed_out: DeadlineExceeded = TIMED_OUT;
+    height_not_kept: OutOfRange = HEIGHT_NOT_KEPT;
+    stopping: Unavailable = STOPPING;
+    internal: Internal = INTERNAL;
 }
 
 impl Problem {

@@ -145,22 +145,18 @@ pub fn verify(
     let mut replay = None;
     let result = run(&mut frames, trust, &mut ledger, &mut replay, &mut keep, &mut progress);
     match result {
-        Ok(report) => Ok(VerifiedChain { report: judged(report, trust, ledger), replay, ledger }),
+        Ok(report) => {
+            let report = match (trust, &ledger) {
+                (None, Some(ledger)) => report.without_trust(ledger),
+                _ => report,
+            };
+            Ok(VerifiedChain { report, replay, ledger })
+        }
         Err(Stop::Verdict(verdict)) => {
             Ok(VerifiedChain { report: Report::bare(verdict), replay: None, ledger })
         }
         Err(Stop::Io(error)) => Err(error),
     }
-}
-
-fn judged(report: Report, trust: Option<&LedgerId>, ledger: Option<LedgerId>) -> Report {
-    if trust.is_some() {
-        return report;
-    }
-    let id = ledger.map(|id| id.to_string()).unwrap_or_default();
-    let reason =
-        format!("no trust was stated; if you trust the genesis with hash {id}, say --trust {id}");
-    Report { verdict: Verdict::NotDetermined(reason), ..report }
 }
 
 fn run<R: Read>(

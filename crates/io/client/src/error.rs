@@ -30,6 +30,26 @@ pub enum Failure {
     Malformed,
     /// The rules refuse the act.
     Refused,
+    /// Somebody has yet to sign.
+    Unsigned,
+}
+
+impl Failure {
+    /// The exit code of a program that ends with this failure (docs/CLI.md).
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Other | Self::Refused => 1,
+            Self::Usage => 2,
+            Self::Malformed => 11,
+            Self::Connect => 20,
+            Self::Denied => 22,
+            Self::NotFound => 23,
+            Self::Conflict => 24,
+            Self::Busy => 25,
+            Self::Unknown => 26,
+            Self::Unsigned => 27,
+        }
+    }
 }
 
 /// Why something did not work.
@@ -84,7 +104,16 @@ codes! {
         "Restrict it: chmod 600 FILE. If it was read, revoke the key: `ledger-cli key revoke`.";
     signers: Usage = "CLIENT_SIGNERS",
         "The signatures given do not fit the signers of the act.",
-        "Give one key for each signer; `ledger-cli entry show DRAFT` lists them.";
+        "Give one key for each signer; `ledger-cli draft show FILE` lists those of a draft.";
+    unsigned: Unsigned = "CLIENT_UNSIGNED",
+        "Somebody has yet to sign.",
+        "Send them the draft: `ledger-cli draft sign FILE --key KEY`.";
+    usage: Usage = "CLIENT_USAGE",
+        "The command line is not right.",
+        "See --help of the command.";
+    absent: NotFound = "CLIENT_ABSENT",
+        "The ledger has nothing of that id.",
+        "Check the id; that nothing is there can be proven: `ledger-cli prove record ID`.";
     document: Malformed = "CLIENT_DOCUMENT",
         "A document is not the JSON form of its message.",
         "See proto/ledger/v1 for its fields; names are in lowerCamelCase.";

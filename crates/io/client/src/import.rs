@@ -267,7 +267,7 @@ async fn claims_of(
     if node.record(subject.as_str(), 0, 0, false).await?.record.is_none() {
         return Ok(BTreeSet::new());
     }
-    let (leaves, _) = node.history(subject.as_str()).await?;
+    let leaves = node.history(subject.as_str()).await?;
     let mut claims = BTreeSet::new();
     for leaf in leaves {
         let entry = Entry::decode(leaf.entry)?;

@@ -55,6 +55,16 @@ pub fn nonce() -> Result<[u8; 16], ClientError> {
     Ok(nonce)
 }
 
+/// 32 fresh bytes for a commitment.
+///
+/// # Errors
+/// `CLIENT_RANDOM`.
+pub fn salt() -> Result<[u8; 32], ClientError> {
+    let mut salt = [0; 32];
+    getrandom::fill(&mut salt).map_err(ClientError::random)?;
+    Ok(salt)
+}
+
 /// The id of a key.
 pub fn kid(key: &SigningKey) -> KeyId {
     KeyId::of(key.verifying_key().as_bytes())
@@ -118,22 +128,30 @@ pub fn read(
     key.map_err(|error| ClientError::key(format!("{}: {error}", path.display())))
 }
 
+/// Reads a public key file.
+///
+/// # Errors
+/// `CLIENT_FILE` or `CLIENT_KEY`.
+pub fn read_public(path: &Path) -> Result<[u8; 32], ClientError> {
+    let pem = fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
+    let key = VerifyingKey::from_public_key_pem(&pem);
+    let key = key.map_err(|error| ClientError::key(format!("{}: {error}", path.display())))?;
+    Ok(*key.as_bytes())
+}
+
 /// What is public of a key file.
 ///
 /// # Errors
 /// `CLIENT_FILE` or `CLIENT_KEY`.
 pub fn info(path: &Path) -> Result<KeyInfo, ClientError> {
-    let public = public_path(path);
-    let pem = fs::read_to_string(&public).map_err(ClientError::io(public.display()))?;
-    let key = VerifyingKey::from_public_key_pem(&pem);
-    let key = key.map_err(|error| ClientError::key(format!("{}: {error}", public.display())))?;
+    let public_key = read_public(&public_path(path))?;
     let private =
         fs::read_to_string(path).map(Zeroizing::new).map_err(ClientError::io(path.display()))?;
     Ok(KeyInfo {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         path: path.to_owned(),
-        kid: KeyId::of(key.as_bytes()),
-        public_key: *key.as_bytes(),
+        kid: KeyId::of(&public_key),
+        public_key,
         encrypted: private.starts_with(ENCRYPTED_LABEL),
     })
 }

@@ -6,6 +6,8 @@
 pub mod act;
 pub mod chain;
 pub mod content;
+pub mod delivered;
+pub mod draft;
 pub mod error;
 pub mod explain;
 pub mod genesis;
@@ -13,6 +15,8 @@ pub mod import;
 pub mod json;
 pub mod keys;
 pub mod node;
+pub mod signers;
+pub mod verified;
 
 pub use error::{ClientError, Failure};
 pub use node::Node;

@@ -22,6 +22,8 @@ use crate::error::ClientError;
 /// Longest answer that is read: a block.
 const MAX_RESPONSE_BYTES: usize = 20 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a call may take, where nobody says otherwise.
+pub const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A connection to a node.
 #[derive(Clone, Debug)]
@@ -65,17 +67,18 @@ impl ReadRecord {
 pub type Placed = v1::Position;
 
 impl Node {
-    /// Connects.
+    /// Connects. Calls that take longer than `timeout` end with an unknown outcome; streams may last.
     ///
     /// # Errors
     /// `CLIENT_CONNECT`.
-    pub async fn connect(url: &str) -> Result<Self, ClientError> {
+    pub async fn connect(url: &str, timeout: Duration) -> Result<Self, ClientError> {
         let failed = |error: tonic::transport::Error| {
             ClientError::connect(format!("{url}: {}", chain(&error)))
         };
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(failed)?;
         let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(timeout)
             .tcp_nodelay(true)
             .initial_stream_window_size(4 * 1024 * 1024)
             .initial_connection_window_size(16 * 1024 * 1024);
@@ -190,9 +193,21 @@ impl Node {
     /// # Errors
     /// `API_NOT_FOUND`, or what else the node answers.
     pub async fn entry(&mut self, id: &EntryId) -> Result<v1::Leaf, ClientError> {
-        let by = v1::get_entry_request::By::EntryId(Bytes::copy_from_slice(id.as_bytes()));
-        let response =
-            self.query.get_entry(v1::GetEntryRequest { by: Some(by) }).await?.into_inner();
+        self.entry_by(v1::get_entry_request::By::EntryId(Bytes::copy_from_slice(id.as_bytes())))
+            .await
+    }
+
+    /// The entry at a leaf of the log.
+    ///
+    /// # Errors
+    /// `API_NOT_FOUND`, also for a leaf that is a header, or what else the node answers.
+    pub async fn entry_at(&mut self, leaf_index: u64) -> Result<v1::Leaf, ClientError> {
+        self.entry_by(v1::get_entry_request::By::LeafIndex(leaf_index)).await
+    }
+
+    async fn entry_by(&mut self, by: v1::get_entry_request::By) -> Result<v1::Leaf, ClientError> {
+        let request = v1::GetEntryRequest { by: Some(by) };
+        let response = self.query.get_entry(request).await?.into_inner();
         response.leaf.ok_or_else(|| ClientError::answer("entry: no leaf"))
     }
 
@@ -216,14 +231,13 @@ impl Node {
         Ok(self.query.get_history(request).await?.into_inner())
     }
 
-    /// A whole history, oldest first, with the count and head that it must have.
+    /// All entries about a subject that the node knows, oldest first. [`crate::verified::history`] also checks them.
     ///
     /// # Errors
-    /// What the node answers, or `CLIENT_VERIFY` when entries are missing.
-    pub async fn history(&mut self, id: &str) -> Result<(Vec<v1::Leaf>, Timeline), ClientError> {
+    /// What the node answers.
+    pub async fn history(&mut self, id: &str) -> Result<Vec<v1::Leaf>, ClientError> {
         let mut leaves = Vec::new();
         let mut page = self.history_page(id, "", 1_000, true).await?;
-        let timeline = Timeline { count: page.count, head: page.head.clone(), last: 0 };
         loop {
             leaves.append(&mut page.leaves);
             if page.next_page_token.is_empty() {
@@ -232,11 +246,7 @@ impl Node {
             page = self.history_page(id, &page.next_page_token, 1_000, true).await?;
         }
         leaves.reverse();
-        let ids = leaves.iter().map(|leaf| EntryId::from_slice(&leaf.entry_id));
-        let ids = ids.collect::<Result<Vec<_>, _>>()?;
-        ledger_verify::proof::check_timeline(id, &timeline, ids.into_iter())
-            .map_err(ClientError::verification)?;
-        Ok((leaves, timeline))
+        Ok(leaves)
     }
 
     /// Lineage.

@@ -1,11 +1,13 @@
-//! gRPC services, generated from `proto/ledger/v1`.
+//! gRPC services, generated from `proto/ledger/v1`, and the codes of their errors.
 //!
-//! **Invariant:** nothing here is written by hand. Entries, records and proofs travel as canonical bytes, so that this crate
-//! needs none of the vocabulary in `ledger-event`.
+//! **Invariant:** entries, records and proofs travel as canonical bytes, so that this crate needs none of the vocabulary in
+//! `ledger-event`.
 #![allow(
     missing_docs,
     reason = "documentation of generated code is the comments of the .proto files"
 )]
+
+pub mod codes;
 
 /// `ledger.v1`.
 pub mod v1 {

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use ledger_event::Clock;
+use ledger_format::digest::LedgerId;
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::malformed::Malformed;
 
@@ -132,6 +133,18 @@ impl Report {
     /// A report with nothing but its verdict.
     pub fn bare(verdict: impl Into<Verdict>) -> Self {
         Self { verdict: verdict.into(), lines: Vec::new() }
+    }
+
+    /// The same findings where nobody said which ledger is trusted: what would be proven is not determined.
+    #[must_use]
+    pub fn without_trust(self, ledger: &LedgerId) -> Self {
+        if self.verdict != Verdict::Proven {
+            return self;
+        }
+        let reason = format!(
+            "no trust was stated; if you trust the genesis with hash {ledger}, say --trust {ledger}"
+        );
+        Self { verdict: Verdict::NotDetermined(reason), ..self }
     }
 
     /// Adds what was checked.

@@ -1,0 +1,43 @@
+//! The stable codes that are the services' own. Those of formats, rules and the verifier pass through unchanged.
+
+use ledger_format::malformed::Explanation;
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $text:literal, $help:literal;)*) => {
+        $(
+            #[doc = $text]
+            pub const $name: Explanation =
+                Explanation { code: $code, text: $text, source: "docs/API.md", help: $help };
+        )*
+
+        /// All of them.
+        pub const ALL: &[Explanation] = &[$($name,)*];
+    };
+}
+
+codes! {
+    BAD_REQUEST = "API_BAD_REQUEST",
+        "The request lacks a field or has one that the service does not allow.",
+        "See the message, and the comments of proto/ledger/v1.";
+    NOT_FOUND = "API_NOT_FOUND",
+        "There is no such thing on this ledger, as far as this node knows.",
+        "Check the id; a record's absence can be proven with `ledger-cli prove record`.";
+    POOL_FULL = "API_POOL_FULL",
+        "The node has as many entries waiting as it takes.",
+        "Try again after the time in RetryInfo; submitting the same entry again is safe.";
+    TOO_MANY = "API_TOO_MANY",
+        "The request asks for, or carries, more than one call may.",
+        "Split the request; the message names the limit.";
+    TIMED_OUT = "API_TIMEOUT",
+        "The entry was taken, and what became of it was not known in time.",
+        "Ask again with WaitFor, or submit the same entry again: it counts once.";
+    HEIGHT_NOT_KEPT = "API_HEIGHT_NOT_KEPT",
+        "The state of that height is not kept any more, or does not exist yet.",
+        "Ask for the latest height (0), or replay the chain: `ledger-cli export chain`.";
+    STOPPING = "API_STOPPING",
+        "The node is stopping.",
+        "Try another node, or this one again when it is back.";
+    INTERNAL = "API_INTERNAL",
+        "The node could not read what it stores.",
+        "The operator finds the cause in the node's log; `ledger-node reindex` rebuilds indexes.";
+}

@@ -1,0 +1,157 @@
+//! Importing catalogues.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+use ledger_catalogue::{Delimiter, Format as CatalogueFormat, Options};
+use ledger_client::act::Times;
+use ledger_client::import::{Imported, Importer, NotImported, import};
+use ledger_client::keys::kid;
+use ledger_client::{ClientError, Node};
+use ledger_event::Clock;
+use ledger_event::record::Body;
+use serde_json::json;
+
+use crate::report::Answer;
+use crate::session::Common;
+use crate::values::instant;
+
+/// Skipped records that are listed for people; all are in JSON.
+const SHOWN: usize = 20;
+
+/// Options of `import`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ledger-cli import open-data/datapackage.json --key acme-org
+  ledger-cli import catalogue.csv --catalogue 'City open data' --key acme-org -o json
+Run it again to go on after a break: what is there unchanged is left alone.")]
+pub(crate) struct Import {
+    /// datapackage.json, a CSV table, CKAN or DCAT JSON, or a directory with one of them
+    source: PathBuf,
+    /// Key of the supplier in whose name the assets are described
+    #[arg(short, long, value_name = "KEY")]
+    key: String,
+    /// Format [default: found out]
+    #[arg(long, value_enum)]
+    format: Option<FormatArg>,
+    /// What separates fields of a table [default: found out]
+    #[arg(long, value_enum)]
+    delimiter: Option<DelimiterArg>,
+    /// Name of the catalogue [default: its own]
+    #[arg(long, value_name = "NAME")]
+    catalogue: Option<String>,
+    /// Do not read the data files that lie beside the catalogue
+    #[arg(long)]
+    no_files: bool,
+    /// Leave summaries out: they are free text and may name people
+    #[arg(long)]
+    no_summaries: bool,
+    /// Resources without licence or source have their package's
+    #[arg(long)]
+    inherit: bool,
+    /// When you say it happens [default: now; on a declared clock, the ledger's time]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    at: Option<u64>,
+}
+
+/// Formats of catalogues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormatArg {
+    Frictionless,
+    Csv,
+    Ckan,
+    Dcat,
+    DstFsv,
+}
+
+/// What separates fields of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DelimiterArg {
+    Comma,
+    Semicolon,
+}
+
+pub(crate) async fn run(common: &Common, args: &Import) -> Result<Answer, ClientError> {
+    let source = ledger_catalogue::open(&args.source, &args.options())?;
+    let catalogue = source.catalogue().to_owned();
+    let notices: Vec<String> =
+        source.notices().iter().map(|notice| format!("{} {}", notice.code, notice.text)).collect();
+    let mut node = common.connect().await?;
+    let importer = importer(common, &mut node, args).await?;
+    let bar = common.progress(None, "records");
+    let done = import(&mut node, &importer, source, |count| bar.set_position(count)).await;
+    bar.finish_and_clear();
+    Ok(answer(&catalogue, &notices, &done?))
+}
+
+impl Import {
+    fn options(&self) -> Options {
+        let format = self.format.map(|format| match format {
+            FormatArg::Frictionless => CatalogueFormat::Frictionless,
+            FormatArg::Csv => CatalogueFormat::Csv,
+            FormatArg::Ckan => CatalogueFormat::Ckan,
+            FormatArg::Dcat => CatalogueFormat::Dcat,
+            FormatArg::DstFsv => CatalogueFormat::DstFsv,
+        });
+        let delimiter = self.delimiter.map(|delimiter| match delimiter {
+            DelimiterArg::Comma => Delimiter::Comma,
+            DelimiterArg::Semicolon => Delimiter::Semicolon,
+        });
+        Options {
+            format,
+            delimiter,
+            catalogue: self.catalogue.clone(),
+            hash_files: !self.no_files,
+            keep_summaries: !self.no_summaries,
+            inherit_from_package: self.inherit,
+            ..Options::default()
+        }
+    }
+}
+
+async fn importer(
+    common: &Common,
+    node: &mut Node,
+    args: &Import,
+) -> Result<Importer, ClientError> {
+    let key = common.read_key(&args.key)?;
+    let genesis = node.genesis().await?;
+    let record = node.record(&format!("key:{}", kid(&key)), 0, 0, false).await?.record;
+    let Some(Body::Key(owner)) = record.and_then(|record| record.body) else {
+        return Err(ClientError::signers(format!(
+            "key {} is not enrolled on this ledger",
+            kid(&key)
+        )));
+    };
+    let issued = match (args.at, genesis.clock()) {
+        (Some(at), _) => at,
+        (None, Clock::Declared) => node.status().await?.time_ms / 1000,
+        (None, _) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+    };
+    let window = u64::from(genesis.limits().entry_window_s) * 3 / 4;
+    let times = Times::valid_for(issued, window);
+    Ok(Importer { ledger: genesis.id(), party: owner.party, key, times })
+}
+
+fn answer(catalogue: &str, notices: &[String], done: &Imported) -> Answer {
+    let Imported { described, revised, unchanged, claims, claims_unchanged, skipped } = done;
+    let skip = |skip: &NotImported| json!({ "place": skip.place, "code": skip.code, "reason": skip.reason });
+    let value = json!({
+        "catalogue": catalogue, "described": described, "revised": revised, "unchanged": unchanged,
+        "claims": claims, "claims_unchanged": claims_unchanged, "notices": notices,
+        "skipped": skipped.iter().map(skip).collect::<Vec<_>>(),
+    });
+    let mut lines = vec![
+        format!("{catalogue}: {described} new, {revised} revised, {unchanged} unchanged"),
+        format!("claims about the past: {claims} new, {claims_unchanged} unchanged"),
+        format!("skipped: {}", skipped.len()),
+    ];
+    let shown = skipped.iter().take(SHOWN);
+    lines.extend(shown.map(|skip| format!("  {} {}: {}", skip.code, skip.place, skip.reason)));
+    if skipped.len() > SHOWN {
+        lines.push(format!("  and {} more: -o json", skipped.len() - SHOWN));
+    }
+    lines.extend(notices.iter().map(|notice| format!("note: {notice}")));
+    Answer::new("imported", value, lines.join("\n"))
+}

@@ -1,0 +1,219 @@
+//! What every command has at hand: the node, the trust, the keys, the terminal.
+
+use std::fs;
+use std::io::{self, IsTerminal as _, Write, stderr, stdin};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use ed25519_dalek::SigningKey;
+use indicatif::{ProgressBar, ProgressStyle};
+use ledger_client::{ClientError, Node, keys};
+use ledger_format::digest::{KeyId, LedgerId};
+use zeroize::Zeroizing;
+
+use crate::values::ledger_id;
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// Address of a node's gRPC services
+    #[arg(
+        long,
+        global = true,
+        env = "LEDGER_NODE",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7440",
+        help_heading = "Ledger"
+    )]
+    pub(crate) node: String,
+
+    /// Genesis hash of the ledger that you trust, from somebody you trust; nothing is called proven without it
+    #[arg(long, global = true, env = "LEDGER_TRUST", value_name = "HASH", value_parser = ledger_id, help_heading = "Ledger")]
+    pub(crate) trust: Option<LedgerId>,
+
+    /// Seconds that a call to the node may take
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        default_value_t = 60,
+        help_heading = "Ledger"
+    )]
+    pub(crate) timeout: u64,
+
+    /// Directory of your keys [default: ledger/keys in the directory for configuration]
+    #[arg(long, global = true, env = "LEDGER_KEYS", value_name = "DIR", help_heading = "Keys")]
+    pub(crate) keys: Option<PathBuf>,
+
+    /// File whose first line is the passphrase of your keys; asked for on the terminal without it
+    #[arg(
+        long,
+        global = true,
+        env = "LEDGER_PASSPHRASE_FILE",
+        value_name = "FILE",
+        help_heading = "Keys"
+    )]
+    pub(crate) passphrase_file: Option<PathBuf>,
+
+    /// No progress and no notes
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+impl Common {
+    /// Connects to the node. With a stated trust, the node must be of that ledger.
+    ///
+    /// # Errors
+    /// `CLIENT_CONNECT`, or `CLIENT_VERIFY` for a node of another ledger.
+    pub(crate) async fn connect(&self) -> Result<Node, ClientError> {
+        let mut node = Node::connect(&self.node, Duration::from_secs(self.timeout)).await?;
+        if let Some(trust) = &self.trust {
+            let found = node.genesis().await?.id();
+            if found != *trust {
+                let detail = format!(
+                    "{} is a node of ledger {found}, trust was stated in {trust}",
+                    self.node
+                );
+                return Err(ClientError::verification(detail));
+            }
+        }
+        Ok(node)
+    }
+
+    /// The key directory.
+    ///
+    /// # Errors
+    /// `CLIENT_USAGE` when nothing tells where it is.
+    pub(crate) fn key_directory(&self) -> Result<PathBuf, ClientError> {
+        if let Some(directory) = &self.keys {
+            return Ok(directory.clone());
+        }
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let configuration = variable("XDG_CONFIG_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".config")));
+        configuration
+            .map(|directory| directory.join("ledger").join("keys"))
+            .ok_or_else(|| ClientError::usage("neither --keys nor HOME is set"))
+    }
+
+    /// The file of a private key: a path, or a name in the key directory.
+    pub(crate) fn key_path(&self, key: &str) -> Result<PathBuf, ClientError> {
+        if key.contains('/') || Path::new(key).extension().is_some_and(|end| end == "pem") {
+            return Ok(key.into());
+        }
+        Ok(self.key_directory()?.join(format!("{key}.pem")))
+    }
+
+    /// Reads a private key.
+    pub(crate) fn read_key(&self, key: &str) -> Result<SigningKey, ClientError> {
+        let path = self.key_path(key)?;
+        if !path.exists() {
+            return Err(ClientError::key(format!("{} does not exist", path.display())));
+        }
+        keys::read(&path, || self.passphrase(&format!("Passphrase of {}: ", path.display())))
+    }
+
+    /// Reads a public key: of a key pair, or of a `.pub` file alone.
+    pub(crate) fn read_public_key(&self, key: &str) -> Result<[u8; 32], ClientError> {
+        let path = match key.strip_suffix(".pub") {
+            Some(_) => PathBuf::from(key),
+            None => self.key_path(key)?.with_extension("pub"),
+        };
+        keys::read_public(&path)
+    }
+
+    /// The passphrase from its file, or from the terminal.
+    pub(crate) fn passphrase(&self, prompt: &str) -> Result<Zeroizing<String>, ClientError> {
+        if let Some(path) = &self.passphrase_file {
+            let text = fs::read_to_string(path).map(Zeroizing::new);
+            let text = text.map_err(ClientError::io(path.display()))?;
+            return Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()));
+        }
+        if !stdin().is_terminal() {
+            return Err(ClientError::usage(
+                "a passphrase is needed and there is no terminal: --passphrase-file",
+            ));
+        }
+        rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(ClientError::io("terminal"))
+    }
+
+    /// A bar on the terminal; hidden when standard error is none, or when quiet.
+    pub(crate) fn progress(&self, length: Option<u64>, unit: &str) -> ProgressBar {
+        if self.quiet || !stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let template = if length.is_some() {
+            format!("{{bar:30}} {{human_pos}} of {{human_len}} {unit}, {{per_sec}}, {{eta}} left")
+        } else {
+            format!("{{spinner}} {{human_pos}} {unit}, {{per_sec}}")
+        };
+        let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        let style = ProgressStyle::with_template(&template);
+        bar.with_style(style.unwrap_or_else(|_wrong| ProgressStyle::default_bar()))
+    }
+}
+
+/// A key id in hex, or the id of a key of yours.
+pub(crate) fn key_id(common: &Common, key: &str) -> Result<KeyId, ClientError> {
+    match KeyId::from_hex(key) {
+        Ok(kid) => Ok(kid),
+        Err(_no_hex) => Ok(KeyId::of(&common.read_public_key(key)?)),
+    }
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
+    write(path, bytes, 0o644)
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
+    write(path, bytes, 0o600)
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ClientError> {
+    let mut file = NewFile::create(path)?;
+    file.write_all(bytes).map_err(ClientError::io(path.display()))?;
+    file.keep(mode)
+}
+
+/// A file that takes its name when it is whole; dropped before, nothing is left of it.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl NewFile {
+    pub(crate) fn create(path: &Path) -> Result<Self, ClientError> {
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let file = tempfile::NamedTempFile::new_in(directory);
+        Ok(Self { file: file.map_err(ClientError::io(path.display()))?, path: path.to_owned() })
+    }
+
+    /// Gives the file its name.
+    pub(crate) fn keep(self, mode: u32) -> Result<(), ClientError> {
+        let failed = || ClientError::io(self.path.display());
+        let file = self.file.as_file();
+        file.set_permissions(fs::Permissions::from_mode(mode)).map_err(failed())?;
+        file.sync_all().map_err(failed())?;
+        let persisted = self.file.persist(&self.path).map(|_file| ());
+        persisted.map_err(|error| ClientError::io(self.path.display())(error.error))
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

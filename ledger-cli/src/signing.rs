@@ -1,0 +1,256 @@
+//! From an act and some keys to an entry on the ledger: who signs as what, when, over which history.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use ed25519_dalek::SigningKey;
+use ledger_client::act::{Times, Unsigned};
+use ledger_client::draft::DraftFile;
+use ledger_client::signers::{Holder, assign, rows_of};
+use ledger_client::{ClientError, Failure, Node, json, keys};
+use ledger_event::event::Act;
+use ledger_event::record::Body;
+use ledger_event::{Clock, Role};
+use ledger_format::digest::{KeyId, hex};
+use ledger_format::entry::{Draft, Entry, Signer};
+use ledger_format::genesis::GenesisDocument;
+use ledger_format::id::Subject;
+use ledger_rules::block::act_name;
+use serde_json::{Value, json};
+
+use crate::report::Answer;
+use crate::session::{Common, key_id, write_file};
+use crate::text;
+use crate::values::{instant, party_role, seconds};
+
+/// How an act is signed.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Signing")]
+pub(crate) struct SignArgs {
+    /// Your key, by name or path; again for each further key. The first one's party issues the act
+    #[arg(short, long = "key", value_name = "KEY", required = true)]
+    keys: Vec<String>,
+
+    /// Key of somebody who signs elsewhere: its .pub file or its id; again for each. Needs --draft
+    #[arg(long, value_name = "KEY", requires = "draft")]
+    with: Vec<String>,
+
+    /// Role in which a party signs, where it has several that would do
+    #[arg(long = "role", value_name = "PARTY=ROLE", value_parser = party_role)]
+    roles: Vec<(String, Role)>,
+
+    /// When you say it happens: RFC 3339 or a date [default: now; on a declared clock, the ledger's time]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    at: Option<u64>,
+
+    /// How long the act may wait to enter the ledger, for example 30m [default: three quarters of what the ledger allows]
+    #[arg(long, value_name = "LENGTH", value_parser = seconds)]
+    valid_for: Option<u64>,
+
+    /// Do not submit: write a draft for others to sign
+    #[arg(long, value_name = "FILE")]
+    draft: Option<PathBuf>,
+
+    /// Keep the signed entry in a file
+    #[arg(long, value_name = "FILE", conflicts_with = "draft")]
+    save: Option<PathBuf>,
+
+    /// Show what would be signed, and sign nothing
+    #[arg(long, conflicts_with_all = ["draft", "save"])]
+    dry_run: bool,
+}
+
+/// An act with what it is about.
+pub(crate) struct Planned {
+    pub(crate) subject: Subject,
+    pub(crate) act: Act,
+}
+
+/// Signs an act and submits it, or does what the options say instead.
+pub(crate) async fn perform(
+    common: &Common,
+    node: &mut Node,
+    args: &SignArgs,
+    planned: Planned,
+) -> Result<Answer, ClientError> {
+    let at_hand =
+        args.keys.iter().map(|key| common.read_key(key)).collect::<Result<Vec<_>, _>>()?;
+    let draft = draft(common, node, args, planned, &at_hand).await?;
+    if args.dry_run {
+        return Ok(described("dry-run", &draft, &[]));
+    }
+    let mut file = DraftFile::new(draft);
+    for key in at_hand.iter().skip(1) {
+        file.cosign(key)?;
+    }
+    if let Some(path) = &args.draft {
+        write_file(path, file.to_json().as_bytes())?;
+        return Ok(shown_draft(&file, Some(path)));
+    }
+    let issuer = at_hand.first().ok_or_else(|| ClientError::usage("no --key"))?;
+    let entry = file.seal(issuer)?;
+    if let Some(path) = &args.save {
+        write_file(path, entry.bytes())?;
+    }
+    submit(node, &entry).await
+}
+
+async fn draft(
+    common: &Common,
+    node: &mut Node,
+    args: &SignArgs,
+    planned: Planned,
+    at_hand: &[SigningKey],
+) -> Result<Draft, ClientError> {
+    let Planned { subject, act } = planned;
+    let genesis = node.genesis().await?;
+    let mut kids: Vec<KeyId> = at_hand.iter().map(keys::kid).collect();
+    for key in &args.with {
+        kids.push(key_id(common, key)?);
+    }
+    let mut holders = Vec::new();
+    for kid in &kids {
+        holders.push(holder(node, *kid, &subject, &act).await?);
+    }
+    let wanted: BTreeMap<String, Role> = args.roles.iter().cloned().collect();
+    let signers = assign(&act, &subject, &holders, &wanted)?;
+    let opens = rows_of(&act).iter().any(|row| row.opens);
+    let prior = if opens { None } else { node.record(subject.as_str(), 0, 0, false).await?.head() };
+    let times = times(node, &genesis, args, signers.len() > 1).await?;
+    let issuer = signers.first().map(|signer| (signer.party.clone(), signer.kid));
+    let (issuer, kid) = issuer.ok_or_else(|| ClientError::usage("no --key"))?;
+    let signers: Vec<Signer> = if signers.len() > 1 { signers } else { Vec::new() };
+    Unsigned { ledger: genesis.id(), subject, prior, act, times }.draft(&issuer, kid, signers)
+}
+
+/// What the ledger knows of a key's holder. A key that the act enrols belongs to the party that the act is about.
+async fn holder(
+    node: &mut Node,
+    kid: KeyId,
+    subject: &Subject,
+    act: &Act,
+) -> Result<Holder, ClientError> {
+    let enrolled: Vec<KeyId> =
+        granted(act).filter_map(|key| key.try_into().ok().map(|key| KeyId::of(&key))).collect();
+    if enrolled.contains(&kid) {
+        let roles = match act {
+            Act::PartyAdmitted(event) => event.roles().collect(),
+            _ => party_roles(node, subject.name()).await?,
+        };
+        return Ok(Holder { kid, party: subject.name().to_owned(), roles, enrolled: false });
+    }
+    let key = node.record(&format!("key:{kid}"), 0, 0, false).await?;
+    let Some(Body::Key(key)) = key.record.and_then(|record| record.body) else {
+        return Err(ClientError::signers(format!("key {kid} is not enrolled on this ledger")));
+    };
+    let roles = party_roles(node, &key.party).await?;
+    Ok(Holder { kid, party: key.party, roles, enrolled: true })
+}
+
+fn granted(act: &Act) -> impl Iterator<Item = &[u8]> {
+    let keys = match act {
+        Act::PartyAdmitted(event) => event.keys.as_slice(),
+        Act::KeyEnrolled(event) => event.key.as_slice(),
+        _ => &[],
+    };
+    keys.iter().map(|key| key.public_key.as_ref())
+}
+
+async fn party_roles(node: &mut Node, party: &str) -> Result<Vec<Role>, ClientError> {
+    let party = node.record(&format!("party:{party}"), 0, 0, false).await?;
+    match party.record.and_then(|record| record.body) {
+        Some(Body::Party(party)) => Ok(party.roles().collect()),
+        _ => Ok(Vec::new()),
+    }
+}
+
+async fn times(
+    node: &mut Node,
+    genesis: &GenesisDocument,
+    args: &SignArgs,
+    joint: bool,
+) -> Result<Times, ClientError> {
+    let limits = genesis.limits();
+    let longest = if joint { limits.joint_entry_window_s } else { limits.entry_window_s };
+    let valid_for = args.valid_for.unwrap_or(u64::from(longest) * 3 / 4);
+    let issued = match (args.at, genesis.clock()) {
+        (Some(at), _) => at,
+        (None, Clock::Declared) => node.status().await?.time_ms / 1000,
+        (None, _) => now_s(),
+    };
+    Ok(Times::valid_for(issued, valid_for))
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Submits an entry. When its outcome is not known, the entry is kept, so that it can be submitted again.
+pub(crate) async fn submit(node: &mut Node, entry: &Entry) -> Result<Answer, ClientError> {
+    let id = entry.id();
+    let position = match node.submit(entry).await {
+        Ok(position) => position,
+        Err(error) if matches!(error.failure, Failure::Unknown | Failure::Connect) => {
+            let kept = PathBuf::from(format!("entry-{}.cose", hex(&id.as_bytes()[..8])));
+            write_file(&kept, entry.bytes())?;
+            let help = format!(
+                "The entry is kept: `ledger-cli submit {}` submits it again, it counts once. `ledger-cli show {id}` tells whether it is there.",
+                kept.display()
+            );
+            return Err(ClientError { failure: Failure::Unknown, help, ..error });
+        }
+        Err(error) => return Err(error),
+    };
+    let act = entry.event().act.as_ref().map_or("", act_name);
+    let (subject, height, leaf) = (&entry.claims().subject, position.height, position.leaf_index);
+    let time = text::time_ms(position.time_ms);
+    let value = json!({
+        "entry": id.to_string(), "subject": subject.as_str(), "act": act,
+        "height": height, "leaf_index": leaf, "time": time,
+    });
+    let text = format!("{act} on {subject} is in block {height}, leaf {leaf}, {time}\nentry {id}");
+    Ok(Answer::new("entry-placed", value, text))
+}
+
+/// A draft with who has signed it.
+pub(crate) fn shown_draft(file: &DraftFile, path: Option<&PathBuf>) -> Answer {
+    let signed: Vec<KeyId> = file
+        .draft
+        .cosigners()
+        .filter(|signer| file.has(&signer.kid))
+        .map(|signer| signer.kid)
+        .collect();
+    let mut answer = described("draft", &file.draft, &signed);
+    if let Some(path) = path {
+        let path = path.display().to_string();
+        answer.text = format!("draft written to {path}\n{}", answer.text);
+        answer.value["file"] = Value::from(path);
+    }
+    answer
+}
+
+/// What a draft says, for whoever is to sign it.
+fn described(schema: &str, draft: &Draft, signed: &[KeyId]) -> Answer {
+    let claims = draft.claims();
+    let event = json::to_json("Event", draft.payload()).unwrap_or(Value::Null);
+    let state = |signer: &Signer| match signer.kid {
+        kid if kid == draft.kid() => "seals",
+        kid if signed.contains(&kid) => "signed",
+        _ => "missing",
+    };
+    let signer = |signer: &Signer| {
+        json!({
+            "party": signer.party, "kid": signer.kid.to_string(), "role": signer.role.as_str_name(),
+            "purpose": signer.purpose.as_str_name(), "state": state(signer),
+        })
+    };
+    let value = json!({
+        "ledger": claims.ledger.to_string(), "subject": claims.subject.as_str(), "issuer": claims.issuer,
+        "issued": text::time_s(claims.issued_s), "expires": text::time_s(claims.expires_s),
+        "signers": claims.signers.iter().map(signer).collect::<Vec<_>>(), "event": event,
+    });
+    let text = text::render(&value);
+    Answer::new(schema, value, text)
+}

@@ -1,0 +1,123 @@
+//! Answers for people: times, nested values, reports.
+
+use jiff::Timestamp;
+use ledger_verify::verdict::{Report, Verdict};
+use serde_json::{Value, json};
+
+/// An instant in milliseconds since 1970, as RFC 3339 in UTC.
+pub(crate) fn time_ms(ms: u64) -> String {
+    let timestamp = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    timestamp.map_or_else(|| format!("{ms} ms"), |timestamp| timestamp.to_string())
+}
+
+/// An instant in seconds since 1970, as RFC 3339 in UTC.
+pub(crate) fn time_s(seconds: u64) -> String {
+    time_ms(seconds.saturating_mul(1000))
+}
+
+/// A JSON value as indented lines, `name: value`.
+pub(crate) fn render(value: &Value) -> String {
+    let mut lines = Vec::new();
+    lines_of(value, 0, &mut lines);
+    lines.join("\n")
+}
+
+fn lines_of(value: &Value, depth: usize, lines: &mut Vec<String>) {
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members.iter().filter(|(name, _)| *name != "schema") {
+                match member {
+                    Value::Object(_) => {
+                        lines.push(format!("{indent}{name}:"));
+                        lines_of(member, depth + 1, lines);
+                    }
+                    Value::Array(items) if items.iter().any(Value::is_object) => {
+                        lines.push(format!("{indent}{name}:"));
+                        for item in items {
+                            item_lines(item, depth + 1, lines);
+                        }
+                    }
+                    other => lines.push(format!("{indent}{name}: {}", scalar(name, other))),
+                }
+            }
+        }
+        other => lines.push(format!("{indent}{}", scalar("", other))),
+    }
+}
+
+fn item_lines(item: &Value, depth: usize, lines: &mut Vec<String>) {
+    let first = lines.len();
+    lines_of(item, depth + 1, lines);
+    if let Some(line) = lines.get_mut(first) {
+        line.replace_range(depth * 2..depth * 2 + 2, "- ");
+    }
+}
+
+fn scalar(name: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if name.ends_with("_ms") => {
+            number.as_u64().map_or_else(|| number.to_string(), time_ms)
+        }
+        Value::Array(items) => {
+            items.iter().map(|item| scalar("", item)).collect::<Vec<_>>().join(", ")
+        }
+        Value::Null => "none".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A report as JSON.
+pub(crate) fn report_json(report: &Report) -> Value {
+    let Report { verdict, lines } = report;
+    let place = match verdict {
+        Verdict::Refuted(refuted) => json!({
+            "height": refuted.place.height, "leaf_index": refuted.place.leaf,
+            "entry": refuted.place.entry.map(|entry| entry.to_string()), "record": refuted.place.record,
+        }),
+        _ => Value::Null,
+    };
+    let line = |line: &ledger_verify::verdict::Line| json!({ "aspect": line.aspect.word(), "checked": line.checked, "text": line.text });
+    json!({
+        "verdict": verdict.word(), "code": verdict.code(), "reason": verdict.reason(), "place": place,
+        "exit": verdict.exit_code(), "lines": lines.iter().map(line).collect::<Vec<_>>(),
+    })
+}
+
+/// A report for people: the verdict first, then what was checked, then what was not.
+pub(crate) fn report_text(report: &Report) -> String {
+    let Report { verdict, lines } = report;
+    let mut text = vec![verdict.word().to_uppercase()];
+    if *verdict != Verdict::Proven {
+        text.push(format!("  {}", verdict.reason()));
+    }
+    if let Some(code) = verdict.code() {
+        text.push(format!("  more: ledger-cli explain {code}"));
+    }
+    for (checked, title) in [(true, "checked"), (false, "not checked, or not known")] {
+        let mut some = lines.iter().filter(|line| line.checked == checked).peekable();
+        if some.peek().is_some() {
+            text.push(format!("{title}:"));
+        }
+        text.extend(some.map(|line| format!("  {:<10} {}", line.aspect.word(), line.text)));
+    }
+    text.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_values_are_indented_and_times_readable() {
+        let value = json!({
+            "id": "asset:a/b", "schema": "x", "time_ms": 86_400_000_u64,
+            "body": { "roles": ["A", "B"], "steps": [{ "n": 1, "of": { "x": 2 } }, { "n": 2 }] },
+        });
+        assert_eq!(
+            render(&value),
+            "body:\n  roles: A, B\n  steps:\n    - n: 1\n      of:\n        x: 2\n    - n: 2\nid: asset:a/b\ntime_ms: 1970-01-02T00:00:00Z"
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! What tests of the whole need: the two programs as they are shipped, started on a free port of this machine and stopped again.
+//!
+//! **Invariant:** nothing here looks into a node but through its command line, its files and its services.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "what fails here is a test that cannot run"
+)]
+
+mod demonstration;
+mod program;
+mod running;
+
+pub use demonstration::{Demonstration, copy_directory, demonstration};
+pub use program::{CLI, Finished, NODE, run};
+pub use running::{Running, Signal, new_ledger};

@@ -1,0 +1,84 @@
+//! The programs, built as their users build them.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// The node's program.
+pub const NODE: &str = "ledger-node";
+/// The command line's program.
+pub const CLI: &str = "ledger-cli";
+
+/// A command of a program. No setting of the caller's environment reaches it.
+pub(crate) fn command(name: &str) -> Command {
+    let mut command = Command::new(directory().join(name));
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("LEDGER_") {
+            command.env_remove(variable);
+        }
+    }
+    command
+}
+
+/// Where the programs are, once they are built from what is in the tree now.
+fn directory() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--offline", "--workspace", "--bins"]);
+        if !cfg!(debug_assertions) {
+            cargo.arg("--release");
+        }
+        let built = cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).status();
+        assert!(built.expect("cargo runs").success(), "the programs do not build");
+        // A test's own program is in the folder `deps` beside them.
+        let test = std::env::current_exe().expect("this test has a path");
+        test.ancestors().nth(2).expect("target/PROFILE/deps/TEST").to_owned()
+    })
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code.
+    pub code: i32,
+    /// What it wrote to standard output.
+    pub out: String,
+    /// What it wrote to standard error.
+    pub err: String,
+}
+
+impl Finished {
+    pub(crate) fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The same, if it ended with a code.
+    #[must_use]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "exit code; out: {}\nerr: {}", self.out, self.err);
+        self
+    }
+
+    /// Its standard output as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
+
+    /// The JSON object that it wrote to standard error.
+    pub fn error(&self) -> Value {
+        serde_json::from_str(&self.err).unwrap_or_else(|error| panic!("{error}: {}", self.err))
+    }
+}
+
+/// Runs a program to its end.
+pub fn run<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Finished {
+    Finished::of(&command(name).args(arguments).output().expect("the program starts"))
+}

@@ -1,0 +1,153 @@
+//! Nodes as processes.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::program::{CLI, Finished, NODE, command, run};
+
+/// How long a process may take to come or to go.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How a process is told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM.
+    Terminate,
+    /// SIGINT, as by Ctrl-C.
+    Interrupt,
+    /// SIGKILL: no chance to do anything more.
+    Kill,
+}
+
+impl Signal {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Terminate => "-TERM",
+            Self::Interrupt => "-INT",
+            Self::Kill => "-KILL",
+        }
+    }
+}
+
+/// A node that runs. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    /// Address of its services.
+    pub url: String,
+    /// Ledger id, in hex.
+    pub genesis: String,
+    /// What it said when it was ready.
+    pub ready: Value,
+    /// From the start of the process until it was ready.
+    pub start: Duration,
+    /// A directory that lasts as long as the node.
+    directory: Option<TempDir>,
+}
+
+impl Running {
+    /// Starts a node on a data directory.
+    ///
+    /// # Errors
+    /// How it ended instead of becoming ready.
+    pub fn start(directory: &Path) -> Result<Self, Finished> {
+        let directory = directory.to_str().expect("a path in UTF-8");
+        let arguments = ["run", "--data-dir", directory, "--listen", "127.0.0.1:0", "-o", "json"];
+        let mut node = command(NODE);
+        node.args(arguments);
+        Self::spawn(node)
+    }
+
+    /// Starts a node that says in one line of JSON that it is ready.
+    pub(crate) fn spawn(mut command: Command) -> Result<Self, Finished> {
+        let begun = Instant::now();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the node starts");
+        let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("the pipe is readable");
+        if line.is_empty() {
+            return Err(Finished::of(&child.wait_with_output().expect("the node ends")));
+        }
+        let ready: Value = serde_json::from_str(&line).expect("a line of JSON");
+        let text = |name: &str| ready[name].as_str().expect(name).to_owned();
+        // Nobody reads what else it says: a full pipe must not stop it.
+        let mut err = child.stderr.take().expect("a pipe");
+        std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()));
+        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+        let (url, genesis) = (text("grpc"), text("genesis"));
+        Ok(Self { child, url, genesis, ready, start: begun.elapsed(), directory: None })
+    }
+
+    /// The same node, with a directory that is removed when it has ended.
+    pub(crate) fn keeping(mut self, directory: TempDir) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
+    /// Runs the command line against this node.
+    pub fn cli(&self, arguments: &[&str]) -> Finished {
+        run(CLI, ["--node", &self.url].iter().chain(arguments))
+    }
+
+    /// Sends a signal and waits for the end. The exit code is -1 after a kill.
+    pub fn end(mut self, signal: Signal) -> i32 {
+        self.send(signal);
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().expect("the node can be waited for") {
+                return status.code().unwrap_or(-1);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("the node does not end within {PATIENCE:?} of {signal:?}");
+    }
+
+    fn send(&self, signal: Signal) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal.name(), &pid]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// Makes a ledger of the wall clock in a directory, with unencrypted keys of its founder, party `exchange`. Gives its id.
+pub fn new_ledger(directory: &Path) -> String {
+    let directory = directory.to_str().expect("a path in UTF-8");
+    let init = run(
+        NODE,
+        [
+            "init",
+            "--data-dir",
+            directory,
+            "--party",
+            "exchange",
+            "--name",
+            "Test exchange",
+            "--ledger-name",
+            "Test ledger",
+            "--origin",
+            "ledger.invalid/test",
+            "--plain-keys",
+            "-o",
+            "json",
+        ],
+    );
+    init.expect(0).json()["genesis"].as_str().expect("a genesis hash").to_owned()
+}
