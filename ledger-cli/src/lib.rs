@@ -7,6 +7,8 @@ mod acts;
 mod args;
 mod commitment;
 mod draft;
+#[cfg(test)]
+mod examples;
 mod explain;
 mod export;
 mod format_arg;

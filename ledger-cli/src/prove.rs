@@ -20,7 +20,7 @@ pub(crate) enum Command {
     Entry(ProveEntry),
     /// What a record is, or that nothing of that id exists
     #[command(after_help = "Example:
-  ledger-cli prove record certificate:SJ441202608000001 -o certificate.proof
+  ledger-cli prove record certificate:SJ4412026080001 -o certificate.proof
   ledger-cli verify record certificate.proof --trust HASH")]
     Record(Record),
     /// The bare RFC 9942 receipt of an entry, for tools that know the ledger's receipt keys
