@@ -15,7 +15,7 @@ use ledger_verify::entry::EntryBatch;
 
 use crate::outcomes::Outcome;
 use crate::problem::Problem;
-use crate::shared::{Shared, Submission};
+use crate::shared::{Shared, Submission, bytes_of};
 
 /// Entries of one batch at most: larger ones gain little.
 const BATCH_ENTRIES: usize = 1_024;
@@ -41,7 +41,9 @@ pub fn run(
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         };
+        let bytes = bytes_of(&batch);
         let checked = check(shared, batch);
+        shared.taken_from_intake(bytes);
         if !checked.is_empty() && forward.send(checked).is_err() {
             return;
         }
