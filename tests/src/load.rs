@@ -8,8 +8,8 @@ use ledger_client::act::{Signatory, Times, Unsigned, digest_of};
 use ledger_client::{ClientError, Node, keys};
 use ledger_event::event::Act;
 use ledger_event::{
-    AssetDescribed, AssetDescription, AssetKind, Factor, ImportedHistory, KeyGrant, PartyAdmitted,
-    PartyKind, PartyProfile, Purpose, Role,
+    AssetDescribed, AssetDescription, AssetKind, AssetRevised, Factor, ImportedHistory, KeyGrant,
+    PartyAdmitted, PartyKind, PartyProfile, Purpose, Role,
 };
 use ledger_format::digest::LedgerId;
 use ledger_format::entry::Entry;
@@ -75,18 +75,18 @@ impl Supplier {
     /// # Errors
     /// `CLIENT_RANDOM`, or a name that no id can have.
     pub fn describe(&self, name: &str) -> Result<Entry, ClientError> {
-        let description = AssetDescription {
-            kind: AssetKind::Open.into(),
-            name_en: format!("Readings {name}"),
-            summary: "Hourly readings of stations that do not exist, for tests of durability."
-                .into(),
-            publisher: "A supplier".into(),
-            content: Some(digest_of(name.as_bytes())),
-            content_bytes: 1_024,
-            media_type: "text/csv".into(),
-            ..AssetDescription::default()
-        };
-        self.sign(name, Act::AssetDescribed(AssetDescribed { description: Some(description) }))
+        let description = Some(description(name));
+        self.sign(name, Act::AssetDescribed(AssetDescribed { description }))
+    }
+
+    /// An entry that revises such an asset.
+    ///
+    /// # Errors
+    /// As [`Supplier::describe`].
+    pub fn revise(&self, name: &str, number: u64) -> Result<Entry, ClientError> {
+        let description = Some(description(&format!("{name}, issue {number}")));
+        let reason = "readings were added".into();
+        self.sign(name, Act::AssetRevised(AssetRevised { description, reason }))
     }
 
     /// An entry that states something about the past of such an asset.
@@ -109,6 +109,19 @@ impl Supplier {
         let (ledger, times) = (self.ledger, from_now());
         let unsigned = Unsigned { ledger, subject, prior: None, act, times };
         unsigned.sign(&[Signatory::issuer(&self.party, Role::Supplier, &self.key)])
+    }
+}
+
+fn description(name: &str) -> AssetDescription {
+    AssetDescription {
+        kind: AssetKind::Open.into(),
+        name_en: format!("Readings {name}"),
+        summary: "Hourly readings of stations that do not exist, for tests of the whole.".into(),
+        publisher: "A supplier".into(),
+        content: Some(digest_of(name.as_bytes())),
+        content_bytes: 1_024,
+        media_type: "text/csv".into(),
+        ..AssetDescription::default()
     }
 }
 
