@@ -10,9 +10,13 @@
 )]
 
 mod demonstration;
+mod exported;
+mod market;
 mod program;
 mod running;
 
 pub use demonstration::{Demonstration, copy_directory, demonstration};
-pub use program::{CLI, Finished, NODE, run};
+pub use exported::{Exported, verdict};
+pub use market::{Machine, Market};
+pub use program::{CLI, Finished, NODE, run, run_in};
 pub use running::{Running, Signal, new_ledger};

@@ -76,7 +76,7 @@ impl Running {
         let mut line = String::new();
         out.read_line(&mut line).expect("the pipe is readable");
         if line.is_empty() {
-            return Err(Finished::of(child.wait_with_output().expect("the node ends")));
+            return Err(Finished::of(&child.wait_with_output().expect("the node ends")));
         }
         let ready: Value = serde_json::from_str(&line).expect("a line of JSON");
         let text = |name: &str| ready[name].as_str().expect(name).to_owned();
