@@ -110,3 +110,27 @@ async fn carry_out(cli: Cli, format: Format) -> Result<Answer, ClientError> {
         Command::Man(man) => pages::man(&man),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An option of a command and one of all commands must not share an identifier: reading one as the other would panic.
+    #[test]
+    fn options_of_commands_are_none_of_the_common_ones() {
+        fn check(command: &clap::Command, common: &[String]) {
+            for below in command.get_subcommands() {
+                let own = below.get_arguments().map(|argument| argument.get_id().to_string());
+                let clash = own.clone().find(|id| common.contains(id));
+                assert_eq!(clash, None, "in {}", below.get_name());
+                check(below, common);
+            }
+        }
+        let all = command();
+        let common = all.get_arguments().filter(|argument| argument.is_global_set());
+        let common: Vec<String> = common.map(|argument| argument.get_id().to_string()).collect();
+        assert!(common.iter().any(|id| id == "keys"), "{common:?}");
+        check(&all, &common);
+        all.debug_assert();
+    }
+}

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
 
 use crate::report::Output;
 
@@ -123,6 +124,10 @@ pub struct InitArgs {
     #[arg(long, value_enum, default_value_t = ClockArg::Wall)]
     pub clock: ClockArg,
 
+    /// When a declared clock begins, RFC 3339 [default: now].
+    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
+    pub start: Option<u64>,
+
     /// File with the passphrase that encrypts the founder's keys; asked for on the terminal without it.
     #[arg(long, env = "LEDGER_PASSPHRASE_FILE", value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
@@ -130,6 +135,12 @@ pub struct InitArgs {
     /// Leave the founder's keys unencrypted. For trials only.
     #[arg(long, conflicts_with = "passphrase_file")]
     pub plain_keys: bool,
+}
+
+/// Milliseconds since 1970 of an RFC 3339 instant.
+fn milliseconds(text: &str) -> Result<u64, String> {
+    let time: Timestamp = text.parse().map_err(|error| format!("{text:?}: {error}"))?;
+    u64::try_from(time.as_millisecond()).map_err(|_negative| format!("{text:?} is before 1970"))
 }
 
 /// What header times mean.

@@ -83,6 +83,9 @@ pub(crate) async fn until_told(node: &Node) -> Result<&'static str, Failure> {
 /// # Errors
 /// `NODE_EXISTS`, or what cannot be written.
 pub(crate) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
+    if args.start.is_some() && args.clock == ClockArg::Wall {
+        return Err(Failure::config("--start: a wall clock begins now; see --clock declared"));
+    }
     let passphrase = passphrase(args)?;
     let founder = founder_keys()?;
     let plan = NewLedger {
@@ -99,7 +102,7 @@ pub(crate) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
             ClockArg::Wall => Clock::Wall,
             ClockArg::Declared => Clock::Declared,
         },
-        start_ms: now_ms(),
+        start_ms: args.start.unwrap_or_else(now_ms),
         origin: args.origin.clone(),
     };
     let id = create(&args.data_dir, &plan, &founder)?;

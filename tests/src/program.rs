@@ -84,5 +84,15 @@ impl Finished {
 
 /// Runs a program to its end.
 pub fn run<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Finished {
-    Finished::of(&command(name).args(arguments).output().expect("the program starts"))
+    run_in(Path::new("."), name, arguments)
+}
+
+/// Runs a program to its end in a directory, against which it reads relative paths.
+pub fn run_in<A: AsRef<OsStr>>(
+    directory: &Path,
+    name: &str,
+    arguments: impl IntoIterator<Item = A>,
+) -> Finished {
+    let output = command(name).current_dir(directory).args(arguments).output();
+    Finished::of(&output.expect("the program starts"))
 }

@@ -11,7 +11,7 @@ use crate::commitment::{LISTING_PRICE, optional};
 use crate::report::Answer;
 use crate::session::Common;
 use crate::signing::{Planned, SignArgs, perform};
-use crate::values::{CommitmentArg, DigestArg, Terms, optional_digest, subject};
+use crate::values::{CommitmentArg, DigestArg, Terms, subject};
 
 /// Listings.
 #[derive(Clone, Debug, Subcommand)]
@@ -61,7 +61,7 @@ pub(crate) struct Apply {
     price: Option<CommitmentArg>,
     /// The terms, or their digest
     #[arg(long, value_name = "HASH|FILE")]
-    terms: Option<DigestArg>,
+    terms: DigestArg,
     /// What the data may be used for; again for each
     #[arg(long = "scenario", value_name = "TEXT")]
     scenarios: Vec<String>,
@@ -95,7 +95,7 @@ impl Apply {
             review: review.transpose()?.map(|review| review.to_string()).unwrap_or_default(),
             mode: self.mode.into(),
             price_commitment: optional(self.price.as_ref(), LISTING_PRICE)?,
-            terms: optional_digest(self.terms.as_ref())?,
+            terms: Some(self.terms.digest()?),
             scenarios: self.scenarios,
             rule_set: self.rule_set,
         };

@@ -13,7 +13,7 @@ use super::{act, version};
 use crate::report::Answer;
 use crate::session::Common;
 use crate::signing::{Planned, SignArgs, perform};
-use crate::values::{DigestArg, Terms, optional_digest, right_claim, subject};
+use crate::values::{DigestArg, Terms, right_claim, subject};
 
 /// Registration, in the order of its steps.
 #[derive(Clone, Debug, Subcommand)]
@@ -51,7 +51,7 @@ pub(crate) enum Command {
         title: Finding,
         /// The examiners' report, or its digest
         #[arg(long, value_name = "HASH|FILE")]
-        report: Option<DigestArg>,
+        report: DigestArg,
         #[command(flatten)]
         sign: Box<SignArgs>,
     },
@@ -63,7 +63,7 @@ pub(crate) enum Command {
         registration: String,
         /// What was published, or its digest
         #[arg(long, value_name = "HASH|FILE")]
-        notice: Option<DigestArg>,
+        notice: DigestArg,
         #[command(flatten)]
         sign: Box<SignArgs>,
     },
@@ -125,7 +125,7 @@ pub(crate) struct Apply {
     scenarios: Vec<String>,
     /// Filed proof of source and title, or its digest
     #[arg(long, value_name = "HASH|FILE")]
-    materials: Option<DigestArg>,
+    materials: DigestArg,
     /// Validity asked for, in years
     #[arg(long, value_name = "N", default_value_t = 5)]
     years: u32,
@@ -144,12 +144,12 @@ pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, Cli
                 description: description.into(),
                 source: source.into(),
                 title: title.into(),
-                report: optional_digest(report.as_ref())?,
+                report: Some(report.digest()?),
             };
             (registration, sign, Act::RegistrationReviewed(event))
         }
         Command::Notice { registration, notice, sign } => {
-            let notice = optional_digest(notice.as_ref())?;
+            let notice = Some(notice.digest()?);
             (registration, sign, Act::NoticeOpened(NoticeOpened { notice }))
         }
         Command::Evidence { registration, evidence, sign } => {
@@ -175,7 +175,7 @@ impl Apply {
             rule_set: self.rule_set,
             rights: self.rights,
             scenarios: self.scenarios,
-            materials: optional_digest(self.materials.as_ref())?,
+            materials: Some(self.materials.digest()?),
             validity_years: self.years,
         };
         let subject = subject(SubjectKind::Registration, &self.registration)?;

@@ -48,7 +48,7 @@ pub(crate) enum Command {
         outcome: ReviewOutcome,
         /// The written opinion, or its digest
         #[arg(long, value_name = "HASH|FILE")]
-        opinion: Option<DigestArg>,
+        opinion: DigestArg,
         /// Last day on which the review can be relied on
         #[arg(long, value_name = "DATE", value_parser = date)]
         valid_to: Option<u32>,
@@ -78,7 +78,7 @@ pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, Cli
         Command::Decide { review, outcome, opinion, valid_to, remarks, sign } => {
             let event = ReviewDecided {
                 outcome: outcome.into(),
-                opinion: optional_digest(opinion.as_ref())?,
+                opinion: Some(opinion.digest()?),
                 valid_to: valid_to.unwrap_or_default(),
                 remarks,
             };

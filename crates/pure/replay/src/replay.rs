@@ -15,7 +15,7 @@ use ledger_format::id::state_key;
 use ledger_format::message;
 use ledger_rules::View;
 use ledger_verify::block::check_certificate;
-use ledger_verify::entry::EntryBatch;
+use ledger_verify::entry::{EntryBatch, check_signatures};
 use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::{Aspect, Report, Verdict, caveats};
 
@@ -87,11 +87,18 @@ impl Replay {
     /// place.
     pub fn push(&mut self, block: &Block, keep: impl FnOnce(&Executed)) -> Result<(), Refuted> {
         let header = &block.body.header;
-        // The certificate first: what validators did not sign is nobody's block.
+        let height = self.ledger.height().saturating_add(1);
+        if header.height != height {
+            // Before all else: every other finding is named by its height.
+            let place = Place::block(height);
+            return Err(Refuted::differs(Code::Height, place, height, header.height));
+        }
+        // The certificate next: what validators did not sign is nobody's block.
         let support = check_certificate(self.ledger.validators(), header, &block.certificate)?;
         let first = self.ledger.tree_size().saturating_add(u64::from(self.ledger.height() > 0));
         let entries = decode_entries(header.height, first, &block.body.entries)?;
-        let executed = self.ledger.check(&block.body, &entries)?;
+        let executed = self.ledger.check(&block.body, &entries);
+        let executed = executed.map_err(|found| self.blame(height, first, &entries, found))?;
         self.collect(header.height, first, &entries);
         if self.batch.len() >= BATCH_SIGNATURES {
             self.settle()?;
@@ -104,6 +111,15 @@ impl Replay {
         self.counts.entries = self.counts.entries.saturating_add(count(entries.len()));
         self.counts.votes = self.counts.votes.saturating_add(count(support.signers));
         Ok(())
+    }
+
+    /// The finding about a block that does not hold: an entry whose signatures fail is its cause, wherever it showed first.
+    fn blame(&self, height: u64, first: u64, entries: &[Entry], found: Refuted) -> Refuted {
+        let changed = (first..).zip(entries).find_map(|(leaf, entry)| {
+            let signed = check_signatures(entry, |kid| self.ledger.public_key(kid));
+            signed.err().map(|refuted| refuted.at(Place::entry(height, leaf, entry.id())))
+        });
+        changed.unwrap_or(found)
     }
 
     /// Keys are looked up in the state before the block, which is the one that judges it.

@@ -105,6 +105,20 @@ pub struct Support {
     pub total: u64,
 }
 
+/// Checks that a certificate is for this header, whoever signed it.
+///
+/// # Errors
+/// [`Code::CertificateBlock`].
+pub fn check_certified(header: &Header, certificate: &Certificate) -> Result<(), Refuted> {
+    if certificate.height == header.height && certificate.block == header.hash() {
+        return Ok(());
+    }
+    let found = format!("height {} block {}", certificate.height, certificate.block);
+    let expected = format!("height {} block {}", header.height, header.hash());
+    let place = Place::block(header.height);
+    Err(Refuted::differs(Code::CertificateBlock, place, expected, found))
+}
+
 /// Checks a certificate: for this header, every signature valid and by a validator of the set, more than two thirds of the power.
 ///
 /// # Errors
@@ -115,11 +129,7 @@ pub fn check_certificate(
     certificate: &Certificate,
 ) -> Result<Support, Refuted> {
     let place = || Place::block(header.height);
-    if certificate.height != header.height || certificate.block != header.hash() {
-        let found = format!("height {} block {}", certificate.height, certificate.block);
-        let expected = format!("height {} block {}", header.height, header.hash());
-        return Err(Refuted::differs(Code::CertificateBlock, place(), expected, found));
-    }
+    check_certified(header, certificate)?;
     let message = certificate.signed_bytes(&header.ledger);
     let mut batch = Batch::with_capacity(certificate.signatures.len());
     let mut power: u64 = 0;

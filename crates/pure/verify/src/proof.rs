@@ -22,7 +22,7 @@ use ledger_format::{message, proof_file};
 use ledger_merkle::log;
 use ledger_merkle::trie::{Outcome, Proof, ProofLeaf, ProofStep};
 
-use crate::block::{check_certificate, check_root};
+use crate::block::{check_certificate, check_certified, check_root};
 use crate::entry::check_genesis_keys;
 use crate::finding::{Code, Place, Refuted};
 use crate::signature;
@@ -60,12 +60,14 @@ pub fn check_anchor(anchor: &Anchor, trust: &LedgerId) -> Result<Anchored, Doubt
         let place = Place::block(header.height);
         return Err(Refuted::differs(Code::HeaderLedger, place, trust, header.ledger).into());
     }
+    let certificate = Certificate::decode(anchor.certificate.clone())?;
+    // Before the set: a header that was changed is no evidence that the set was.
+    check_certified(&header, &certificate)?;
     let validators = genesis.validators();
     if header.validators != validators.hash() {
         let reason = "the header's validators are not those of genesis, and the proof does not show the change";
         return Err(Verdict::NotDetermined(reason.into()));
     }
-    let certificate = Certificate::decode(anchor.certificate.clone())?;
     let support = check_certificate(validators, &header, &certificate)?;
     let support = format!(
         "{} of {} validators, power {} of {}, certified height {}",
