@@ -31,7 +31,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(violations) => {
-            violations.iter().for_each(|violation| println!("{violation}"));
+            for violation in violations {
+                println!("{violation}");
+            }
             ExitCode::FAILURE
         }
         Err(error) => {

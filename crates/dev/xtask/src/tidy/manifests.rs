@@ -6,6 +6,8 @@ use super::Violation;
 use crate::tree::Tree;
 
 const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "publish"];
+/// Packages of generated code: they keep the rule against unsafe code and no other.
+const GENERATED: [&str; 2] = ["ledger-event", "ledger-proto"];
 const PURE_LINTS: &str = "crates/pure/clippy.toml";
 
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {
@@ -33,7 +35,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
                 _ => false,
             }
         };
-        if !inherits("lints", "workspace") {
+        let generated = GENERATED.contains(&package.name.as_str()) && forbids_unsafe(&manifest);
+        if !generated && !inherits("lints", "workspace") {
             found.push(Violation::new(path, 0, "[lints] workspace = true is missing"));
         }
         for key in INHERITED.iter().filter(|key| !inherits("package", key)) {
@@ -41,6 +44,11 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
         }
     }
     found
+}
+
+fn forbids_unsafe(manifest: &Table) -> bool {
+    let lints = manifest.get("lints").and_then(|lints| lints.get("rust"));
+    lints.and_then(|rust| rust.get("unsafe_code")?.as_str()) == Some("forbid")
 }
 
 #[cfg(test)]
