@@ -27,7 +27,7 @@ pub(crate) enum Command {
         /// The draft; it is changed in place
         file: PathBuf,
         /// Your key, by name or path; again for each further key
-        #[arg(id = "signing-key", short, long = "key", value_name = "KEY", required = true)]
+        #[arg(id = "key", short, long, value_name = "KEY", required = true)]
         keys: Vec<String>,
         /// Write the signed draft here instead
         #[arg(long, value_name = "FILE")]

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Explain) -> Result<Answer, ClientError> {
     let code = code.to_uppercase();
     let Some(found) = explain(&code) else {
         let help = if code.starts_with("NODE_") || code.starts_with("STORE_") {
-            "codes of a node's own files: ledger-node explain"
+            "codes of a node's own files are in docs/OPERATING.md"
         } else {
             "ledger-cli explain --all lists the codes"
         };
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Explain) -> Result<Answer, ClientError> {
         found.code, found.text, found.source, found.help
     );
     if !guarded.is_empty() {
-        text.push_str(&format!("\nacts    {}", guarded.join(", ")));
+        text = format!("{text}\nacts    {}", guarded.join(", "));
     }
     Ok(Answer::new("explanation", value, text))
 }

@@ -112,9 +112,10 @@ fn list(common: &Common) -> Result<Answer, ClientError> {
         format!("{:<24} {lock:<9} {}", key.name, key.kid)
     };
     let lines: Vec<String> = found.iter().map(line).collect();
-    let text = match lines.is_empty() {
-        true => format!("no keys in {}; make one: ledger-cli key new NAME", directory.display()),
-        false => lines.join("\n"),
+    let text = if lines.is_empty() {
+        format!("no keys in {}; make one: ledger-cli key new NAME", directory.display())
+    } else {
+        lines.join("\n")
     };
     let keys: Vec<Value> = found.iter().map(value).collect();
     Ok(Answer::list("keys", "keys", json!({ "directory": directory, "keys": keys }), text))

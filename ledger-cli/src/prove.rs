@@ -17,10 +17,10 @@ pub(crate) enum Command {
     #[command(after_help = "Example:
   ledger-cli prove entry ID -o entry.proof --entry entry.cose
   ledger-cli verify receipt entry.proof --entry entry.cose --trust HASH")]
-    Entry(Entry),
+    Entry(ProveEntry),
     /// What a record is, or that nothing of that id exists
     #[command(after_help = "Example:
-  ledger-cli prove record certificate:SJ441202608000001 -o certificate.proof
+  ledger-cli prove record certificate:SJ4412026080001 -o certificate.proof
   ledger-cli verify record certificate.proof --trust HASH")]
     Record(Record),
     /// The bare RFC 9942 receipt of an entry, for tools that know the ledger's receipt keys
@@ -31,7 +31,7 @@ pub(crate) enum Command {
 
 /// Options of `prove entry`.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Entry {
+pub(crate) struct ProveEntry {
     /// Id of the entry
     id: String,
     /// File to write

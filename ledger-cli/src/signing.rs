@@ -30,7 +30,7 @@ use crate::values::{instant, party_role, seconds};
 #[command(next_help_heading = "Signing")]
 pub(crate) struct SignArgs {
     /// Your key, by name or path; again for each further key. The first one's party issues the act
-    #[arg(id = "signing-key", short, long = "key", value_name = "KEY", required = true)]
+    #[arg(id = "key", short, long, value_name = "KEY", required = true)]
     keys: Vec<String>,
 
     /// Key of somebody who signs elsewhere: its .pub file or its id; again for each. Needs --draft

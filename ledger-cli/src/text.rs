@@ -34,7 +34,9 @@ fn lines_of(value: &Value, depth: usize, lines: &mut Vec<String>) {
                     }
                     Value::Array(items) if items.iter().any(Value::is_object) => {
                         lines.push(format!("{indent}{name}:"));
-                        items.iter().for_each(|item| item_lines(item, depth + 1, lines));
+                        for item in items {
+                            item_lines(item, depth + 1, lines);
+                        }
                     }
                     other => lines.push(format!("{indent}{name}: {}", scalar(name, other))),
                 }

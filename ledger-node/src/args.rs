@@ -48,6 +48,10 @@ pub enum Command {
     Config(RunArgs),
 }
 
+/// Where a node listens unless told otherwise; `ledger-cli` looks there.
+pub const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7440);
+
 const DEV_EXAMPLES: &str = "Examples:
   ledger-node dev
   ledger-node dev --once -o json
@@ -77,7 +81,7 @@ pub struct DevArgs {
     pub data_dir: PathBuf,
 
     /// Address to listen on; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7440")]
+    #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_LISTEN)]
     pub listen: SocketAddr,
 
     /// Catalogue to import instead of the shipped one: datapackage.json, CSV, CKAN or DCAT JSON, or a directory.

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -208,12 +208,12 @@ fn check_threads(
     checked: &SyncSender<admission::Checked>,
     stopping: &Arc<AtomicBool>,
 ) -> Result<Vec<JoinHandle<()>>, Failure> {
-    let queue = Arc::new(Mutex::new(submissions));
+    let intake = Arc::new(admission::Intake::new(submissions));
     let start = |number: usize| {
-        let (shared, queue) = (Arc::clone(shared), Arc::clone(&queue));
+        let (shared, intake) = (Arc::clone(shared), Arc::clone(&intake));
         let (checked, stopping) = (checked.clone(), Arc::clone(stopping));
         spawn(&format!("check-{number}"), move || {
-            admission::run(&shared, &queue, &checked, &|| stopping.load(Ordering::Acquire));
+            admission::run(&shared, &intake, &checked, &|| stopping.load(Ordering::Acquire));
         })
     };
     (0..count.max(1)).map(start).collect()

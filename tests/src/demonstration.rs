@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::program::{CLI, NODE, command, run};
+use crate::program::{CLI, NODE, run};
 use crate::running::Running;
 
 /// A ledger that `ledger-node dev --once` made, and its chain as `ledger-cli export chain` wrote it.
@@ -57,10 +57,7 @@ impl Demonstration {
     pub fn start(&self) -> Running {
         let copy = tempfile::tempdir().expect("a directory");
         copy_directory(&self.data(), copy.path());
-        let mut node = command(NODE);
-        node.args(["run", "--data-dir"]).arg(copy.path());
-        node.args(["--listen", "127.0.0.1:0", "-o", "json"]);
-        let running = Running::spawn(node).expect("a node on the demonstration's data");
+        let running = Running::start(copy.path()).expect("a node on the demonstration's data");
         running.keeping(copy)
     }
 }

@@ -11,12 +11,14 @@
 
 mod demonstration;
 mod exported;
+mod load;
 mod market;
 mod program;
 mod running;
 
 pub use demonstration::{Demonstration, copy_directory, demonstration};
 pub use exported::{Exported, verdict};
+pub use load::Supplier;
 pub use market::{Machine, Market};
 pub use program::{CLI, Finished, NODE, run, run_in};
 pub use running::{Running, Signal, new_ledger};

@@ -34,9 +34,13 @@ fn directory() -> &'static Path {
         }
         let built = cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).status();
         assert!(built.expect("cargo runs").success(), "the programs do not build");
-        // A test's own program is in the folder `deps` beside them.
-        let test = std::env::current_exe().expect("this test has a path");
-        test.ancestors().nth(2).expect("target/PROFILE/deps/TEST").to_owned()
+        // A benchmark's own program is beside them, a test's in the folder `deps` there.
+        let own = std::env::current_exe().expect("a program has a path");
+        let directory = own.parent().expect("target/PROFILE, or deps in it");
+        match directory.parent() {
+            Some(profile) if directory.ends_with("deps") => profile.to_owned(),
+            _ => directory.to_owned(),
+        }
     })
 }
 

@@ -56,11 +56,17 @@ impl Running {
     /// # Errors
     /// How it ended instead of becoming ready.
     pub fn start(directory: &Path) -> Result<Self, Finished> {
-        let directory = directory.to_str().expect("a path in UTF-8");
-        let arguments = ["run", "--data-dir", directory, "--listen", "127.0.0.1:0", "-o", "json"];
-        let mut node = command(NODE);
-        node.args(arguments);
-        Self::spawn(node)
+        Self::spawn(node_on(directory))
+    }
+
+    /// Starts a node on a data directory and kills it after a while, ready or not.
+    pub fn start_and_kill(directory: &Path, after: Duration) {
+        let mut node = node_on(directory);
+        node.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = node.spawn().expect("the node starts");
+        std::thread::sleep(after);
+        child.kill().expect("the node can be killed");
+        let _status = child.wait().expect("the node ends");
     }
 
     /// Starts a node that says in one line of JSON that it is ready.
@@ -125,6 +131,12 @@ impl Drop for Running {
         let _ended = self.child.kill();
         let _status = self.child.wait();
     }
+}
+
+fn node_on(directory: &Path) -> Command {
+    let mut node = command(NODE);
+    node.args(["run", "--listen", "127.0.0.1:0", "-o", "json", "--data-dir"]).arg(directory);
+    node
 }
 
 /// Makes a ledger of the wall clock in a directory, with unencrypted keys of its founder, party `exchange`. Gives its id.

@@ -47,7 +47,7 @@ fn subject() -> &'static Subject {
 fn no_bit_counts(
     file: &[u8],
     ledger: &LedgerId,
-    places: &(impl Iterator<Item = usize> + Clone + Send),
+    places: &(impl Iterator<Item = usize> + Clone + Send + Sync),
     bits: &[usize],
 ) {
     let cores = std::thread::available_parallelism().unwrap().get();

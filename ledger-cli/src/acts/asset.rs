@@ -186,6 +186,19 @@ impl Description {
             }
             None => base,
         };
+        if let Some(path) = &self.file {
+            let content = read_file(path, CHUNK_BYTES)?;
+            new.content = Some(digest(content.sha256));
+            new.content_bytes = content.bytes;
+        }
+        if !self.derived_from.is_empty() {
+            new.derived_from.clone_from(&self.derived_from);
+        }
+        self.set_fields(&mut new);
+        Ok(new)
+    }
+
+    fn set_fields(self, new: &mut AssetDescription) {
         set! {
             new.kind => self.kind;
             new.name_zh => self.name_zh;
@@ -205,14 +218,5 @@ impl Description {
             new.public_registration => self.public_registration;
             new.entrusted_processor => self.entrusted_processor;
         }
-        if let Some(path) = &self.file {
-            let content = read_file(path, CHUNK_BYTES)?;
-            new.content = Some(digest(content.sha256));
-            new.content_bytes = content.bytes;
-        }
-        if !self.derived_from.is_empty() {
-            new.derived_from = self.derived_from;
-        }
-        Ok(new)
     }
 }

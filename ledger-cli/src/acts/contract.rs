@@ -23,12 +23,12 @@ pub(crate) enum Command {
       --key acme-org --key acme-officer --with bank-org.pub --with bank-officer.pub --draft contract.draft
   ledger-cli draft sign contract.draft --key bank-org --key bank-officer
   ledger-cli draft submit contract.draft --key acme-org")]
-    Sign(Box<Sign>),
+    Sign(Box<SignContract>),
 }
 
 /// Options of `contract sign`.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Sign {
+pub(crate) struct SignContract {
     /// Id: SELLER/NAME
     contract: String,
     /// The listing: SELLER/NAME

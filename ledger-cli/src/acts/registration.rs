@@ -83,7 +83,7 @@ pub(crate) enum Command {
     #[command(
         visible_alias = "certificate",
         after_help = "Example:
-  ledger-cli registration certify acme/weather --number SJ441202608000001 --body certificate.pdf \\
+  ledger-cli registration certify acme/weather --number SJ4412026080001 --body certificate.pdf \\
       --key registry-org --key registry-officer-1"
     )]
     Certify {

@@ -4,6 +4,7 @@ mod cast;
 mod data;
 mod stage;
 mod story;
+mod summary;
 
 use std::fs;
 use std::path::Path;
@@ -25,6 +26,7 @@ use crate::commands::until_told;
 use crate::config::LogFormat;
 use crate::dev::cast::{Actor, Cast};
 use crate::dev::stage::{Scene, Stage, seconds};
+use crate::dev::summary::{Summary, skipped_json};
 use crate::failure::Failure;
 use crate::node::{Node, Options};
 use crate::open::Layout;
@@ -36,8 +38,6 @@ use crate::telemetry;
 const START: &str = "2026-08-03T08:00:00+08:00";
 const ADMISSION: &str = "2026-08-03T09:00:00+08:00";
 const IMPORT: &str = "2026-08-03T09:30:00+08:00";
-/// Skipped records that are shown; all are counted.
-const SKIPPED_SHOWN: usize = 10;
 
 /// Runs the demonstration.
 ///
@@ -102,7 +102,20 @@ async fn demonstrate(
     let path = args.import.as_ref().unwrap_or(&data.catalogue);
     let catalogue = import_once(&mut stage, &cast.catalogue, path, &directory, output).await?;
     let deliveries = story::play(&mut stage, cast, &data).await?;
-    summary(args, output, node, &mut stage, [files, catalogue], &deliveries).await
+    let status = stage.node.status().await?;
+    let summary = Summary {
+        data_dir: args.data_dir.clone(),
+        once: args.once,
+        address: node.address,
+        genesis: stage.ledger,
+        height: status.height,
+        tree_size: status.tree_size,
+        imports: [files, catalogue],
+        deliveries,
+        played: stage.played,
+    };
+    report::result(output, &summary.text(), &summary.json());
+    Ok(())
 }
 
 async fn admit(stage: &mut Stage, actor: &Actor, exchange: &Actor) -> Result<(), ClientError> {
@@ -186,70 +199,4 @@ fn write_mark(mark: &Path, path: &Path, import: &Import) -> Result<(), Failure> 
         "skipped": import.skipped.iter().map(skipped_json).collect::<Vec<_>>(),
     });
     Ok(write_durably(mark, value.to_string().as_bytes())?)
-}
-
-fn skipped_json(skipped: &NotImported) -> serde_json::Value {
-    json!({ "place": skipped.place, "code": skipped.code, "reason": skipped.reason })
-}
-
-async fn summary(
-    args: &DevArgs,
-    output: Output,
-    node: &Node,
-    stage: &mut Stage,
-    imports: [Import; 2],
-    deliveries: &[Subject],
-) -> Result<(), Failure> {
-    let status = stage.node.status().await?;
-    let url = format!("http://{}", node.address);
-    let genesis = stage.ledger;
-    // Every block but the first begins with the header before it.
-    let entries = status.tree_size - (status.height - 1);
-    let records: u64 = imports.iter().map(|import| import.records).sum();
-    let claims: u64 = imports.iter().map(|import| import.claims).sum();
-    let skipped: Vec<&NotImported> = imports.iter().flat_map(|import| &import.skipped).collect();
-    let directory = args.data_dir.display();
-    let shown = skipped
-        .iter()
-        .take(SKIPPED_SHOWN)
-        .map(|s| format!("\n    {}: {} {}", s.place, s.code, s.reason));
-    let delivered = deliveries.iter().map(|delivery| format!("\n  {delivery}"));
-    let first = deliveries.first().map(ToString::to_string).unwrap_or_default();
-    let product = first.strip_prefix("delivery:").unwrap_or_default();
-    let text = format!(
-        "A ledger with real data assets is {}.\n\n\
-         genesis hash   {genesis}\n\
-         gRPC           {url}\n\
-         data           {directory}\n\
-         height         {}, {entries} entries\n\
-         imported       {records} records and {claims} claims about their past; {} skipped{}\n\n\
-         Taken the whole way, from registration to delivery in batches:{}\n\n\
-         The parties are made up, the clock is declared: times follow what entries claim and prove nothing.\n\n\
-         Try next:\n  \
-         ledger-cli --node {url} history asset:{product}\n  \
-         ledger-cli --node {url} trace asset:{product}\n  \
-         ledger-cli --node {url} verify file {directory}/dev/data/vega/seattle-weather.csv --delivery {first}\n  \
-         ledger-cli --node {url} export chain -o chain.ledger\n  \
-         ledger-cli verify chain chain.ledger --trust {genesis}",
-        if args.once { "made" } else { "running" },
-        status.height,
-        skipped.len(),
-        shown.collect::<String>(),
-        delivered.collect::<String>(),
-    );
-    let json = json!({
-        "genesis": genesis.to_string(),
-        "grpc": url,
-        "data_dir": args.data_dir,
-        "height": status.height,
-        "entries": entries,
-        "imported": records,
-        "claims": claims,
-        "skipped": skipped.len(),
-        "skipped_reasons": skipped.iter().map(|one| skipped_json(one)).collect::<Vec<_>>(),
-        "deliveries": deliveries.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "acts_played": stage.played,
-    });
-    report::result(output, &text, &json);
-    Ok(())
 }

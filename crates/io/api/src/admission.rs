@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use ledger_format::digest::KeyId;
@@ -15,34 +15,79 @@ use ledger_verify::entry::EntryBatch;
 
 use crate::outcomes::Outcome;
 use crate::problem::Problem;
-use crate::shared::{Shared, Submission};
+use crate::shared::{Shared, Submission, bytes_of};
 
 /// Entries of one batch at most: larger ones gain little.
 const BATCH_ENTRIES: usize = 1_024;
 /// How often a waiting thread looks whether the node is stopping.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Checks submissions until their queue closes. Several threads may run this on one queue.
+/// What waits to be checked, and whose turn it is to hand on what was: threads check side by side, and entries reach the pool in the
+/// order in which they came, so that a stream may build on what it sent before.
+#[derive(Debug)]
+pub struct Intake {
+    queue: Mutex<Queue>,
+    turn: Mutex<u64>,
+    turned: Condvar,
+}
+
+#[derive(Debug)]
+struct Queue {
+    submissions: Receiver<Vec<Submission>>,
+    /// Batches taken so far: the ticket of the next.
+    taken: u64,
+}
+
+impl Intake {
+    /// An intake fed by a queue.
+    pub fn new(submissions: Receiver<Vec<Submission>>) -> Self {
+        let queue = Mutex::new(Queue { submissions, taken: 0 });
+        Self { queue, turn: Mutex::new(0), turned: Condvar::new() }
+    }
+
+    /// The next batch, with the ticket for its turn.
+    fn take(&self) -> Result<(u64, Vec<Submission>), RecvTimeoutError> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let batch = gather(&queue.submissions)?;
+        let ticket = queue.taken;
+        queue.taken += 1;
+        Ok((ticket, batch))
+    }
+
+    /// Does something when all batches before have had their turn.
+    fn in_turn<T>(&self, ticket: u64, act: impl FnOnce() -> T) -> T {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.turned.wait_while(turn, |turn| *turn != ticket);
+        let mut turn = waiting.unwrap_or_else(PoisonError::into_inner);
+        let done = act();
+        *turn += 1;
+        self.turned.notify_all();
+        done
+    }
+}
+
+/// Checks submissions until their queue closes. Several threads may run this on one intake.
 ///
-/// `forward` takes checked entries to the replica; `false` ends the thread.
+/// `forward` takes checked entries to the replica; when it is closed the thread ends.
 pub fn run(
     shared: &Arc<Shared>,
-    queue: &Mutex<Receiver<Vec<Submission>>>,
+    intake: &Intake,
     forward: &SyncSender<Checked>,
     stopping: &dyn Fn() -> bool,
 ) {
     loop {
-        let batch = {
-            let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-            match gather(&queue) {
-                Ok(batch) => batch,
-                Err(RecvTimeoutError::Timeout) if stopping() => return,
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
+        let (ticket, batch) = match intake.take() {
+            Ok(taken) => taken,
+            Err(RecvTimeoutError::Timeout) if stopping() => return,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
         };
+        let bytes = bytes_of(&batch);
         let checked = check(shared, batch);
-        if !checked.is_empty() && forward.send(checked).is_err() {
+        shared.taken_from_intake(bytes);
+        let forwarded =
+            intake.in_turn(ticket, || checked.is_empty() || forward.send(checked).is_ok());
+        if !forwarded {
             return;
         }
     }

@@ -1,8 +1,9 @@
 //! What the services of a node share with the loop that runs its replica.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -19,6 +20,11 @@ use tokio::sync::watch;
 
 use crate::outcomes::{Outcomes, Position};
 use crate::problem::Problem;
+
+/// Most bytes of entries that wait for their signatures to be checked, whatever the number of calls that brought them.
+const MAX_INTAKE_BYTES: usize = 32 * 1024 * 1024;
+/// How long a client is asked to wait when the intake is full.
+const INTAKE_RETRY: Duration = Duration::from_millis(100);
 
 /// The keys with which a node answers. Its vote key is the replica's alone.
 #[derive(Debug)]
@@ -51,6 +57,11 @@ pub struct Submission {
     pub entry: Box<Entry>,
 }
 
+/// Bytes of the entries of some submissions.
+pub(crate) fn bytes_of(submissions: &[Submission]) -> usize {
+    submissions.iter().map(|submission| submission.entry.bytes().len()).sum()
+}
+
 /// State that all services read. One a node.
 #[derive(Debug)]
 pub struct Shared {
@@ -66,6 +77,8 @@ pub struct Shared {
     keys: NodeKeys,
     head: watch::Sender<Head>,
     intake: SyncSender<Vec<Submission>>,
+    /// Bytes of entries between here and the pool.
+    intake_bytes: AtomicUsize,
     started: Instant,
 }
 
@@ -93,6 +106,7 @@ impl Shared {
             keys,
             head: watch::Sender::new(head),
             intake,
+            intake_bytes: AtomicUsize::new(0),
             started: Instant::now(),
         })
     }
@@ -129,11 +143,26 @@ impl Shared {
 
     /// Hands entries on to be checked. Never waits: a full queue turns them away.
     pub(crate) fn hand_on(&self, submissions: Vec<Submission>) -> Result<(), Problem> {
-        self.intake.try_send(submissions).map_err(|error| match error {
-            TrySendError::Full(_) => Problem::pool_full("the intake is full")
-                .retry(std::time::Duration::from_millis(100)),
-            TrySendError::Disconnected(_) => Problem::stopping("no intake"),
-        })
+        let full = || Problem::pool_full("the intake is full").retry(INTAKE_RETRY);
+        let bytes = bytes_of(&submissions);
+        let waiting = self.intake_bytes.fetch_add(bytes, Ordering::AcqRel);
+        let sent = if waiting.saturating_add(bytes) > MAX_INTAKE_BYTES {
+            Err(full())
+        } else {
+            self.intake.try_send(submissions).map_err(|error| match error {
+                TrySendError::Full(_) => full(),
+                TrySendError::Disconnected(_) => Problem::stopping("no intake"),
+            })
+        };
+        if sent.is_err() {
+            self.intake_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        }
+        sent
+    }
+
+    /// Entries have left the intake.
+    pub(crate) fn taken_from_intake(&self, bytes: usize) {
+        self.intake_bytes.fetch_sub(bytes, Ordering::AcqRel);
     }
 
     /// Where an entry is, if it is in the log.

@@ -28,7 +28,7 @@ impl Recorded {
         match &entry.event().act {
             Some(Act::BatchSent(sent)) => self.sent.push(sent.clone()),
             Some(Act::BatchAcknowledged(acknowledged)) => {
-                self.acknowledged.push(acknowledged.number)
+                self.acknowledged.push(acknowledged.number);
             }
             _ => {}
         }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{
     DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _,
+    KeypairBytes,
 };
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use ledger_format::digest::KeyId;
@@ -74,9 +75,11 @@ pub fn kid(key: &SigningKey) -> KeyId {
 /// # Errors
 /// `CLIENT_KEY_EXISTS`, `CLIENT_FILE` or `CLIENT_KEY`.
 pub fn write(path: &Path, key: &SigningKey, passphrase: Option<&str>) -> Result<(), ClientError> {
+    // Without the public key, which OpenSSL 3.0 does not expect in the file of a private one.
+    let private = KeypairBytes { secret_key: key.to_bytes(), public_key: None };
     let pem = match passphrase {
-        Some(passphrase) => key.to_pkcs8_encrypted_pem(passphrase, LineEnding::LF),
-        None => key.to_pkcs8_pem(LineEnding::LF),
+        Some(passphrase) => private.to_pkcs8_encrypted_pem(passphrase, LineEnding::LF),
+        None => private.to_pkcs8_pem(LineEnding::LF),
     };
     let pem = pem.map_err(ClientError::key)?;
     let public = key.verifying_key().to_public_key_pem(LineEnding::LF);
@@ -175,6 +178,8 @@ pub fn list(directory: &Path) -> Result<Vec<KeyInfo>, ClientError> {
 
 #[cfg(test)]
 mod tests {
+    use ed25519_dalek::pkcs8::SecretDocument;
+
     use super::*;
 
     fn none() -> Result<Zeroizing<String>, ClientError> {
@@ -209,5 +214,18 @@ mod tests {
         assert_eq!(write(&path, &generate().unwrap(), None).unwrap_err().code, "CLIENT_KEY_EXISTS");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(read(&path, none).unwrap_err().code, "CLIENT_KEY_READABLE");
+    }
+
+    #[test]
+    fn a_private_key_is_in_the_form_of_rfc_8410() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+        let key = SigningKey::from_bytes(&[7; 32]);
+        write(&path, &key, None).unwrap();
+        let pem = fs::read_to_string(&path).unwrap();
+        let (label, document) = SecretDocument::from_pem(&pem).unwrap();
+        let version_0 = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+        assert_eq!(label, "PRIVATE KEY");
+        assert_eq!(document.as_bytes(), [&version_0[..], &[7; 32]].concat());
     }
 }

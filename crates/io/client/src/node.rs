@@ -23,7 +23,7 @@ use crate::error::ClientError;
 const MAX_RESPONSE_BYTES: usize = 20 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a call may take, where nobody says otherwise.
-pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+pub const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A connection to a node.
 #[derive(Clone, Debug)]

@@ -69,8 +69,9 @@ impl Places<'_> {
         if !holder.enrolled {
             return Ok(Signer { party, kid, role: first, purpose: Purpose::Possession });
         }
-        let fitting = || (0..).zip(self.row.signers).filter(|(_, need)| self.stands(need, holder));
-        let free = fitting().find(|(place, need)| self.count(*place) < capacity(need));
+        let fitting =
+            || (0..).zip(self.row.signers).filter(|(_, need)| self.stands(**need, holder));
+        let free = fitting().find(|(place, need)| self.count(*place) < capacity(**need));
         let Some((place, need)) = free.or_else(|| fitting().last()) else {
             return Err(self.misfit(holder));
         };
@@ -80,7 +81,7 @@ impl Places<'_> {
             (true, _, _) => Purpose::Issue,
             (_, 0, Who::Buyer | Who::Seller) => Purpose::Counterparty,
             (_, 0, _) => Purpose::Approve,
-            _ if holder.party == self.issuer.party || capacity(need) > 1 => Purpose::SecondFactor,
+            _ if holder.party == self.issuer.party || capacity(*need) > 1 => Purpose::SecondFactor,
             _ => Purpose::Approve,
         };
         if let Some(taken) = self.taken.get_mut(place) {
@@ -93,7 +94,7 @@ impl Places<'_> {
         self.taken.get(place).copied().unwrap_or_default()
     }
 
-    fn stands(&self, need: &Need, holder: &Holder) -> bool {
+    fn stands(&self, need: Need, holder: &Holder) -> bool {
         let party = match need.who {
             Who::Issuer => holder.party == self.issuer.party,
             Who::Applicant | Who::Supplier | Who::Seller => {
@@ -129,7 +130,7 @@ impl Places<'_> {
     }
 }
 
-const fn capacity(need: &Need) -> usize {
+const fn capacity(need: Need) -> usize {
     match need.keys {
         Keys::One => 1,
         Keys::TwoFactors | Keys::TwoOfficers => 2,

@@ -170,21 +170,27 @@ impl Store {
         Ok(())
     }
 
-    /// Removes everything that is not a block.
+    /// Removes everything that is not a block. If the process dies on the way, the next start finds that something is missing.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn clear_derived(&self) -> Result<(), StoreError> {
-        for letter in keys::DERIVED {
-            self.remove_range([letter].as_slice()..[letter + 1].as_slice())?;
-        }
-        for name in ["runs", "snapshot"] {
-            self.tree.remove(keys::meta(name))?;
+        for key in self.derived_keys() {
+            self.tree.remove(key?)?;
         }
         *lock(&self.tiles) = TileBuilder::new();
         *lock(&self.ids) = Ids::default();
         self.changed_bytes.store(0, Ordering::Relaxed);
         self.flush()
+    }
+
+    /// The keys of everything derived. First the facts that stand for older rows: without a snapshot a start needs the rows of
+    /// every block, and so sees the first gap.
+    fn derived_keys(&self) -> impl Iterator<Item = Result<sled::IVec, StoreError>> + '_ {
+        let facts = ["snapshot", "runs"].map(|name| Ok(keys::meta(name).into()));
+        let range = |letter: u8| [letter]..[letter + 1];
+        let rows = keys::DERIVED.into_iter().flat_map(move |l| self.tree.range(range(l)).keys());
+        facts.into_iter().chain(rows.map(|key| Ok(key?)))
     }
 
     /// Makes everything written so far durable.
@@ -230,4 +236,70 @@ impl Store {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use ledger_format::digest::LedgerId;
+
+    use super::*;
+
+    const BLOCKS: u64 = 3;
+
+    fn open(path: &std::path::Path) -> Result<Store, StoreError> {
+        Store::open(DataDirectory::open_or_create(path, &LedgerId::default())?)
+    }
+
+    /// Blocks of one entry each, and a snapshot after the last but one.
+    fn written(path: &std::path::Path) -> Store {
+        let store = open(path).unwrap();
+        for height in 1..=BLOCKS {
+            let entries = [Bytes::from(height.to_be_bytes().to_vec())];
+            let ids = [tiles::id_of(&entries[0])];
+            let record = (height.to_be_bytes().repeat(4).try_into().unwrap(), vec![7; 100]);
+            let block = NewBlock {
+                height,
+                header: b"header",
+                certificate: b"certificate",
+                first_leaf: (height - 1) * 2 - u64::from(height > 1),
+                header_leaf: (height > 1).then(|| tiles::id_of(&Bytes::from_static(b"header"))),
+                entries: &entries,
+                ids: &ids,
+                links: &[vec![LinkRow { key: [1; 8], previous: None }]],
+                records: std::slice::from_ref(&record),
+                window: &[],
+            };
+            store.commit(&block).unwrap();
+            if height == BLOCKS - 1 {
+                let mut state = store.load_state().unwrap().records.into_iter();
+                let next = |_: Option<&_>, count| {
+                    state.by_ref().take(count).map(|(key, record)| (key, record.into())).collect()
+                };
+                store.write_snapshot(height, &[], next).unwrap();
+            }
+        }
+        store
+    }
+
+    #[test]
+    fn a_clearing_that_was_broken_off_anywhere_is_noticed() {
+        let whole = tempfile::tempdir().unwrap();
+        let store = written(whole.path());
+        assert_eq!(store.load_state().unwrap().records.len(), 3);
+        let derived = store.derived_keys().count();
+        drop(store);
+        assert_eq!(open(whole.path()).unwrap().load_state().unwrap().records.len(), 3);
+        for removed in 1..=derived {
+            let directory = tempfile::tempdir().unwrap();
+            let store = written(directory.path());
+            let first: Vec<_> = store.derived_keys().take(removed).collect();
+            for key in first {
+                store.tree.remove(key.unwrap()).unwrap();
+            }
+            drop(store);
+            let state = open(directory.path()).and_then(|store| store.load_state());
+            assert!(matches!(state, Err(StoreError::Damaged { .. })), "{removed} of {derived}");
+        }
+    }
 }

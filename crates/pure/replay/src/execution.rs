@@ -57,10 +57,10 @@ impl Ledger {
     pub fn propose(&self, proposer: KeyId, now_ms: u64, candidates: &[&Entry]) -> Proposal {
         let after = self.time_ms().saturating_add(1);
         match (self.height(), self.genesis().clock()) {
-            (0, _) => self.propose_at(proposer, after, candidates),
+            (0, _) => self.propose_at(proposer, after, candidates, false),
             (_, Clock::Declared) => self.propose_declared(proposer, candidates),
             (_, Clock::Wall | Clock::Unspecified) => {
-                self.propose_at(proposer, now_ms.max(after), candidates)
+                self.propose_at(proposer, now_ms.max(after), candidates, false)
             }
         }
     }
@@ -79,25 +79,28 @@ impl Ledger {
                 refused.push((first, Refusal::new(Code::Ahead, detail)));
                 continue;
             }
+            // Where its time moves the clock, the first must be in the block.
+            let moves = time_ms > before.saturating_add(1);
             let rest = candidates.get(first..).unwrap_or_default();
-            let mut proposal = self.propose_at(proposer, time_ms, rest);
-            let own = proposal.refused.iter().position(|(number, _)| *number == 0);
-            match own {
-                // Its time moves the clock, so it must be in the block.
-                Some(own) if time_ms > before.saturating_add(1) => {
-                    refused.push((first, proposal.refused.swap_remove(own).1));
-                }
-                _ => {
-                    proposal.shift(first);
-                    proposal.refused.append(&mut refused);
-                    return proposal;
-                }
+            let mut proposal = self.propose_at(proposer, time_ms, rest, moves);
+            let put_aside = moves && proposal.included.is_empty() && !proposal.refused.is_empty();
+            proposal.shift(first);
+            refused.append(&mut proposal.refused);
+            if !put_aside {
+                return Proposal { refused, ..proposal };
             }
         }
         Proposal { refused, ..Proposal::default() }
     }
 
-    fn propose_at(&self, proposer: KeyId, time_ms: u64, candidates: &[&Entry]) -> Proposal {
+    /// With `first_must` the attempt ends when the first candidate is refused, before work is spent on the others.
+    fn propose_at(
+        &self,
+        proposer: KeyId,
+        time_ms: u64,
+        candidates: &[&Entry],
+        first_must: bool,
+    ) -> Proposal {
         // The entries of a genesis file are all of block 1, whatever they claim within its time.
         let declared = self.genesis().clock() == Clock::Declared && self.height() > 0;
         let mut proposal = Proposal::default();
@@ -110,7 +113,12 @@ impl Ledger {
             }
             match execution.apply(entry) {
                 Ok(()) => proposal.included.push(number),
-                Err(refusal) => proposal.refused.push((number, refusal)),
+                Err(refusal) => {
+                    proposal.refused.push((number, refusal));
+                    if first_must && number == 0 {
+                        return proposal;
+                    }
+                }
             }
         }
         if !proposal.included.is_empty() {

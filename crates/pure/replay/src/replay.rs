@@ -22,7 +22,7 @@ use ledger_verify::verdict::{Aspect, Report, Verdict, caveats};
 use crate::execution::Executed;
 use crate::ledger::Ledger;
 
-/// Signatures that are collected before they are checked together. Larger batches gain little (docs/performance).
+/// Signatures that are collected before they are checked together. Larger batches gain little (docs/adr/0003).
 const BATCH_SIGNATURES: usize = 1024;
 
 /// What has been checked so far.
