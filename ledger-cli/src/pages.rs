@@ -34,7 +34,7 @@ pub(crate) fn completion(args: &Completion) -> Result<Answer, ClientError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command(), "ledger-cli", &mut script);
     report::bytes(&script)?;
-    Ok(Answer::new("completion", json!({}), ""))
+    Ok(Answer::printed())
 }
 
 pub(crate) fn man(args: &Man) -> Result<Answer, ClientError> {

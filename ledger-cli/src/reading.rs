@@ -262,7 +262,7 @@ pub(crate) async fn watch(
             break;
         }
     }
-    Ok(Answer { value: Value::Null, rows: Some("entries"), text: String::new(), exit: 0 })
+    Ok(Answer::printed())
 }
 
 pub(crate) async fn status(common: &Common) -> Result<Answer, ClientError> {

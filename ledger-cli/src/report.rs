@@ -25,7 +25,7 @@ pub(crate) enum Format {
 /// A command's result.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    /// The answer as JSON; an object, whose form `schema` names.
+    /// The answer as JSON; an object, whose form `schema` names. Null: it was printed piece by piece.
     pub(crate) value: Value,
     /// Name of the member that holds the list, for answers that are lists.
     pub(crate) rows: Option<&'static str>,
@@ -54,6 +54,11 @@ impl Answer {
         Self { rows: Some(rows), ..Self::new(schema, value, text) }
     }
 
+    /// The answer of a command that has printed it already.
+    pub(crate) const fn printed() -> Self {
+        Self { value: Value::Null, rows: None, text: String::new(), exit: 0 }
+    }
+
     /// The same answer with an exit code of its own.
     pub(crate) fn exiting(self, exit: u8) -> Self {
         Self { exit, ..self }
@@ -64,6 +69,7 @@ impl Answer {
 pub(crate) fn answer(format: Format, answer: &Answer) {
     match format {
         Format::Table => line(&answer.text),
+        Format::Json | Format::Jsonl if answer.value.is_null() => {}
         Format::Json => line(&format!("{:#}", answer.value)),
         Format::Jsonl => match answer.rows.and_then(|rows| answer.value.get(rows)?.as_array()) {
             Some(rows) => rows.iter().for_each(|row| line(&row.to_string())),
