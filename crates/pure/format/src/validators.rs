@@ -110,9 +110,28 @@ impl Validators {
         power.saturating_mul(3) > self.total_power().saturating_mul(2)
     }
 
-    /// How many validators of equal power may fail without stopping or forking the ledger: (n - 1) / 3.
+    /// How many validators may fail without stopping or forking the ledger, whichever they are: as many of the most powerful as
+    /// have less than a third of the power together. Of n with equal power, (n - 1) / 3.
     pub fn tolerated_faults(&self) -> usize {
-        self.members.len().saturating_sub(1) / 3
+        let mut powers: Vec<u64> = self.members.iter().map(|member| member.power.into()).collect();
+        powers.sort_unstable_by(|a, b| b.cmp(a));
+        let total = self.total_power();
+        let mut failed: u64 = 0;
+        let tolerated = powers.iter().take_while(|power| {
+            failed = failed.saturating_add(**power);
+            failed.saturating_mul(3) < total
+        });
+        tolerated.count()
+    }
+
+    /// The party that runs validators with more than two thirds of the power, if one does: it needs nobody's agreement.
+    pub fn sole_operator(&self) -> Option<&str> {
+        let power = |party: &str| {
+            let own = self.members.iter().filter(|member| member.party == party);
+            own.map(|member| u64::from(member.power)).sum()
+        };
+        let mut parties = self.members.iter().map(|member| member.party.as_str());
+        parties.find(|party| self.is_quorum(power(party)))
     }
 }
 

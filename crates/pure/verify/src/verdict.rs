@@ -158,8 +158,8 @@ impl Report {
     }
 }
 
-/// What every verdict on a ledger must say of its limits: a declared clock proves no time, and a set that tolerates no fault
-/// proves nothing against its own operators.
+/// What every verdict on a ledger must say of its limits: a declared clock proves no time, a quorum in one hand proves nothing
+/// against it, and a set that tolerates no fault proves little.
 pub fn caveats(genesis: &GenesisDocument, report: &mut Report) {
     if genesis.clock() == Clock::Declared {
         report.unchecked(
@@ -168,12 +168,18 @@ pub fn caveats(genesis: &GenesisDocument, report: &mut Report) {
         );
     }
     let validators = genesis.validators();
-    match validators.members().len() {
-        1 => report.unchecked(
+    match (validators.members().len(), validators.sole_operator()) {
+        (1, _) => report.unchecked(
             Aspect::Quorum,
             "this ledger has one validator: its operator alone could have written all of it",
         ),
-        count if validators.tolerated_faults() == 0 => report.unchecked(
+        (_, Some(party)) => report.unchecked(
+            Aspect::Quorum,
+            format!(
+                "{party} runs validators with more than two thirds of the power: it alone could have written all of it"
+            ),
+        ),
+        (count, None) if validators.tolerated_faults() == 0 => report.unchecked(
             Aspect::Quorum,
             format!(
                 "{count} validators tolerate no fault: they could have agreed on another history"

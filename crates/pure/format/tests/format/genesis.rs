@@ -321,4 +321,38 @@ mod validators {
             .collect();
         assert_eq!(tolerated, [0, 0, 0, 1, 1, 1, 2, 2]);
     }
+
+    /// Faults are counted by power, so that many small validators do not hide a great one.
+    #[test]
+    fn faults_are_tolerated_while_their_power_is_below_a_third() {
+        for (powers, tolerated) in [
+            (&[10, 1, 1, 1][..], 0),
+            (&[1, 1, 1, 10], 0),
+            (&[2, 1, 1, 1, 1], 0),
+            (&[2, 1, 1, 1, 1, 1], 1),
+            (&[3, 3, 1, 1, 1, 1, 1], 1),
+            (&[1_000_000; 256], 85),
+        ] {
+            let set = Validators::new(set(powers)).unwrap();
+            assert_eq!(set.tolerated_faults(), tolerated, "{powers:?}");
+        }
+    }
+
+    #[test]
+    fn a_quorum_in_one_hand_is_seen() {
+        let operator = |powers: &[u32], parties: &[&str]| {
+            let mut message = set(powers);
+            for (validator, party) in message.validators.iter_mut().zip(parties) {
+                validator.party = (*party).to_owned();
+            }
+            Validators::new(message).unwrap().sole_operator().map(str::to_owned)
+        };
+        let alone = Some("a".to_owned());
+        assert_eq!(operator(&[1], &["a"]), alone);
+        assert_eq!(operator(&[1; 4], &["a"; 4]), alone);
+        assert_eq!(operator(&[1; 4], &["b", "a", "a", "a"]), alone);
+        assert_eq!(operator(&[1; 3], &["a", "b", "a"]), None, "two thirds are not more");
+        assert_eq!(operator(&[1; 4], &["a", "b", "c", "d"]), None);
+        assert!(operator(&[10, 1, 1, 1], &["a", "b", "c", "d"]).is_some());
+    }
 }

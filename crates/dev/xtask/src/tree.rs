@@ -1,0 +1,87 @@
+//! The tree as git tracks it, and the workspace as cargo sees it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What the checks look at.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    /// Tracked files by path, with their text; none for those that are no text.
+    pub files: BTreeMap<String, Option<String>>,
+    /// Packages of the workspace.
+    pub packages: Vec<Package>,
+}
+
+/// A package of the workspace.
+#[derive(Clone, Debug, Default)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Path of its manifest from the root.
+    pub manifest: String,
+    /// What it depends on to be built, by name.
+    pub dependencies: Vec<String>,
+}
+
+impl Tree {
+    /// Reads the tree of a checkout.
+    ///
+    /// # Errors
+    /// When git or cargo does not answer, or a file cannot be read.
+    pub fn read(root: &Path) -> io::Result<Self> {
+        let root = root.canonicalize()?;
+        let listed = output(Command::new("git").args(["ls-files", "-z"]).current_dir(&root))?;
+        let mut files = BTreeMap::new();
+        for path in listed.split('\0').filter(|path| !path.is_empty()) {
+            // A file that was removed and not yet committed is no file of the tree.
+            if let Ok(bytes) = std::fs::read(root.join(path)) {
+                files.insert(path.to_owned(), String::from_utf8(bytes).ok());
+            }
+        }
+        let arguments = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_unset| "cargo".to_owned());
+        let metadata = output(Command::new(cargo).args(arguments).current_dir(&root))?;
+        let metadata: Value = serde_json::from_str(&metadata)?;
+        let packages = list(&metadata, "packages").map(|package| read_package(package, &root));
+        Ok(Self { files, packages: packages.collect() })
+    }
+
+    /// Text files whose path ends so.
+    pub fn texts(&self, end: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.files
+            .iter()
+            .filter_map(|(path, text)| Some((path.as_str(), text.as_deref()?)))
+            .filter(move |(path, _)| path.ends_with(end))
+    }
+}
+
+fn read_package(package: &Value, root: &Path) -> Package {
+    let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+    let manifest = text(package, "manifest_path");
+    let prefix = format!("{}/", root.display());
+    let builds = |dependency: &&Value| dependency["kind"].as_str() != Some("dev");
+    Package {
+        name: text(package, "name"),
+        manifest: manifest.strip_prefix(&prefix).unwrap_or(&manifest).to_owned(),
+        dependencies: list(package, "dependencies")
+            .filter(builds)
+            .map(|dependency| text(dependency, "name"))
+            .collect(),
+    }
+}
+
+fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    value[name].as_array().into_iter().flatten()
+}
+
+fn output(command: &mut Command) -> io::Result<String> {
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    String::from_utf8(output.stdout).map_err(io::Error::other)
+}
