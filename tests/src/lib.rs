@@ -15,6 +15,7 @@ mod load;
 mod market;
 mod program;
 mod running;
+mod shared;
 
 pub use demonstration::{Demonstration, copy_directory, demonstration};
 pub use exported::{Exported, verdict};
@@ -22,3 +23,4 @@ pub use load::Supplier;
 pub use market::{Machine, Market};
 pub use program::{CLI, Finished, NODE, run, run_in};
 pub use running::{Running, Signal, new_ledger};
+pub use shared::Shared;
