@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ledger_client::Node;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -115,6 +116,11 @@ impl Running {
         self
     }
 
+    /// A connection of a client, which gives up on a call after a while.
+    pub async fn connect(&self) -> Node {
+        Node::connect(&self.url, PATIENCE).await.expect("a connection")
+    }
+
     /// Runs the command line against this node.
     pub fn cli(&self, arguments: &[&str]) -> Finished {
         run(CLI, ["--node", &self.url].iter().chain(arguments))
@@ -126,7 +132,7 @@ impl Running {
         let stat = stat.expect("the node runs");
         // After the name, which is in brackets: fields 14 and 15 are the 12th and 13th.
         let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
-        let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>());
+        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
         Duration::from_millis(ticks.map(|field| field.expect("a number")).sum::<u64>() * 10)
     }
 
