@@ -119,6 +119,9 @@ pub(super) fn files() -> Kind {
     let bare = encode(chain.anchor(2), Statement::Entry(chain.entry_proof(2, &entry, &[])));
     let older = encode(chain.anchor(1), statement());
     let given = Some(entry_bytes.as_ref());
+    let header = chain.header_at(1);
+    let header_leaf = chain.entry_file(2, &header.leaf());
+    let header_bytes = header.encode();
     let other = chain.blocks[0].body.entries[0].clone();
     Kind {
         name: "proof-file",
@@ -133,6 +136,12 @@ pub(super) fn files() -> Kind {
                 "",
                 input(&file, Some(&other), &trust),
                 refuted("V_OTHER_ENTRY"),
+            ),
+            Vector::new(
+                "of a header",
+                "the first leaf of a block is the header before, and no entry",
+                input(&header_leaf, Some(&header_bytes), &trust),
+                malformed("FMT_CBOR"),
             ),
             Vector::new(
                 "another trust",
@@ -170,13 +179,14 @@ pub(super) fn checkpoints() -> Kind {
     let (header, member) = (chain.header_at(2), chain.world.member(0));
     let keys = &chain.world.validators[0];
     let origin = chain.world.genesis.message().origin.clone();
-    let text = Checkpoint { origin, size: header.tree_size, root: header.tree_root }.text();
+    let (size, root) = (header.tree_size, header.tree_root);
+    let text = Checkpoint { origin: origin.clone(), size, root }.text();
     let time_s = header.time_ms / 1000;
     let cosigner = format!("{}/cosigner", member.name);
     let cosigned = keys.cosign.sign(&cosignature_message(time_s, &text));
     let note = |text: &str, log: &[u8; 64], cosigned: &[u8; 64]| {
         let signatures = vec![
-            NoteSignature::log(&member.name, &member.log_key, log),
+            NoteSignature::log(&origin, &member.log_key, log),
             NoteSignature::cosigner(&cosigner, &member.cosign_key, time_s, cosigned),
         ];
         Note { text: text.to_owned(), signatures }.encode()
@@ -186,7 +196,7 @@ pub(super) fn checkpoints() -> Kind {
         json!({
             "note": note,
             "keys": [
-                { "name": member.name, "kind": "log", "public_key": hex(&member.log_key) },
+                { "name": origin, "kind": "log", "public_key": hex(&member.log_key) },
                 { "name": cosigner, "kind": "cosigner", "public_key": hex(&member.cosign_key) },
             ],
         })
