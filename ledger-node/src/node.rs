@@ -147,13 +147,13 @@ impl Node {
         }
     }
 
-    /// Completes when the replica has failed: the node must be stopped then.
+    /// Completes when the replica has failed or is gone: the node must be stopped then.
     pub async fn failed(&self) {
         let mut failed = self.failed.clone();
         while !*failed.borrow_and_update() {
             if failed.changed().await.is_err() {
-                // The replica has ended without failing.
-                std::future::pending::<()>().await;
+                // The replica's thread has ended, and said nothing: it panicked.
+                return;
             }
         }
     }

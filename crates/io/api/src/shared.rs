@@ -145,14 +145,15 @@ impl Shared {
 
     /// The checkpoint of a header, signed as the log and cosigned as a witness of the header's time.
     pub(crate) fn checkpoint(&self, header: &Header) -> String {
-        let origin = self.genesis.message().origin.clone();
-        let text = Checkpoint { origin, size: header.tree_size, root: header.tree_root }.text();
+        let origin = &self.genesis.message().origin;
+        let (size, root) = (header.tree_size, header.tree_root);
+        let text = Checkpoint { origin: origin.clone(), size, root }.text();
         let log = self.keys.log.sign(text.as_bytes()).to_bytes();
         let time_s = header.time_ms / 1000;
         let cosigned = self.keys.cosign.sign(&cosignature_message(time_s, &text)).to_bytes();
-        let (name, cosigner) = (&self.member.name, format!("{}/cosigner", self.member.name));
+        let cosigner = format!("{}/cosigner", self.member.name);
         let signatures = vec![
-            NoteSignature::log(name, &self.member.log_key, &log),
+            NoteSignature::log(origin, &self.member.log_key, &log),
             NoteSignature::cosigner(&cosigner, &self.member.cosign_key, time_s, &cosigned),
         ];
         Note { text, signatures }.encode()

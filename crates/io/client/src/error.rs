@@ -111,6 +111,9 @@ codes! {
     usage: Usage = "CLIENT_USAGE",
         "The command line is not right.",
         "See --help of the command.";
+    name_taken: Conflict = "CLIENT_NAME_TAKEN",
+        "An asset of that name exists and did not come from that record of the catalogue.",
+        "Import under another party, or revise the asset yourself: `ledger-cli asset revise`.";
     absent: NotFound = "CLIENT_ABSENT",
         "The ledger has nothing of that id.",
         "Check the id; that nothing is there can be proven: `ledger-cli prove record ID`.";

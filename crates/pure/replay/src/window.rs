@@ -55,10 +55,13 @@ impl Window {
         self.known.get(&known.key).map(|before| verdict(before, known))
     }
 
-    /// Adds rows.
+    /// Adds rows in the order of their blocks. A cti that was used again after its first entry had expired is known by the later
+    /// one: stored rows still hold both.
     pub fn extend(&mut self, rows: impl IntoIterator<Item = Known>) {
         for row in rows {
-            self.known.insert(row.key, row);
+            if let Some(before) = self.known.insert(row.key, row) {
+                self.by_expiry.remove(&(before.expires_s, before.key));
+            }
             self.by_expiry.insert((row.expires_s, row.key));
         }
     }

@@ -1,8 +1,6 @@
 //! The main path from genesis to a completed delivery, with the state after each act, on the shipped calendars and rule set.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-mod story;
-
 use ledger_event::{
     AssetRecord, CertificateRecord, Clock, ContractRecord, ContractState, DeliveryRecord,
     DeliveryState, KeyRecord, LedgerRecord, ListingRecord, ListingState, PartyRecord,
@@ -11,10 +9,10 @@ use ledger_event::{
 use ledger_rules::registration::certificate_is_valid;
 use ledger_rules::standing::standing;
 use ledger_rules::view::{Typed, read};
-use story::acts::{self, asset, contract, delivery, listing, registration, review};
-use story::cast::{BUYER, EXCHANGE, FOUNDERS, Key, Label, REGISTRY, REVIEWER, SUPPLIER};
-use story::data::{calendar, cn_nda_2026};
-use story::{ANNOUNCED, LIMITS, NUMBER, RAIN, Story, china};
+use ledger_story::acts::{self, asset, contract, delivery, listing, registration, review};
+use ledger_story::cast::{BUYER, EXCHANGE, FOUNDERS, Key, Label, REGISTRY, REVIEWER, SUPPLIER};
+use ledger_story::data::{calendar, cn_nda_2026};
+use ledger_story::{ANNOUNCED, LIMITS, NUMBER, RAIN, Story, china};
 
 /// The record of an id, and how many entries are about it.
 fn expect<T: Typed + PartialEq + std::fmt::Debug>(story: &Story, id: &str, count: u64, body: &T) {
@@ -64,10 +62,10 @@ fn genesis_and_what_it_announces() {
 #[test]
 fn admission_and_keys() {
     let mut story = Story::opened();
-    let labels = story::cast::ENROLLED;
+    let labels = ledger_story::cast::ENROLLED;
     let mut party = PartyRecord {
-        profile: Some(story::cast::profile(BUYER)),
-        roles: story::cast::roles(BUYER).iter().map(|role| i32::from(*role)).collect(),
+        profile: Some(ledger_story::cast::profile(BUYER)),
+        roles: ledger_story::cast::roles(BUYER).iter().map(|role| i32::from(*role)).collect(),
         keys: labels.map(|label| Key(BUYER, label).kid().0.to_vec().into()).into(),
     };
     let id = format!("party:{BUYER}");
@@ -213,7 +211,7 @@ fn registration_to_certificate() {
 
 #[test]
 fn review_to_listing() {
-    let story = Story::before(story::Stage::Submitted).submitted();
+    let story = Story::before(ledger_story::Stage::Submitted).submitted();
     let mut record = ReviewRecord {
         state: ReviewState::Submitted.into(),
         supplier: SUPPLIER.into(),
@@ -256,7 +254,7 @@ fn review_to_listing() {
 
 #[test]
 fn contract_to_completed_delivery() {
-    let story = Story::before(story::Stage::Contracted).contracted();
+    let story = Story::before(ledger_story::Stage::Contracted).contracted();
     let agreed = ContractRecord {
         state: ContractState::Contracted.into(),
         listing: listing(RAIN),
@@ -334,7 +332,7 @@ fn contract_to_completed_delivery() {
 /// Who signed, and what was done, in numbers: the timelines across subjects.
 #[test]
 fn activity_of_the_whole_path() {
-    let story = Story::before(story::Stage::End);
+    let story = Story::before(ledger_story::Stage::End);
     let signed = |party: &str| story.timeline(&format!("activity:party/{party}")).count;
     // Genesis and four documents, four admissions, one listing published.
     assert_eq!(signed(EXCHANGE), 10);

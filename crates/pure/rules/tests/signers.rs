@@ -1,29 +1,27 @@
 //! Who may sign: every row of every table, and every way to sign it wrongly.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-mod story;
-
 use ledger_event::{KeyRecord, PartyRecord, Purpose, Role};
 use ledger_rules::Code;
 use ledger_rules::block::ACTS;
 use ledger_rules::table::{Keys, Need, Row, Who, rows};
-use story::acts::{self, founders};
-use story::cast::{BUYER, EXCHANGE, FOUNDERS, Key, Label, OMNI, REGISTRY, SUPPLIER, roles};
-use story::deed::{Deed, Sign, sign};
-use story::{NUMBER, RAIN, Stage, Story};
+use ledger_story::acts::{self, founders};
+use ledger_story::cast::{BUYER, EXCHANGE, FOUNDERS, Key, Label, OMNI, REGISTRY, SUPPLIER, roles};
+use ledger_story::deed::{Deed, Sign, sign};
+use ledger_story::{NUMBER, RAIN, Stage, Story};
 
 /// For each row: a story in which the deed passes.
 fn cases() -> Vec<(Row, Story, Deed)> {
     let genesis = Story::before_genesis(ledger_event::Clock::Wall, "2026-08-03");
     let first = acts::genesis_published(&genesis.genesis);
-    let mut rules = story::data::cn_nda_2026();
+    let mut rules = ledger_story::data::cn_nda_2026();
     rules.version = 2;
     let opened = Story::opened;
     let at = Story::before;
     let deeds: Vec<(&str, Story, Deed)> = vec![
         ("V1", genesis, first),
         ("V2", opened(), acts::rule_set_published(&rules)),
-        ("V3", opened(), acts::calendar_published(&story::data::calendar("HK-2026"))),
+        ("V3", opened(), acts::calendar_published(&ledger_story::data::calendar("HK-2026"))),
         ("P1", without(OMNI), acts::party_admitted(OMNI)),
         ("P2", opened(), acts::key_enrolled(BUYER, Label::Fresh)),
         ("P3", opened(), acts::key_revoked(BUYER, Label::System)),
@@ -150,7 +148,7 @@ fn missing_signer() {
 #[test]
 fn wrong_party() {
     each_place(|row, need, numbers, _, deed| {
-        for (number, label) in numbers.iter().zip(story::cast::ENROLLED) {
+        for (number, label) in numbers.iter().zip(ledger_story::cast::ENROLLED) {
             let sign = &mut deed.signers[*number];
             (sign.party, sign.key) = (OMNI, Key(OMNI, label));
         }
@@ -161,7 +159,7 @@ fn wrong_party() {
             ("V2" | "V3", _) => Some(Code::GovernanceThreshold),
             // Who is neither the supplier nor an exchange says nothing about an asset.
             ("A3", _) => {
-                *deed = deed.clone().signed_by(story::deed::alone(BUYER, Role::Buyer));
+                *deed = deed.clone().signed_by(ledger_story::deed::alone(BUYER, Role::Buyer));
                 Some(Code::RoleNotGranted)
             }
             // Subjects are opened by their owner.
@@ -377,7 +375,7 @@ fn a_key_does_not_revoke_itself() {
 #[test]
 fn founders_count_by_party() {
     let story = Story::opened();
-    let calendar = story::data::calendar("HK-2026");
+    let calendar = ledger_story::data::calendar("HK-2026");
     let deed = acts::calendar_published(&calendar);
     let mut twice = deed.clone().signed_by(founders(&[EXCHANGE]));
     twice.signers.push(sign(EXCHANGE, Label::Li, roles(EXCHANGE)[0], Purpose::SecondFactor));

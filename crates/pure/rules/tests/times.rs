@@ -1,8 +1,6 @@
 //! Time: what silence does, when periods end, and when a date is not determined.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-mod story;
-
 use jiff::civil::{Date, date};
 use ledger_event::{CertificateRecord, Clock, RegistrationRecord, RuleSet};
 use ledger_rules::Code;
@@ -13,9 +11,9 @@ use ledger_rules::registration::{
 };
 use ledger_rules::standing::{Standing, standing};
 use ledger_rules::view::read;
-use story::acts::{self, delivery, registration};
-use story::data::{calendar, cn_nda_2026};
-use story::{NUMBER, RAIN, Stage, State, Story, china};
+use ledger_story::acts::{self, delivery, registration};
+use ledger_story::data::{calendar, cn_nda_2026};
+use ledger_story::{NUMBER, RAIN, Stage, State, Story, china};
 
 fn days<'a>(story: &'a Story, rules: &'a RuleSet) -> Days<'a> {
     Days::new(rules, &story.state)
@@ -76,7 +74,7 @@ fn working_days_over_holidays_and_the_weekends_that_make_up_for_them() {
 fn working_days_agree_with_a_naive_count() {
     let (story, rules) = (Story::opened(), cn_nda_2026());
     let days = days(&story, &rules);
-    let calendars = story::ANNOUNCED.map(calendar);
+    let calendars = ledger_story::ANNOUNCED.map(calendar);
     let works = |day: Date| {
         let year = u32::try_from(day.year()).unwrap();
         let calendar = calendars.iter().find(|calendar| calendar.year == year).unwrap();

@@ -15,43 +15,50 @@ use ledger_event::{
 use ledger_format::digest::sha256;
 use ledger_format::genesis::GenesisDocument;
 
-use super::cast::{
+use crate::cast::{
     AUTHORITY, BUYER, ENROLLED, EXCHANGE, FOUNDERS, Key, Label, REGISTRY, REVIEWER, SUPPLIER,
     grants, profile, roles,
 };
-use super::deed::{Deed, Sign, alone, sign, two_factors, two_officers};
+use crate::deed::{Deed, Sign, alone, sign, two_factors, two_officers};
 
 /// What is delivered: five chunks of 1 KiB, the last one shorter, in two batches.
 pub const CHUNK_BYTES: u32 = 1024;
+/// Length of what is delivered.
 pub const FILE_BYTES: u64 = 5 * 1024 - 100;
+/// In how many batches.
 pub const BATCHES: u32 = 2;
 
+/// Id of the asset of a story.
 pub fn asset(name: &str) -> String {
     format!("asset:{SUPPLIER}/{name}")
 }
 
+/// Id of its registration.
 pub fn registration(name: &str) -> String {
     format!("registration:{SUPPLIER}/{name}")
 }
 
+/// Id of its compliance review.
 pub fn review(name: &str) -> String {
     format!("review:{SUPPLIER}/{name}")
 }
 
+/// Id of its listing.
 pub fn listing(name: &str) -> String {
     format!("listing:{SUPPLIER}/{name}")
 }
 
+/// Id of its contract.
 pub fn contract(name: &str) -> String {
     format!("contract:{SUPPLIER}/{name}")
 }
 
+/// Id of its delivery.
 pub fn delivery(name: &str) -> String {
     format!("delivery:{SUPPLIER}/{name}")
 }
 
 /// A digest of nothing in particular.
-#[expect(clippy::unnecessary_wraps, reason = "so do the fields of messages that take it")]
 pub fn digest(text: &str) -> Option<Digest> {
     let value = Bytes::copy_from_slice(&sha256(&[text.as_bytes()]));
     Some(Digest { algorithm: HashAlgorithm::Sha256.into(), value })
@@ -74,17 +81,20 @@ fn founder(party: &'static str, purpose: Purpose) -> Sign {
     sign(party, Label::Seal, roles(party)[0], purpose)
 }
 
+/// Genesis, signed by all founders.
 pub fn genesis_published(genesis: &GenesisDocument) -> Deed {
     let event = GenesisPublished { document: genesis.bytes().clone() };
     Deed::new("ledger:genesis", Act::GenesisPublished(event), founders(&FOUNDERS))
 }
 
+/// A rule set, signed by as many founders as governance asks for.
 pub fn rule_set_published(rules: &RuleSet) -> Deed {
     let subject = format!("ruleset:{}/{}", rules.id, rules.version);
     let event = RuleSetPublished { rule_set: Some(rules.clone()) };
     Deed::new(subject, Act::RuleSetPublished(event), founders(&[EXCHANGE, REGISTRY]))
 }
 
+/// A year's calendar, signed by as many founders as governance asks for.
 pub fn calendar_published(calendar: &Calendar) -> Deed {
     let subject = format!("calendar:{}/{}", calendar.id, calendar.year);
     let event = CalendarPublished { calendar: Some(calendar.clone()) };
@@ -139,6 +149,7 @@ pub fn key_revoked_by_authority(party: &'static str, label: Label) -> Deed {
 
 // --- assets --------------------------------------------------------------------------------------------------------------
 
+/// What the asset of every story is.
 pub fn description() -> AssetDescription {
     AssetDescription {
         kind: AssetKind::Product.into(),
@@ -158,11 +169,13 @@ pub fn description() -> AssetDescription {
     }
 }
 
+/// The supplier describes the asset.
 pub fn asset_described(name: &str) -> Deed {
     let event = AssetDescribed { description: Some(description()) };
     Deed::new(asset(name), Act::AssetDescribed(event), alone(SUPPLIER, Role::Supplier))
 }
 
+/// The supplier describes it again, with a change.
 pub fn asset_revised(name: &str, change: impl FnOnce(&mut AssetDescription)) -> Deed {
     let mut description = description();
     change(&mut description);
@@ -180,16 +193,19 @@ fn history() -> Act {
     })
 }
 
+/// The supplier attests something from before the ledger.
 pub fn history_by_supplier(name: &str) -> Deed {
     Deed::new(asset(name), history(), alone(SUPPLIER, Role::Supplier))
 }
 
+/// The exchange attests the same.
 pub fn history_by_exchange(name: &str) -> Deed {
     Deed::new(asset(name), history(), alone(EXCHANGE, Role::Exchange))
 }
 
 // --- registration --------------------------------------------------------------------------------------------------------
 
+/// The supplier applies for registration.
 pub fn registration_applied(name: &str) -> Deed {
     let claim =
         |right: Right| RightClaim { right: right.into(), basis: Basis::SelfCollected.into() };
@@ -207,11 +223,13 @@ pub fn registration_applied(name: &str) -> Deed {
     Deed::new(registration(name), Act::RegistrationApplied(event), signers)
 }
 
+/// The registry accepts the application.
 pub fn registration_accepted(name: &str) -> Deed {
     let act = Act::RegistrationAccepted(RegistrationAccepted {});
     Deed::new(registration(name), act, alone(REGISTRY, Role::Registry))
 }
 
+/// Two officers of the registry find nothing against it.
 pub fn registration_reviewed(name: &str) -> Deed {
     let event = RegistrationReviewed {
         description: Finding::Satisfied.into(),
@@ -223,18 +241,21 @@ pub fn registration_reviewed(name: &str) -> Deed {
     Deed::new(registration(name), Act::RegistrationReviewed(event), signers).binding()
 }
 
+/// The public notice begins.
 pub fn notice_opened(name: &str) -> Deed {
     let event = NoticeOpened { notice: digest("notice") };
     let signers = alone(REGISTRY, Role::Registry);
     Deed::new(registration(name), Act::NoticeOpened(event), signers)
 }
 
+/// The registry records the evidence.
 pub fn evidence_recorded(name: &str) -> Deed {
     let event = EvidenceRecorded { evidence: digest("facts") };
     let signers = two_factors(REGISTRY, Role::Registry);
     Deed::new(registration(name), Act::EvidenceRecorded(event), signers).binding()
 }
 
+/// The registry issues the certificate of that number.
 pub fn certificate_issued(name: &str, number: &str) -> Deed {
     let event = CertificateIssued { number: number.into(), body: digest("sealed document") };
     let signers = two_factors(REGISTRY, Role::Registry);
@@ -243,6 +264,7 @@ pub fn certificate_issued(name: &str, number: &str) -> Deed {
 
 // --- review and listing --------------------------------------------------------------------------------------------------
 
+/// The supplier asks for a compliance review.
 pub fn review_submitted(name: &str) -> Deed {
     let event = ReviewSubmitted {
         asset: asset(name),
@@ -253,6 +275,7 @@ pub fn review_submitted(name: &str) -> Deed {
     Deed::new(review(name), Act::ReviewSubmitted(event), alone(SUPPLIER, Role::Supplier))
 }
 
+/// The reviewer passes the asset.
 pub fn review_decided(name: &str) -> Deed {
     let event = ReviewDecided {
         outcome: ReviewOutcome::Passed.into(),
@@ -263,6 +286,7 @@ pub fn review_decided(name: &str) -> Deed {
     Deed::new(review(name), Act::ReviewDecided(event), two_officers(REVIEWER, Role::Reviewer))
 }
 
+/// The supplier applies for a listing.
 pub fn listing_applied(name: &str, certificate: &str) -> Deed {
     let event = ListingApplied {
         asset: asset(name),
@@ -280,6 +304,7 @@ pub fn listing_applied(name: &str, certificate: &str) -> Deed {
     Deed::new(listing(name), Act::ListingApplied(event), signers)
 }
 
+/// The exchange publishes it.
 pub fn listing_published(name: &str) -> Deed {
     let act = Act::ListingPublished(ListingPublished {});
     Deed::new(listing(name), act, alone(EXCHANGE, Role::Exchange))
@@ -287,6 +312,7 @@ pub fn listing_published(name: &str) -> Deed {
 
 // --- contract and delivery -----------------------------------------------------------------------------------------------
 
+/// Seller and buyer sign.
 pub fn contract_signed(name: &str) -> Deed {
     let event = ContractSigned {
         listing: listing(name),
@@ -316,6 +342,7 @@ fn both_sides() -> Vec<Sign> {
     ]
 }
 
+/// Both sides plan the delivery.
 pub fn delivery_planned(name: &str) -> Deed {
     let event = DeliveryPlanned {
         contract: contract(name),
@@ -346,11 +373,13 @@ pub fn batch_sent(name: &str, number: u32) -> Deed {
     Deed::new(delivery(name), Act::BatchSent(event), alone(SUPPLIER, Role::Supplier))
 }
 
+/// The buyer acknowledges a batch.
 pub fn batch_acknowledged(name: &str, number: u32) -> Deed {
     let event = BatchAcknowledged { number, root: batch_root(number) };
     Deed::new(delivery(name), Act::BatchAcknowledged(event), alone(BUYER, Role::Buyer))
 }
 
+/// Both sides state that the delivery is complete.
 pub fn delivery_completed(name: &str) -> Deed {
     let act = Act::DeliveryCompleted(DeliveryCompleted {});
     Deed::new(delivery(name), act, both_sides()).binding()

@@ -12,33 +12,42 @@ use ledger_format::digest::{LedgerId, sha256};
 use ledger_format::entry::{Claims, Draft, Entry, Signer};
 use ledger_format::id::Subject;
 
-use super::cast::{Key, Label};
+use crate::cast::{Key, Label};
 
 /// One signature of a deed.
 #[derive(Clone, Debug)]
 pub struct Sign {
     /// The party that the entry names for the key.
     pub party: &'static str,
+    /// The key that signs.
     pub key: Key,
+    /// Acting as what.
     pub role: Role,
+    /// Why.
     pub purpose: Purpose,
 }
 
 /// What a deed states as the head that its signers saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prior {
+    /// No head.
     Unstated,
     /// The head at the time of sealing.
     Seen,
+    /// This one.
     Stated([u8; 32]),
 }
 
 /// An act, its signers and its claims. The first signer issues it.
 #[derive(Clone, Debug)]
 pub struct Deed {
+    /// What it is about.
     pub subject: String,
+    /// What is done.
     pub act: Act,
+    /// Who signs, the issuer first.
     pub signers: Vec<Sign>,
+    /// The head that it states.
     pub prior: Prior,
     /// Another ledger than the story's.
     pub ledger: Option<LedgerId>,
@@ -51,16 +60,22 @@ pub struct Deed {
 }
 
 /// Where and when a deed becomes an entry.
+#[derive(Clone, Debug)]
 pub struct Place {
+    /// The ledger.
     pub ledger: LedgerId,
+    /// Time of the block.
     pub time_ms: u64,
+    /// Head of the subject's history.
     pub head: Vec<u8>,
+    /// Makes the nonce.
     pub serial: u64,
     /// Whether to sign in earnest: the rules do not look at signatures.
     pub signed: bool,
 }
 
 impl Deed {
+    /// A deed without a stated head, issued at the time of its block.
     pub fn new(subject: impl Into<String>, act: Act, signers: Vec<Sign>) -> Self {
         Self {
             subject: subject.into(),
@@ -75,31 +90,38 @@ impl Deed {
     }
 
     /// With the head of the subject's history.
+    #[must_use]
     pub fn binding(self) -> Self {
         Self { prior: Prior::Seen, ..self }
     }
 
+    /// About another subject.
+    #[must_use]
     pub fn about(self, subject: impl Into<String>) -> Self {
         Self { subject: subject.into(), ..self }
     }
 
     /// With the event changed.
+    #[must_use]
     pub fn with<T: Payload>(mut self, change: impl FnOnce(&mut T)) -> Self {
         change(T::of(&mut self.act));
         self
     }
 
     /// With other signers.
+    #[must_use]
     pub fn signed_by(self, signers: Vec<Sign>) -> Self {
         Self { signers, ..self }
     }
 
     /// With one signer more.
+    #[must_use]
     pub fn and(mut self, sign: Sign) -> Self {
         self.signers.push(sign);
         self
     }
 
+    /// The entry.
     pub fn seal(&self, place: &Place) -> Entry {
         let issuer = &self.signers[0];
         let now = i64::try_from(place.time_ms / 1000).unwrap();
@@ -142,6 +164,7 @@ impl Deed {
 
 /// The event of one kind of act.
 pub trait Payload {
+    /// The event of an act, which must be of this kind.
     fn of(act: &mut Act) -> &mut Self;
 }
 

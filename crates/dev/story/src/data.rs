@@ -11,7 +11,6 @@ static POOL: LazyLock<DescriptorPool> =
 
 /// The repository's root.
 pub fn root() -> PathBuf {
-    // Of a crate in crates/pure, whichever uses this file.
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 

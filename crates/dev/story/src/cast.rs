@@ -99,18 +99,22 @@ pub fn signing_key(seed: &str) -> SigningKey {
 }
 
 impl Key {
+    /// The public key.
     pub fn public(self) -> [u8; 32] {
         SIGNING[&self].verifying_key().to_bytes()
     }
 
+    /// SHA-256 of it.
     pub fn kid(self) -> KeyId {
         KeyId::of(&self.public())
     }
 
+    /// Signs a message.
     pub fn sign(self, message: &[u8]) -> [u8; 64] {
         SIGNING[&self].sign(message).to_bytes()
     }
 
+    /// What kind of factor the key is.
     pub fn factor(self) -> Factor {
         match self.1 {
             Label::Seal | Label::SpareSeal => Factor::OrgHsm,
@@ -121,6 +125,7 @@ impl Key {
         }
     }
 
+    /// What enrols it.
     pub fn grant(self) -> KeyGrant {
         let officer = |name: &str| {
             let commitment = sha256(&[self.0.as_bytes(), name.as_bytes()]);
