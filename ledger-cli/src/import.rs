@@ -6,18 +6,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Args, ValueEnum};
 use ledger_catalogue::{Delimiter, Format as CatalogueFormat, Options};
 use ledger_client::act::Times;
-use ledger_client::import::{Imported, Importer, NotImported, import};
+use ledger_client::import::{Imported, Importer, Remark, import};
 use ledger_client::keys::kid;
 use ledger_client::{ClientError, Node};
 use ledger_event::Clock;
 use ledger_event::record::Body;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::report::Answer;
 use crate::session::Common;
 use crate::values::instant;
 
-/// Skipped records that are listed for people; all are in JSON.
+/// Records of a list that are shown to people; all are in JSON.
 const SHOWN: usize = 20;
 
 /// Options of `import`.
@@ -135,22 +135,29 @@ async fn importer(
 }
 
 fn answer(catalogue: &str, notices: &[String], done: &Imported) -> Answer {
-    let Imported { described, revised, unchanged, claims, claims_unchanged, skipped } = done;
-    let skip = |skip: &NotImported| json!({ "place": skip.place, "code": skip.code, "reason": skip.reason });
+    let Imported { described, revised, unchanged, claims, claims_unchanged, skipped, findings } =
+        done;
+    let json_of = |remarks: &[Remark]| -> Vec<Value> {
+        let one =
+            |one: &Remark| json!({ "place": one.place, "code": one.code, "reason": one.reason });
+        remarks.iter().map(one).collect()
+    };
     let value = json!({
         "catalogue": catalogue, "described": described, "revised": revised, "unchanged": unchanged,
         "claims": claims, "claims_unchanged": claims_unchanged, "notices": notices,
-        "skipped": skipped.iter().map(skip).collect::<Vec<_>>(),
+        "skipped": json_of(skipped), "findings": json_of(findings),
     });
     let mut lines = vec![
         format!("{catalogue}: {described} new, {revised} revised, {unchanged} unchanged"),
         format!("claims about the past: {claims} new, {claims_unchanged} unchanged"),
-        format!("skipped: {}", skipped.len()),
     ];
-    let shown = skipped.iter().take(SHOWN);
-    lines.extend(shown.map(|skip| format!("  {} {}: {}", skip.code, skip.place, skip.reason)));
-    if skipped.len() > SHOWN {
-        lines.push(format!("  and {} more: -o json", skipped.len() - SHOWN));
+    for (title, remarks) in [("skipped", skipped), ("worth a look", findings)] {
+        lines.push(format!("{title}: {}", remarks.len()));
+        let shown = remarks.iter().take(SHOWN);
+        lines.extend(shown.map(|one| format!("  {} {}: {}", one.code, one.place, one.reason)));
+        if remarks.len() > SHOWN {
+            lines.push(format!("  and {} more: -o json", remarks.len() - SHOWN));
+        }
     }
     lines.extend(notices.iter().map(|notice| format!("note: {notice}")));
     Answer::new("imported", value, lines.join("\n"))

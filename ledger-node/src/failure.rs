@@ -1,5 +1,7 @@
 //! Why a command failed: code, cause, next step, exit code.
 
+use std::io::ErrorKind;
+
 use ledger_client::ClientError;
 use ledger_format::malformed::{Explanation, Malformed};
 use ledger_replica::{EngineStopped, StartError};
@@ -56,6 +58,9 @@ codes! {
     block: 31 = "NODE_BLOCK",
         "A stored block does not verify.",
         "Keep a copy of the directory. Blocks are the ledger itself: they can only be had again from a backup or another node.";
+    blocks_lost: 31 = "NODE_BLOCKS_LOST",
+        "Blocks are missing that this node had made durable.",
+        "Do not go on with this directory and never delete its consensus log: it keeps the node from signing a second history. Put back store/ as it was.";
     stopped: 1 = "NODE_STOPPED",
         "The node stopped itself, since it no longer knows what is on disk or what it has signed.",
         "See the log for the cause; after mending it, start again: the node recovers from what is on disk.";
@@ -75,7 +80,14 @@ impl From<StoreError> for Failure {
             StoreError::Locked { .. } => 30,
             StoreError::Damaged { .. } | StoreError::WalDamaged { .. } => 31,
             StoreError::Newer { .. } => 33,
-            StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => 32,
+            StoreError::Io { source, .. }
+                if matches!(
+                    source.kind(),
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+                ) =>
+            {
+                32
+            }
             StoreError::OtherLedger { .. } | StoreError::Missing { .. } | StoreError::Io { .. } => {
                 1
             }
@@ -110,7 +122,10 @@ impl From<Refuted> for Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        Self::stopped(error)
+        match error {
+            StartError::BlocksLost { .. } => Self::blocks_lost(error),
+            other => Self::stopped(other),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod report;
 pub mod setup;
 mod telemetry;
 
+use std::panic;
 use std::process::ExitCode;
 
 use crate::args::{Cli, Command};
@@ -23,6 +24,7 @@ use crate::failure::Failure;
 
 /// Runs a command and gives the exit code of the process.
 pub fn main(cli: Cli) -> ExitCode {
+    quiet_trials();
     let output = cli.output;
     let result = match cli.command {
         Command::Dev(args) => blocking(dev::run(&args, output)),
@@ -39,6 +41,16 @@ pub fn main(cli: Cli) -> ExitCode {
             ExitCode::from(failure.exit)
         }
     }
+}
+
+/// A panic while a store is tried is reported as damage, with its code; every other one as ever.
+fn quiet_trials() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if !ledger_store::is_on_trial() {
+            report(panic);
+        }
+    }));
 }
 
 fn blocking(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

@@ -183,7 +183,7 @@ impl ReplicaLoop {
         let ids = executed.ids.clone();
         let first = executed.first_entry;
         self.shared.ledger_mut().commit(executed).map_err(Failure::stopped)?;
-        self.wal.height_done()?;
+        self.wal.height_done(&ledger_replica::done(header.height))?;
         let (height, time_ms) = (header.height, header.time_ms);
         tracing::debug!(
             height,

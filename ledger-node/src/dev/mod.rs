@@ -11,7 +11,7 @@ use std::path::Path;
 
 use ledger_catalogue::Options as CatalogueOptions;
 use ledger_client::act::Times;
-use ledger_client::import::{Imported, Importer, NotImported, import};
+use ledger_client::import::{Imported, Importer, Remark, import};
 use ledger_client::node::CALL_TIMEOUT;
 use ledger_client::{ClientError, Node as Client};
 use ledger_event::Clock;
@@ -130,7 +130,7 @@ async fn admit(stage: &mut Stage, actor: &Actor, exchange: &Actor) -> Result<(),
 struct Import {
     records: u64,
     claims: u64,
-    skipped: Vec<NotImported>,
+    skipped: Vec<Remark>,
 }
 
 /// Imports a source unless an earlier run has finished it, which a mark beside the data says.
@@ -157,7 +157,7 @@ async fn import_once(
         key: party.organisation().clone(),
         times: Times::valid_for(issued, 3_000),
     };
-    let Imported { described, revised, unchanged, claims, claims_unchanged, skipped } =
+    let Imported { described, revised, unchanged, claims, claims_unchanged, skipped, .. } =
         import(&mut stage.node, &importer, source, |done| {
             report::progress(&format!("importing {catalogue}: {done}"));
         })
@@ -178,7 +178,7 @@ fn read_mark(mark: &Path, path: &Path) -> Option<Import> {
         return None;
     }
     let skipped = value.get("skipped")?.as_array()?.iter().map(|one| {
-        Some(NotImported {
+        Some(Remark {
             place: text(one, "place")?,
             code: text(one, "code")?,
             reason: text(one, "reason")?,

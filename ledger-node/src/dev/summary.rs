@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use ledger_client::import::NotImported;
+use ledger_client::import::Remark;
 use ledger_format::digest::LedgerId;
 use ledger_format::id::Subject;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ impl Summary {
         self.imports.iter().map(|import| import.claims).sum()
     }
 
-    fn skipped(&self) -> impl Iterator<Item = &NotImported> {
+    fn skipped(&self) -> impl Iterator<Item = &Remark> {
         self.imports.iter().flat_map(|import| &import.skipped)
     }
 
@@ -134,6 +134,6 @@ fn program(name: &str) -> String {
     name.to_owned()
 }
 
-pub(crate) fn skipped_json(skipped: &NotImported) -> Value {
+pub(crate) fn skipped_json(skipped: &Remark) -> Value {
     json!({ "place": skipped.place, "code": skipped.code, "reason": skipped.reason })
 }

@@ -22,6 +22,7 @@ use ledger_proto::v1;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
 
 use crate::act::{Signatory, Times, Unsigned, digest};
 use crate::error::ClientError;
@@ -50,9 +51,9 @@ pub struct Importer {
     pub times: Times,
 }
 
-/// Something that was not imported, and why.
+/// Something about one place of a source: why it was not imported, or what is worth a look.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotImported {
+pub struct Remark {
     /// Where in the source.
     pub place: String,
     /// Stable code.
@@ -75,7 +76,9 @@ pub struct Imported {
     /// Claims that were there.
     pub claims_unchanged: u64,
     /// What was skipped or refused.
-    pub skipped: Vec<NotImported>,
+    pub skipped: Vec<Remark>,
+    /// What was imported and is worth a look, such as a declared hash that is not the file's.
+    pub findings: Vec<Remark>,
 }
 
 /// One thing to import.
@@ -116,15 +119,16 @@ pub async fn import(
             let entries = entries.collect::<Result<Vec<_>, ClientError>>()?;
             sequence += 1;
             let request = v1::SubmitStreamRequest { entries, wait_for: 0, sequence };
-            sender
-                .send(request)
-                .await
-                .map_err(|_closed| ClientError::answer("the stream closed"))?;
+            if sender.send(request).await.is_err() {
+                return Err(why_closed(&mut responses).await);
+            }
             under_way.push_back(message);
         }
         while under_way.len() >= MESSAGES_UNDER_WAY || (ended && !under_way.is_empty()) {
-            let response =
-                responses.next().await.ok_or_else(|| ClientError::answer("the stream ended"))??;
+            let response = responses
+                .next()
+                .await
+                .ok_or_else(|| ClientError::interrupted("the stream ended"))??;
             let sent = under_way.pop_front().unwrap_or_default();
             settle(sent, response, &mut done, &mut retry);
             progress(done.described + done.unchanged + done.claims);
@@ -139,6 +143,17 @@ pub async fn import(
         progress(done.described + done.unchanged + done.revised + done.claims);
     }
     Ok(done)
+}
+
+/// Why a stream takes no more messages: its answers end with the reason.
+async fn why_closed(responses: &mut Streaming<v1::SubmitStreamResponse>) -> ClientError {
+    loop {
+        match responses.next().await {
+            Some(Ok(_)) => {}
+            Some(Err(status)) => return status.into(),
+            None => return ClientError::interrupted("the stream closed"),
+        }
+    }
 }
 
 impl Importer {
@@ -184,12 +199,12 @@ fn settle(
             {
                 retry.push(planned);
             }
-            (Some(v1::outcome::Result::Refused(refused)), _) => done.skipped.push(NotImported {
+            (Some(v1::outcome::Result::Refused(refused)), _) => done.skipped.push(Remark {
                 place: planned.place,
                 code: refused.code,
                 reason: refused.message,
             }),
-            (Some(v1::outcome::Result::Pending(_)) | None, _) => done.skipped.push(NotImported {
+            (Some(v1::outcome::Result::Pending(_)) | None, _) => done.skipped.push(Remark {
                 place: planned.place,
                 code: "API_TIMEOUT".to_owned(),
                 reason: "its outcome was not known in time; run the import again".to_owned(),
@@ -212,10 +227,16 @@ async fn revisit(
         Some(Body::Asset(asset)) => asset.description,
         _ => None,
     };
-    let digest_of = |d: Option<&AssetDescription>| {
-        d.and_then(|d| d.catalogue.as_ref()).and_then(|c| c.record_digest.clone())
-    };
-    if digest_of(there.as_ref()) == digest_of(Some(&description)) {
+    let source_of =
+        |d: Option<&AssetDescription>| d.and_then(|d| d.catalogue.clone()).unwrap_or_default();
+    let (old, new) = (source_of(there.as_ref()), source_of(Some(&description)));
+    if (&old.catalogue, &old.record) != (&new.catalogue, &new.record) {
+        // Somebody described it by hand, or another catalogue has the name: that is not ours to revise.
+        let taken = ClientError::name_taken(planned.subject.as_str());
+        done.skipped.push(Remark { place: planned.place, code: taken.code, reason: taken.message });
+        return Ok(());
+    }
+    if old.record_digest == new.record_digest {
         done.unchanged += 1;
         return Ok(());
     }
@@ -224,7 +245,7 @@ async fn revisit(
     let entry = importer.sign_act(&planned.subject, act)?;
     match node.submit(&entry).await {
         Ok(_) => done.revised += 1,
-        Err(error) => done.skipped.push(NotImported {
+        Err(error) => done.skipped.push(Remark {
             place: planned.place,
             code: error.code,
             reason: error.message,
@@ -309,7 +330,10 @@ impl<'a> Plan<'a> {
             self.collections_planned = true;
             match self.source.next().transpose()? {
                 None => break,
-                Some(Item::Record(record)) => message.push(self.record(&record)?),
+                Some(Item::Record(record)) => {
+                    done.findings.extend(remarks(&record));
+                    message.push(self.record(&record)?);
+                }
                 Some(Item::Claim(claim)) => {
                     let planned = self.claim(&claim)?;
                     if let What::Claim(history) = &planned.what
@@ -320,7 +344,7 @@ impl<'a> Plan<'a> {
                         message.push(planned);
                     }
                 }
-                Some(Item::Skipped(skipped)) => done.skipped.push(NotImported {
+                Some(Item::Skipped(skipped)) => done.skipped.push(Remark {
                     place: place(&skipped.locator),
                     code: skipped.code.to_string(),
                     reason: skipped.reason,
@@ -448,6 +472,14 @@ fn collection_digest(id: &str, collection: &Collection) -> Hash {
         text.push_str(part.as_deref().unwrap_or_default());
     }
     crate::content::hash(text.as_bytes())
+}
+
+fn remarks(record: &CatalogueRecord) -> impl Iterator<Item = Remark> + '_ {
+    record.findings.iter().map(|finding| Remark {
+        place: place(&record.locator),
+        code: finding.code.to_string(),
+        reason: finding.text.clone(),
+    })
 }
 
 fn place(locator: &Locator) -> String {

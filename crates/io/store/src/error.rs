@@ -89,6 +89,15 @@ impl StoreError {
 impl From<sled::Error> for StoreError {
     fn from(error: sled::Error) -> Self {
         match error {
+            // sled creates its files itself: one that is missing or too short was lost.
+            sled::Error::Io(source)
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Self::damaged(format!("a file of sled is missing or cut off: {source}"))
+            }
             sled::Error::Io(source) => Self::Io { what: "store".into(), source },
             sled::Error::Corruption { at, .. } => {
                 Self::damaged(format!("sled reports corruption at {at:?}"))
@@ -130,7 +139,7 @@ pub const CODES: &[Explanation] = &[
         code: "STORE_DAMAGED",
         text: "Stored bytes are not what was written.",
         source: "docs/OPERATING.md, damage",
-        help: "Keep a copy of the directory; then `ledger-node reindex` rebuilds everything but blocks.",
+        help: "Keep a copy of the directory; then try `ledger-node reindex`. If it says the same, blocks are hit: restore a backup.",
     },
     Explanation {
         code: "STORE_WAL_DAMAGED",

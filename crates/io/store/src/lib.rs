@@ -22,7 +22,7 @@ use ledger_merkle::tile::TileBuilder;
 
 pub use blocks::{LinkRow, NewBlock, StoredBlock, StoredLeaf, WindowRow};
 pub use error::{CODES, StoreError};
-pub use open::{DATA_FORMAT, DataDirectory, write_durably};
+pub use open::{DATA_FORMAT, DataDirectory, is_on_trial, write_durably};
 pub use state::StoredState;
 pub use tiles::ProofError;
 pub use wal::Wal;
@@ -52,9 +52,11 @@ impl Store {
     /// [`StoreError`]. [`StoreError::Damaged`] may be mended by [`Store::clear_derived`] and rebuilding from blocks, unless it
     /// is blocks that are damaged.
     pub fn open(directory: DataDirectory) -> Result<Self, StoreError> {
-        let store = Self::open_tree(directory)?;
-        store.load_indexes()?;
-        Ok(store)
+        open::trial(|| {
+            let store = Self::open_tree(directory)?;
+            store.load_indexes()?;
+            Ok(store)
+        })
     }
 
     /// As [`Store::open`], but throws away everything derived first, damaged or not.
@@ -62,9 +64,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn open_blocks_only(directory: DataDirectory) -> Result<Self, StoreError> {
-        let store = Self::open_tree(directory)?;
-        store.clear_derived()?;
-        Ok(store)
+        open::trial(|| {
+            let store = Self::open_tree(directory)?;
+            store.clear_derived()?;
+            Ok(store)
+        })
     }
 
     fn open_tree(directory: DataDirectory) -> Result<Self, StoreError> {

@@ -1,6 +1,8 @@
 //! Opening a data directory: whose it is, that nobody else has it, and sled's two known traps.
 
+use std::cell::Cell;
 use std::fs::{self, File, TryLockError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use ledger_format::digest::LedgerId;
@@ -112,6 +114,28 @@ impl DataDirectory {
             other => Ok(other?),
         }
     }
+}
+
+thread_local! {
+    static ON_TRIAL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is trying whether a store can be opened. A panic is then an answer, and a panic hook need not report it.
+pub fn is_on_trial() -> bool {
+    ON_TRIAL.get()
+}
+
+/// Runs what opens a store. sled 0.34.7 panics on many a damaged file where it should say that it is corrupt.
+pub(crate) fn trial<T>(open: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let before = ON_TRIAL.replace(true);
+    // Whatever was half open is dropped by the panic, and nobody else has seen it.
+    let result = catch_unwind(AssertUnwindSafe(open));
+    ON_TRIAL.set(before);
+    result.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+        Err(StoreError::damaged(format!("sled gives up: {text}")))
+    })
 }
 
 fn configuration(path: &Path) -> sled::Config {

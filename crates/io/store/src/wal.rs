@@ -79,20 +79,24 @@ impl Wal {
     }
 
     /// Called when the height is committed elsewhere: frames of it are no longer needed. Empties the file now and then; a stale
-    /// frame is harmless, since each payload names its height.
+    /// frame is harmless, since each payload names its height. What is left then is `mark`, which says how far the log had come.
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub fn height_done(&mut self) -> Result<(), StoreError> {
-        if self.length <= RESET_ABOVE_BYTES {
+    pub fn height_done(&mut self, mark: &[u8]) -> Result<(), StoreError> {
+        self.height_done_above(RESET_ABOVE_BYTES, mark)
+    }
+
+    fn height_done_above(&mut self, most: u64, mark: &[u8]) -> Result<(), StoreError> {
+        if self.length <= most {
             return Ok(());
         }
         let failed = |what: &str| format!("{}: {what}", self.path.display());
         self.file.set_len(0).map_err(StoreError::io(failed("truncate")))?;
         self.file.seek(SeekFrom::Start(0)).map_err(StoreError::io(failed("seek")))?;
-        self.file.sync_data().map_err(StoreError::io(failed("fsync")))?;
         self.length = 0;
-        Ok(())
+        self.append(mark);
+        self.sync()
     }
 }
 
@@ -162,6 +166,20 @@ mod tests {
         wal.append(b"two");
         drop(wal);
         assert_eq!(Wal::open(directory.path()).unwrap().1.len(), 1);
+    }
+
+    #[test]
+    fn an_emptied_log_still_says_how_far_it_had_come() {
+        let (directory, bytes) = written(&[b"one", b"two"]);
+        let (mut wal, _) = Wal::open(directory.path()).unwrap();
+        let length = u64::try_from(bytes.len()).unwrap();
+        wal.height_done_above(length, b"two is done").unwrap();
+        assert_eq!(Wal::open(directory.path()).unwrap().1.len(), 2, "not yet too long");
+        wal.height_done_above(length - 1, b"two is done").unwrap();
+        wal.append(b"three");
+        wal.sync().unwrap();
+        let (_, found) = Wal::open(directory.path()).unwrap();
+        assert_eq!(found, [b"two is done".to_vec(), b"three".to_vec()]);
     }
 
     #[test]

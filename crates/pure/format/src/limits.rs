@@ -48,9 +48,6 @@ pub const MAX_NOTE_SIGNATURES: usize = 300;
 /// Longest receipt in bytes: a full path and its COSE wrapping.
 pub const MAX_RECEIPT_BYTES: usize = 4 * 1024;
 
-/// Longest state record in bytes.
-pub const MAX_RECORD_BYTES: usize = 96 * 1024;
-
 /// Longest proof file in bytes.
 pub const MAX_PROOF_BYTES: usize = 1024 * 1024;
 

@@ -15,4 +15,4 @@ pub mod replica;
 
 pub use engine::{EngineStopped, Timer};
 pub use pool::{PoolLimits, Turned};
-pub use replica::{Action, Decided, Event, Replica, Settings, StartError};
+pub use replica::{Action, Decided, Event, Replica, Settings, StartError, done};

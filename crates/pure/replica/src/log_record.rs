@@ -26,6 +26,8 @@ pub(crate) enum LogRecord {
     Body { height: u64, body: Vec<u8> },
     /// Something that the engine was told or did.
     Input { height: u64, input: LogInput },
+    /// All that is left of an emptied log: the block of this height is durable elsewhere.
+    Done { height: u64 },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -79,7 +81,17 @@ fn configuration() -> impl bincode::config::Config {
 impl LogRecord {
     pub(crate) const fn height(&self) -> u64 {
         match self {
-            Self::Body { height, .. } | Self::Input { height, .. } => *height,
+            Self::Body { height, .. } | Self::Input { height, .. } | Self::Done { height } => {
+                *height
+            }
+        }
+    }
+
+    /// The height whose block must be durable elsewhere: no height is opened before the one below is.
+    pub(crate) const fn durable(&self) -> u64 {
+        match self {
+            Self::Body { height, .. } | Self::Input { height, .. } => height.saturating_sub(1),
+            Self::Done { height } => *height,
         }
     }
 

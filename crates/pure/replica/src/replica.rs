@@ -101,6 +101,16 @@ pub enum StartError {
     /// The log and the ledger disagree.
     #[error(transparent)]
     Engine(#[from] EngineStopped),
+    /// The log was kept and blocks were not. Whoever went on would sign others of the same heights.
+    #[error(
+        "the store ends at height {stored}, and the consensus log shows that block {logged} was durable"
+    )]
+    BlocksLost {
+        /// Height of the store.
+        stored: u64,
+        /// Height that the log knows to have been stored.
+        logged: u64,
+    },
     /// A logged body is not what it was.
     #[error("the consensus log holds a block that does not verify: {0}")]
     Body(String),
@@ -316,7 +326,12 @@ impl Replica {
         let mut last_body = None;
         let mut inputs: Vec<LogInput> = Vec::new();
         for bytes in log {
-            match LogRecord::decode(bytes).ok_or_else(unreadable)? {
+            let record = LogRecord::decode(bytes).ok_or_else(unreadable)?;
+            if record.durable() >= height {
+                let (stored, logged) = (ledger.height(), record.durable());
+                return Err(StartError::BlocksLost { stored, logged });
+            }
+            match record {
                 record if record.height() != height => {}
                 LogRecord::Body { body, .. } => {
                     // An earlier body that was never signed for is a left-over as well.
@@ -326,6 +341,7 @@ impl Replica {
                     last_body = Some(body);
                 }
                 LogRecord::Input { input, .. } => inputs.push(input),
+                LogRecord::Done { .. } => {}
             }
         }
         if !inputs.iter().any(own) {
@@ -339,6 +355,11 @@ impl Replica {
         let again = |output: &Output| !matches!(output, Output::GetValue { .. });
         Ok(self.carry_out(ledger, outputs.into_iter().filter(again).collect())?)
     }
+}
+
+/// The record that stands for a log emptied after a height was made durable: a store that has lost blocks is noticed by it.
+pub fn done(height: u64) -> Vec<u8> {
+    LogRecord::Done { height }.encode()
 }
 
 fn log(record: &LogRecord) -> Action {

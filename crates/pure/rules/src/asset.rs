@@ -25,6 +25,8 @@ const MAX_INPUTS: usize = 64;
 struct Draft<'a, 'b> {
     act: &'b Act<'a>,
     description: Option<&'b AssetDescription>,
+    /// Why it is revised; empty for a first version.
+    reason: &'b str,
     supplier: String,
 }
 
@@ -94,6 +96,7 @@ impl<'b> Draft<'_, 'b> {
         ensure(inputs.iter().all(|input| input.kind() != DerivationKind::Unspecified), || {
             "derived_from: each input needs a kind of derivation".into()
         })?;
+        text("reason", self.reason, 400)?;
         if let Some(source) = &d.catalogue {
             stated_text("catalogue", &source.catalogue, 200)?;
             stated_text("record", &source.record, 400)?;
@@ -116,7 +119,7 @@ impl<'b> Draft<'_, 'b> {
 
 pub(crate) fn described(act: &Act<'_>, event: &AssetDescribed) -> Result<Writes, Refusal> {
     let supplier = act.issuer().to_string();
-    let context = Draft { act, description: event.description.as_ref(), supplier };
+    let context = Draft { act, description: event.description.as_ref(), reason: "", supplier };
     act.judge(&DESCRIBED, &|_| None, |guard| guard(&context))?;
     let record = AssetRecord {
         supplier: context.supplier,
@@ -131,7 +134,8 @@ pub(crate) fn revised(act: &Act<'_>, event: &AssetRevised) -> Result<Writes, Ref
     act.check_subject(&REVISED)?;
     let mut record: AssetRecord = act.subject_as()?;
     let description = event.description.as_ref();
-    let context = Draft { act, description, supplier: record.supplier.clone() };
+    let supplier = record.supplier.clone();
+    let context = Draft { act, description, reason: &event.reason, supplier };
     let who = |who: Who| (who == Who::Supplier).then(|| context.supplier.clone());
     act.judge(&REVISED, &who, |guard| guard(&context))?;
     record.version = record.version.saturating_add(1);

@@ -104,7 +104,7 @@ codes! {
         "Act in a role that the party has, or have the role granted first.";
     SigMissingRole = "SIG_MISSING_ROLE",
         "A required signature is missing.", "docs/spec/rules.md, signers",
-        "`ledger-cli explain` names the act's signers; add the one that the message names.";
+        "Add the signature that the message names; docs/spec/rules.md lists the signers of every act.";
     SigSameFactor = "SIG_SAME_FACTOR",
         "A binding act needs two keys of different factor classes: an organisation key and an officer's token.",
         "docs/spec/rules.md, signers",
@@ -135,7 +135,7 @@ codes! {
         "Names of subjects start with the id of the party that opens them.";
     WrongState = "WRONG_STATE",
         "The subject is not in a state in which the act is allowed.", "docs/spec/rules.md, states",
-        "`ledger-cli show` prints the state and what can come next.";
+        "`ledger-cli show ID` prints the state; docs/spec/rules.md says what may follow it.";
     Field = "FIELD_VALUE",
         "A field of the act is missing or has a value that the act does not allow.", "docs/spec/rules.md, acts",
         "See the message: it names the field, what was expected and what was found.";

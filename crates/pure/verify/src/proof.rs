@@ -8,7 +8,7 @@ use bytes::Bytes;
 use ledger_event::proof_file::Statement;
 use ledger_event::{Anchor, EntryProof, Record, RecordProof, StateProof, Timeline};
 use ledger_format::digest::{EntryId, Hash, LedgerId, hash_from_slice, sha256};
-use ledger_format::entry::leaf_hash;
+use ledger_format::entry::{Entry, leaf_hash};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
 use ledger_format::id::Subject;
@@ -239,6 +239,8 @@ fn verify_entry(
         if found != id {
             return Err(Refuted::differs(Code::OtherEntry, Place::default(), id, found).into());
         }
+        // A header is a leaf as well, and no entry.
+        Entry::decode(entry.clone())?;
         report.checked(Aspect::Integrity, "the entry's bytes have the proven id");
     } else {
         let text = "only the id was proven: no entry was given to compare (--entry)";

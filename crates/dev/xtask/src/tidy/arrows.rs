@@ -23,11 +23,8 @@ const IMPURE: [&str; 12] = [
     "indicatif",
 ];
 /// Crates that one package alone may name.
-const ALONE: [(&str, &str); 3] = [
-    ("sled", "ledger-store"),
-    ("arc-malachitebft-core-consensus", "ledger-replica"),
-    ("curve25519-dalek", "ledger-verify"),
-];
+const ALONE: [(&str, &str); 2] =
+    [("sled", "ledger-store"), ("arc-malachitebft-core-consensus", "ledger-replica")];
 
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {
     let table = table(tree);
