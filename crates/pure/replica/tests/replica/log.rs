@@ -4,7 +4,7 @@
 use ledger_event::Clock;
 use ledger_fixtures::Rng;
 use ledger_replay::Ledger;
-use ledger_replica::{Action, Event, Replica, Settings, StartError};
+use ledger_replica::{Action, Event, Replica, Settings, StartError, done};
 use ledger_story::{LIMITS, validator_key};
 
 use crate::blocks::{assets, begun, begun_with};
@@ -135,6 +135,8 @@ fn changed_records_never_panic_and_decide_no_other_block() {
             }
             Err(StartError::Engine(_)) => "engine".to_owned(),
             Err(StartError::Body(_)) => "body".to_owned(),
+            // A height that was flipped upwards.
+            Err(StartError::BlocksLost { .. }) => "lost".to_owned(),
             Err(other) => panic!("{other}"),
         };
         *outcomes.entry(outcome).or_default() += 1;
@@ -180,23 +182,37 @@ fn a_log_of_another_ledger_is_refused() {
 }
 
 #[test]
-fn records_of_other_heights_are_left_overs() {
+fn records_of_heights_that_are_over_are_left_overs() {
     let on = interrupted();
     let decided = start(&on, &on.log).unwrap();
-    // The whole log of a validator that has gone on, before and after what is needed.
+    let (_, host) = begun();
+    let old = [host.disk.log, vec![done(1), done(2)]].concat();
+    assert_eq!(start(&on, &old).unwrap(), None);
+    let log = [old.clone(), on.log.clone(), old].concat();
+    assert_eq!(start(&on, &log).unwrap(), decided);
+    assert!(Host::start(Disk { log, ..on.disk }, Settings::default()).is_ok());
+}
+
+#[test]
+fn a_log_that_is_ahead_of_the_blocks_shows_that_blocks_were_lost() {
+    let on = interrupted();
     let (mut story, mut host) = begun();
+    let before = host.disk.log.len();
     for name in ["one", "two", "three"] {
         host.submit_all(&assets(&mut story, name, 1)).unwrap();
         host.gathered().unwrap();
     }
-    let height = |record: &Vec<u8>| u64::from_be_bytes(record[4..12].try_into().unwrap());
-    let others: Vec<Vec<u8>> =
-        host.disk.log.into_iter().filter(|record| height(record) != 3).collect();
-    assert!(
-        others.iter().any(|record| height(record) == 2) && others.iter().any(|r| height(r) == 5)
-    );
-    assert_eq!(start(&on, &others).unwrap(), None);
-    let log = [others.clone(), on.log.clone(), others].concat();
-    assert_eq!(start(&on, &log).unwrap(), decided);
-    assert!(Host::start(Disk { log, ..on.disk }, Settings::default()).is_ok());
+    let lost = |log: &[Vec<u8>]| match start(&on, log) {
+        Err(StartError::BlocksLost { stored, logged }) => Some((stored, logged)),
+        _ => None,
+    };
+    // Height 3 was being worked on, which shows no more than that height 2 was stored.
+    let after = &host.disk.log[before..];
+    let each = after.len() / 3;
+    assert_eq!(lost(&after[..each]), None);
+    assert_eq!(lost(&after[each..]), Some((2, 3)));
+    assert_eq!(lost(&after[2 * each..]), Some((2, 4)));
+    assert_eq!(lost(&[done(2)]), None);
+    assert_eq!(lost(&[done(3)]), Some((2, 3)));
+    assert_eq!(lost(&[done(u64::MAX)]), Some((2, u64::MAX)));
 }
