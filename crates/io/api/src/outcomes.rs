@@ -100,9 +100,27 @@ impl Group {
 
 #[derive(Debug, Default)]
 struct Board {
-    waiting: HashMap<EntryId, Vec<(Arc<Group>, usize)>>,
+    waiting: HashMap<EntryId, UnderWay>,
     refused: HashMap<EntryId, RefusedAt>,
     order: VecDeque<EntryId>,
+}
+
+/// An entry between its submission and its fate.
+#[derive(Debug, Default)]
+struct UnderWay {
+    /// Whether it is in the pool.
+    accepted: bool,
+    groups: Vec<(Arc<Group>, usize)>,
+}
+
+impl UnderWay {
+    fn add(&mut self, group: &Arc<Group>, index: usize) {
+        if self.accepted && group.until_accepted {
+            group.settle(index, Outcome::Waiting);
+        } else {
+            self.groups.push((Arc::clone(group), index));
+        }
+    }
 }
 
 /// The board on which outcomes are announced.
@@ -122,9 +140,9 @@ impl Outcomes {
         for (id, index) in entries {
             let waiting = board.waiting.entry(id).or_insert_with(|| {
                 new.insert(id);
-                Vec::new()
+                UnderWay::default()
             });
-            waiting.push((Arc::clone(group), index));
+            waiting.add(group, index);
         }
         new
     }
@@ -133,7 +151,7 @@ impl Outcomes {
     pub fn join(&self, id: EntryId, group: &Arc<Group>, index: usize) -> bool {
         let mut board = lock(&self.0);
         board.waiting.get_mut(&id).is_some_and(|waiting| {
-            waiting.push((Arc::clone(group), index));
+            waiting.add(group, index);
             true
         })
     }
@@ -143,7 +161,9 @@ impl Outcomes {
         let mut board = lock(&self.0);
         for id in ids {
             let Some(waiting) = board.waiting.get_mut(&id) else { continue };
-            for (group, index) in waiting.extract_if(.., |(group, _)| group.until_accepted) {
+            waiting.accepted = true;
+            let groups = &mut waiting.groups;
+            for (group, index) in groups.extract_if(.., |(group, _)| group.until_accepted) {
                 group.settle(index, Outcome::Waiting);
             }
         }
@@ -156,7 +176,8 @@ impl Outcomes {
             if let Outcome::Refused(refused) = &outcome {
                 board.remember(id, refused.clone());
             }
-            for (group, index) in board.waiting.remove(&id).into_iter().flatten() {
+            let waiting = board.waiting.remove(&id).unwrap_or_default();
+            for (group, index) in waiting.groups {
                 group.settle(index, outcome.clone());
             }
         }
@@ -165,6 +186,11 @@ impl Outcomes {
     /// A refusal of the recent past.
     pub fn refusal(&self, id: &EntryId) -> Option<RefusedAt> {
         lock(&self.0).refused.get(id).cloned()
+    }
+
+    /// Whether an entry is in the pool.
+    pub fn is_accepted(&self, id: &EntryId) -> bool {
+        lock(&self.0).waiting.get(id).is_some_and(|waiting| waiting.accepted)
     }
 
     /// Entries that somebody waits for.

@@ -213,8 +213,8 @@ impl SubmitService for Submit {
     ) -> Result<Response<v1::WaitForResponse>, Status> {
         let request = request.into_inner();
         let id = EntryId::from_slice(&request.entry_id).map_err(Problem::from)?;
-        finality(request.wait_for)?;
-        let group = Group::new(1, false);
+        let wanted = finality(request.wait_for)?;
+        let group = Group::new(1, wanted == v1::Finality::Accepted);
         if let Some(position) = self.0.position(&id)? {
             group.settle(0, Outcome::Placed(position));
         } else if let Some(refused) = self.0.outcomes.refusal(&id) {
@@ -227,7 +227,8 @@ impl SubmitService for Submit {
             group.settle(0, Outcome::Placed(position.ok_or_else(unknown)?));
         }
         let _in_time = tokio::time::timeout(timeout(request.timeout_ms), group.settled()).await;
-        let outcome = group.outcomes().into_iter().next().flatten();
+        let accepted = || self.0.outcomes.is_accepted(&id).then_some(Outcome::Waiting);
+        let outcome = group.outcomes().into_iter().next().flatten().or_else(accepted);
         Ok(Response::new(v1::WaitForResponse { outcome: Some(answer(Some(id), outcome)) }))
     }
 }
