@@ -76,9 +76,14 @@ impl<'a> Walk<'a> {
         Self { shared, key: state_key(id), next }
     }
 
-    /// From a leaf on.
-    pub(crate) fn from(shared: &'a Shared, id: &str, next: Option<u64>) -> Self {
-        Self { shared, key: state_key(id), next }
+    /// From a leaf on, which must be of an entry on the timeline of that id.
+    pub(crate) fn from(shared: &'a Shared, id: &str, next: u64) -> Result<Self, Problem> {
+        let key = state_key(id);
+        let links = shared.store.links(next)?;
+        if links.iter().any(|link| key.starts_with(&link.key)) {
+            return Ok(Self { shared, key, next: Some(next) });
+        }
+        Err(Problem::bad_request(format!("page_token: no list of {id} goes on at leaf {next}")))
     }
 
     /// The leaf that comes next, without going there.

@@ -63,7 +63,7 @@ impl Query {
             (PageToken { height, count: timeline.count, head: timeline.head, next: 0 }, walk)
         } else {
             let token = PageToken::decode(&request.page_token)?;
-            let walk = Walk::from(&self.0, &request.id, Some(token.next));
+            let walk = Walk::from(&self.0, &request.id, token.next)?;
             (token, walk)
         };
         let mut leaves = Vec::new();
