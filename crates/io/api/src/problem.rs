@@ -14,6 +14,10 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 /// Domain of the codes in ErrorInfo.
 pub const ERROR_DOMAIN: &str = "ledger.v1";
 
+/// Bytes of an error's text at most. It travels in HTTP headers, and a client that gets more of them than it takes gives up its
+/// connection; what a caller sent may be part of the text.
+const MAX_TEXT_BYTES: usize = 1_024;
+
 /// Why a call is answered with an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -136,10 +140,15 @@ impl From<Problem> for Status {
         if let Some(after) = problem.retry_after {
             details.set_retry_info(Some(after));
         }
-        Self::with_error_details(
-            problem.grpc,
-            format!("{}: {}", problem.code, problem.message),
-            details,
-        )
+        let text = shortened(format!("{}: {}", problem.code, problem.message));
+        Self::with_error_details(problem.grpc, text, details)
     }
+}
+
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_TEXT_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+        text.push_str(" ...");
+    }
+    text
 }
