@@ -167,7 +167,7 @@ fn children(shared: &Shared, record: &Record) -> Result<Vec<Relation>, Problem> 
             }
             // On the asset's timeline too; it hangs from the registration.
             Some(Act::CertificateIssued(_)) => {}
-            Some(act) if subject != record.id && opens_from(record, subject) => {
+            Some(act) if subject != record.id && opens(act) && opens_from(record, subject) => {
                 let kind = derived_kind(entry.event(), &record.id).unwrap_or_else(|| act_name(act));
                 found.insert(relation(subject, kind));
             }
@@ -177,8 +177,22 @@ fn children(shared: &Shared, record: &Record) -> Result<Vec<Relation>, Problem> 
     Ok(found.into_iter().collect())
 }
 
-/// Whether a subject of that kind hangs below the record in the graph; the completion of a delivery, say, is on its contract's
-/// timeline and opens nothing new.
+/// Whether an act opens its subject or says what it is made from. Others are on a parent's timeline too: a contract's has the
+/// completion of its deliveries.
+const fn opens(act: &Act) -> bool {
+    matches!(
+        act,
+        Act::AssetDescribed(_)
+            | Act::AssetRevised(_)
+            | Act::RegistrationApplied(_)
+            | Act::ReviewSubmitted(_)
+            | Act::ListingApplied(_)
+            | Act::ContractSigned(_)
+            | Act::DeliveryPlanned(_)
+    )
+}
+
+/// Whether a subject of that kind hangs below the record in the graph.
 fn opens_from(record: &Record, subject: &str) -> bool {
     let kind = |word: SubjectKind| subject.starts_with(word.word());
     match &record.body {
