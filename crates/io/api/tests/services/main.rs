@@ -1,0 +1,16 @@
+//! The services of a node over a loopback connection. The node is real but for its loop: the test decides when entries reach the
+//! pool and when a block is made, so that every in-between can be looked at.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod audit;
+mod lineage;
+mod node;
+mod query;
+mod submit;
+mod watch;

@@ -1,0 +1,200 @@
+//! A node without a loop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use ed25519_dalek::Signer as _;
+use ledger_api::admission::{self, Checked};
+use ledger_api::outcomes::{Outcome, Position, RefusedAt};
+use ledger_api::{Head, NodeKeys, Shared, serve};
+use ledger_event::Clock;
+use ledger_format::digest::EntryId;
+use ledger_format::entry::Entry;
+use ledger_format::genesis::GenesisDocument;
+use ledger_format::header::Header;
+use ledger_format::vote::Certificate;
+use ledger_proto::v1::audit_service_client::AuditServiceClient;
+use ledger_proto::v1::query_service_client::QueryServiceClient;
+use ledger_proto::v1::submit_service_client::SubmitServiceClient;
+use ledger_replay::Ledger;
+use ledger_store::{DataDirectory, LinkRow, NewBlock, Store, WindowRow};
+use ledger_story::deed::Deed;
+use ledger_story::{Story, validator, validator_key};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+/// A node that serves until it is dropped.
+pub(crate) struct Node {
+    pub(crate) shared: Arc<Shared>,
+    /// Entries whose signatures were checked, on their way to the pool.
+    checked: Receiver<Checked>,
+    channel: Channel,
+    stopping: Arc<AtomicBool>,
+    // Removed last.
+    _directory: TempDir,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Node {
+    /// A node before its first block, which checks signatures.
+    pub(crate) async fn new(genesis: GenesisDocument) -> Self {
+        Self::start(genesis, true).await
+    }
+
+    /// `checking`: whether anybody takes entries from the intake.
+    pub(crate) async fn start(genesis: GenesisDocument, checking: bool) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open_or_create(directory.path(), &genesis.id()).unwrap();
+        let store = Store::open(data).unwrap();
+        let member = genesis.validators().members()[0].clone();
+        let key = validator_key;
+        let keys = NodeKeys { log: key("log"), cosign: key("cosign"), receipt: key("receipt") };
+        let shared = Shared::new(Ledger::new(genesis).unwrap(), store, member, keys);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (forward, checked) = std::sync::mpsc::sync_channel(64);
+        if checking {
+            let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
+            std::thread::spawn(move || {
+                admission::run(&shared, &forward, &|| stopping.load(Ordering::Relaxed));
+            });
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(serve(Arc::clone(&shared), listener, "test", std::future::pending()));
+        let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
+        Self { shared, checked, channel, stopping, _directory: directory }
+    }
+
+    /// A node with every block of a story.
+    pub(crate) async fn telling(story: &Story) -> Self {
+        let node = Self::new(story.genesis.clone()).await;
+        for height in 1..=story.height {
+            let logged = || story.log.iter().filter(|logged| logged.height == height);
+            let entries: Vec<&Entry> = logged().map(|logged| &logged.entry).collect();
+            let time_ms = logged().map(|logged| logged.time_ms).max().unwrap();
+            assert!(node.commit(time_ms, &entries).is_empty());
+        }
+        node
+    }
+
+    pub(crate) fn submit(&self) -> SubmitServiceClient<Channel> {
+        SubmitServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn query(&self) -> QueryServiceClient<Channel> {
+        QueryServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.channel.clone())
+    }
+
+    /// The next entries that were checked.
+    pub(crate) fn arrived(&self) -> Vec<EntryId> {
+        let entries = self.checked.recv_timeout(Duration::from_secs(20)).unwrap();
+        entries.iter().map(|entry| entry.id()).collect()
+    }
+
+    /// Whether nothing more was checked.
+    pub(crate) fn nothing_arrived(&self) -> bool {
+        self.checked.recv_timeout(Duration::from_millis(50)).is_err()
+    }
+
+    /// Makes a block of what may enter one, durable before it is shown, and tells who waits. Gives those that were refused.
+    pub(crate) fn commit(&self, now_ms: u64, entries: &[&Entry]) -> Vec<EntryId> {
+        let proposal = self.shared.ledger().propose(validator(), now_ms, entries);
+        let height = self.shared.ledger().height() + 1;
+        let refused: Vec<_> = proposal
+            .refused
+            .into_iter()
+            .map(|(number, refusal)| {
+                let problem = refusal.into();
+                (entries[number].id(), Outcome::Refused(RefusedAt { problem, height }))
+            })
+            .collect();
+        let ids = refused.iter().map(|(id, _)| *id).collect();
+        self.shared.outcomes.announce(refused);
+        let Some(executed) = proposal.block else { return ids };
+        let header = executed.header.clone();
+        let bytes: Vec<_> =
+            proposal.included.iter().map(|number| entries[*number].bytes().clone()).collect();
+        let link = |link: &ledger_rules::Link| LinkRow {
+            key: *link.key.first_chunk().unwrap(),
+            previous: link.previous,
+        };
+        let links: Vec<Vec<LinkRow>> =
+            executed.links.iter().map(|links| links.iter().map(link).collect()).collect();
+        let window = |row: &ledger_replay::Known| WindowRow {
+            key: row.key,
+            entry: row.entry,
+            expires_s: row.expires_s,
+        };
+        let window: Vec<WindowRow> = executed.window.iter().map(window).collect();
+        let stored = self.shared.store.commit(&NewBlock {
+            height,
+            header: &header.encode(),
+            certificate: &certificate(&header).encode(),
+            first_leaf: executed.first_entry - u64::from(executed.header_leaf.is_some()),
+            header_leaf: executed.header_leaf,
+            entries: &bytes,
+            ids: &executed.ids,
+            links: &links,
+            records: &executed.records,
+            window: &window,
+        });
+        stored.unwrap();
+        let (first, placed) = (executed.first_entry, executed.ids.clone());
+        self.shared.ledger_mut().commit(executed).unwrap();
+        let (tree_size, time_ms) = (header.tree_size, header.time_ms);
+        self.shared.set_head(Head { height, tree_size, time_ms, pool: (0, 0) });
+        let place =
+            |(leaf_index, id)| (id, Outcome::Placed(Position { height, leaf_index, time_ms }));
+        self.shared.outcomes.announce((first..).zip(placed).map(place));
+        ids
+    }
+}
+
+fn certificate(header: &Header) -> Certificate {
+    let (height, block) = (header.height, header.hash());
+    let mut certificate = Certificate { height, round: 0, block, signatures: Vec::new() };
+    let message = certificate.signed_bytes(&header.ledger);
+    let signature = validator_key("vote").sign(&message).to_bytes();
+    certificate.signatures.push((validator(), signature));
+    certificate
+}
+
+/// A story on the wall clock with genesis and everybody's admission, in earnest.
+pub(crate) fn begun() -> Story {
+    Story::before_genesis(Clock::Wall, "2026-08-03").in_earnest().begun()
+}
+
+pub(crate) fn sealed(story: &mut Story, deed: &Deed) -> Entry {
+    let entry = story.seal(deed);
+    story.serial += 1;
+    entry
+}
+
+/// The stable code of an error, which must be whole: the code in front of the message too, the domain, and what to do next.
+pub(crate) fn code(status: &Status) -> (Code, String) {
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo: {status:?}"));
+    assert_eq!(info.domain, "ledger.v1");
+    assert!(status.message().starts_with(&format!("{}: ", info.reason)), "{status:?}");
+    assert!(info.metadata.get("help").is_some_and(|help| !help.is_empty()), "{status:?}");
+    (status.code(), info.reason.clone())
+}
+
+/// The error of a call, by its stable code.
+pub(crate) fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
+    code(&answer.unwrap_err())
+}

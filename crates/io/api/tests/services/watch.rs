@@ -1,0 +1,111 @@
+//! Following what is new: from any point on, without gap and without repetition.
+
+use std::time::Duration;
+
+use ledger_format::id::state_key;
+use ledger_proto::v1;
+use ledger_story::acts::{self, asset};
+use ledger_story::cast::SUPPLIER;
+use ledger_story::{RAIN, Story};
+
+use crate::node::{Node, begun, sealed};
+
+async fn watched(node: &Node, request: v1::WatchRequest) -> Vec<v1::WatchResponse> {
+    let request = v1::WatchRequest { until_now: true, ..request };
+    let mut stream = node.query().watch(request).await.unwrap().into_inner();
+    let mut found = Vec::new();
+    while let Some(response) = stream.message().await.unwrap() {
+        found.push(response);
+    }
+    found
+}
+
+fn leaves(responses: &[v1::WatchResponse]) -> Vec<u64> {
+    responses.iter().map(|response| response.leaf.as_ref().unwrap().leaf_index).collect()
+}
+
+/// The leaves of a story whose entries are on one timeline.
+fn on(story: &Story, id: &str) -> Vec<u64> {
+    let key = state_key(id);
+    let own = story.log.iter().filter(|logged| logged.links.iter().any(|link| link.key == key));
+    own.map(|logged| logged.leaf).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_resumes_anywhere_without_gap_or_repetition() {
+    let story = begun().told();
+    let node = Node::telling(&story).await;
+    let all: Vec<u64> = story.log.iter().map(|logged| logged.leaf).collect();
+    let whole = watched(&node, v1::WatchRequest::default()).await;
+    assert_eq!(leaves(&whole), all);
+    for (response, logged) in whole.iter().zip(&story.log) {
+        let leaf = response.leaf.as_ref().unwrap();
+        assert_eq!(&leaf.entry, logged.entry.bytes());
+        assert_eq!(leaf.height, logged.height);
+    }
+    // From every cursor that was given, and from every leaf, headers included.
+    for (number, response) in whole.iter().enumerate() {
+        let from = response.next;
+        let rest = watched(&node, v1::WatchRequest { from, ..Default::default() }).await;
+        assert_eq!(rest, whole[number + 1..]);
+    }
+    for from in (0..node.shared.head().tree_size + 3).chain([u64::MAX]) {
+        let rest = watched(&node, v1::WatchRequest { from, ..Default::default() }).await;
+        let expected: Vec<u64> = all.iter().copied().filter(|leaf| *leaf >= from).collect();
+        assert_eq!(leaves(&rest), expected, "from {from}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_leave_out_and_nothing_more() {
+    let story = begun().told();
+    let node = Node::telling(&story).await;
+    let subject = v1::WatchRequest { subject: asset(RAIN), ..Default::default() };
+    let whole = watched(&node, subject.clone()).await;
+    assert_eq!(leaves(&whole), on(&story, &asset(RAIN)));
+    for (number, response) in whole.iter().enumerate() {
+        let request = v1::WatchRequest { from: response.next, ..subject.clone() };
+        assert_eq!(watched(&node, request).await, whole[number + 1..]);
+    }
+    for party in [SUPPLIER.to_owned(), format!("party:{SUPPLIER}")] {
+        let request = v1::WatchRequest { party, ..Default::default() };
+        let found = leaves(&watched(&node, request).await);
+        let signed = on(&story, &format!("activity:party/{SUPPLIER}"));
+        // Its own admission it signs too, with keys that are new: that is no activity of a party yet.
+        assert!(signed.iter().all(|leaf| found.contains(leaf)) && found.len() == signed.len() + 1);
+    }
+    let request = v1::WatchRequest { act: "batch_sent".into(), ..Default::default() };
+    assert_eq!(leaves(&watched(&node, request).await), on(&story, "activity:kind/batch_sent"));
+    let request = v1::WatchRequest { subject: asset("none"), ..Default::default() };
+    assert!(watched(&node, request).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_blocks_reach_those_who_wait() {
+    let mut story = begun();
+    let node = Node::telling(&story).await;
+    let end = node.shared.head().tree_size;
+    let open = async |from: u64| {
+        let request = v1::WatchRequest { from, ..Default::default() };
+        node.query().watch(request).await.unwrap().into_inner()
+    };
+    let (mut now, mut later) = (open(end).await, open(end + 3).await);
+    let quiet = tokio::time::timeout(Duration::from_millis(60), now.message()).await;
+    assert!(quiet.is_err(), "nothing is new");
+    let mut expected = Vec::new();
+    for number in 0..20 {
+        let names = [format!("rain-{number}"), format!("sun-{number}")];
+        let entries = names.map(|name| sealed(&mut story, &acts::asset_described(&name)));
+        node.commit(story.time_ms, &entries.each_ref());
+        expected.extend(entries.map(|entry| entry.id().as_bytes().to_vec()));
+    }
+    for (stream, skipped) in [(&mut now, 0), (&mut later, 2)] {
+        for id in &expected[skipped..] {
+            let next = tokio::time::timeout(Duration::from_secs(20), stream.message()).await;
+            let leaf = next.unwrap().unwrap().unwrap().leaf.unwrap();
+            assert_eq!(&leaf.entry_id.to_vec(), id);
+        }
+        let quiet = tokio::time::timeout(Duration::from_millis(60), stream.message()).await;
+        assert!(quiet.is_err());
+    }
+}
