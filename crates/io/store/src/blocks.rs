@@ -219,7 +219,13 @@ impl Store {
         if self.height().is_none_or(|durable| height > durable) {
             return Ok(None);
         }
-        self.tree.get(keys::one(b'H', height))?.map(|row| decode(&row)).transpose()
+        let Some(row) = self.tree.get(keys::one(b'H', height))? else { return Ok(None) };
+        let row: BlockRow = decode(&row)?;
+        // So that leaf indices can be added up without a look.
+        if row.first_leaf.checked_add(u64::from(row.entries) + 1).is_none() {
+            return Err(StoreError::damaged(format!("block {height} has too many leaves")));
+        }
+        Ok(Some(row))
     }
 
     /// A block.
@@ -228,7 +234,7 @@ impl Store {
     /// [`StoreError`] when the store cannot be read.
     pub fn block(&self, height: u64) -> Result<Option<StoredBlock>, StoreError> {
         let Some(row) = self.block_row(height)? else { return Ok(None) };
-        let mut entries = Vec::with_capacity(usize::try_from(row.entries).unwrap_or_default());
+        let mut entries = Vec::new();
         for (page, _) in (0_u32..).zip(&row.entry_pages) {
             let raw = Bytes::from(self.page(b'B', height, page)?);
             entries.extend(pages::items(&raw)?.into_iter().map(|item| raw.slice_ref(item)));

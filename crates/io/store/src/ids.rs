@@ -59,7 +59,9 @@ impl Ids {
         let mut ids = Self::default();
         for run in rows {
             let fences = read_fences(tree, &run)?;
-            ids.next_run = ids.next_run.max(run.id + 1);
+            let next = run.id.checked_add(1);
+            let next = next.ok_or_else(|| StoreError::damaged("a run of the id index"))?;
+            ids.next_run = ids.next_run.max(next);
             ids.runs.push((run, fences));
         }
         ids.remove_orphans(tree)?;
@@ -135,12 +137,20 @@ impl Store {
         for (run, pages) in runs {
             for page in pages {
                 let Some(value) = self.tree.get(keys::two(b'I', run, page))? else {
+                    if self.has_run(run) {
+                        return Err(StoreError::damaged("a page of the id index is missing"));
+                    }
                     return self.id_candidates(id);
                 };
                 found.extend(rows(&value).filter(|(p, _)| *p == wanted).map(|(_, leaf)| leaf));
             }
         }
         Ok(found)
+    }
+
+    fn has_run(&self, id: u64) -> bool {
+        let ids = self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        ids.runs.iter().any(|(run, _)| run.id == id)
     }
 
     /// Merges one crowded level of the id index, if there is one. For a thread of its own: it takes as long as it takes, and

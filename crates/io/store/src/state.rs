@@ -36,7 +36,12 @@ pub struct StoredState {
 
 impl Store {
     fn snapshot_row(&self) -> Result<Option<SnapshotRow>, StoreError> {
-        self.tree.get(keys::meta("snapshot"))?.map(|row| decode(&row)).transpose()
+        let Some(row) = self.tree.get(keys::meta("snapshot"))? else { return Ok(None) };
+        let row: SnapshotRow = decode(&row)?;
+        if self.height().is_none_or(|durable| row.height > durable) || row.generation == u64::MAX {
+            return Err(StoreError::damaged("the snapshot is of no height that there is"));
+        }
+        Ok(Some(row))
     }
 
     /// The state after the last block.
@@ -173,9 +178,10 @@ impl Store {
     /// Bytes of record pages after a height.
     pub(crate) fn bytes_changed_after(&self, height: u64) -> Result<u64, StoreError> {
         let from = keys::one(b'D', height + 1);
-        let mut bytes = 0;
+        let mut bytes: u64 = 0;
         for row in self.tree.range(from.as_slice()..b"E".as_slice()).values() {
-            bytes += decode::<DerivedRow>(&row?)?.record_bytes + BLOCK_COST_BYTES;
+            let block = decode::<DerivedRow>(&row?)?.record_bytes.saturating_add(BLOCK_COST_BYTES);
+            bytes = block.saturating_add(bytes);
         }
         Ok(bytes)
     }
