@@ -5,6 +5,8 @@
 
 mod blocks;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod ids;
 mod keys;
 mod open;
