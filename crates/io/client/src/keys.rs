@@ -2,6 +2,7 @@
 //!
 //! Beside `NAME.pem` lies `NAME.pub`, the public key in PEM, so that keys can be listed without a passphrase.
 
+use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -14,11 +15,18 @@ use ed25519_dalek::pkcs8::{
 };
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use ledger_format::digest::KeyId;
+use pkcs8::pkcs5::pbes2::Kdf;
+use pkcs8::{EncryptedPrivateKeyInfoRef, SecretDocument};
 use zeroize::Zeroizing;
 
 use crate::error::ClientError;
 
 const ENCRYPTED_LABEL: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
+
+/// Memory that scrypt may take to open a key: sixty-four times what is usual.
+const MAX_SCRYPT_BYTES: u64 = 1 << 30;
+/// Iterations of PBKDF2, which OpenSSL uses unless it is told otherwise.
+const MAX_ITERATIONS: u32 = 10_000_000;
 
 /// A key as its public file shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,12 +128,33 @@ pub fn read(
     }
     let pem =
         fs::read_to_string(path).map(Zeroizing::new).map_err(ClientError::io(path.display()))?;
-    let key = if pem.starts_with(ENCRYPTED_LABEL) {
-        SigningKey::from_pkcs8_encrypted_pem(&pem, passphrase()?.as_str())
-    } else {
-        SigningKey::from_pkcs8_pem(&pem)
+    let wrong = |error: &dyn Display| ClientError::key(format!("{}: {error}", path.display()));
+    if pem.starts_with(ENCRYPTED_LABEL) {
+        check_cost(&pem).map_err(|error| wrong(&error))?;
+        let passphrase = passphrase()?;
+        let key = SigningKey::from_pkcs8_encrypted_pem(&pem, passphrase.as_str());
+        return key.map_err(|error| wrong(&error));
+    }
+    SigningKey::from_pkcs8_pem(&pem).map_err(|error| wrong(&error))
+}
+
+/// Whether what an encrypted key asks for can be afforded. Nothing else bounds it: with a few changed bytes in the file scrypt would
+/// ask for all memory that there is, or for days.
+fn check_cost(pem: &str) -> Result<(), String> {
+    let (_, document) = SecretDocument::from_pem(pem).map_err(|error| error.to_string())?;
+    let key = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes());
+    let key = key.map_err(|error| error.to_string())?;
+    let kdf = key.encryption_algorithm.pbes2().map(|parameters| &parameters.kdf);
+    let affordable = match kdf {
+        Some(Kdf::Scrypt(scrypt)) => {
+            let (r, p) = (u64::from(scrypt.block_size), u64::from(scrypt.parallelization));
+            let bytes = scrypt.cost_parameter.saturating_mul(r).saturating_mul(128);
+            bytes <= MAX_SCRYPT_BYTES && bytes.saturating_mul(p) <= 16 * MAX_SCRYPT_BYTES
+        }
+        Some(Kdf::Pbkdf2(pbkdf2)) => pbkdf2.iteration_count <= MAX_ITERATIONS,
+        _ => false,
     };
-    key.map_err(|error| ClientError::key(format!("{}: {error}", path.display())))
+    if affordable { Ok(()) } else { Err("to open it costs more than any key should".into()) }
 }
 
 /// Reads a public key file.
@@ -178,8 +207,6 @@ pub fn list(directory: &Path) -> Result<Vec<KeyInfo>, ClientError> {
 
 #[cfg(test)]
 mod tests {
-    use ed25519_dalek::pkcs8::SecretDocument;
-
     use super::*;
 
     fn none() -> Result<Zeroizing<String>, ClientError> {
