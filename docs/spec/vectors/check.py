@@ -3,8 +3,8 @@
 
     python3 docs/spec/vectors/check.py
 
-Every vector of a kind that is checked here must come out as it says, good or bad. Kinds that need Ed25519 or protobuf are
-checked in what hashes show of their good vectors, and counted as such.
+Every vector of a kind that is decided here must come out as it says: result, code and output. Kinds that need Ed25519, rules or
+all of protobuf are checked in what hashes and layouts show of them, and counted as such.
 """
 
 import hashlib
@@ -111,155 +111,352 @@ def state_root(records):
     return sha256(b"\x11", bytes([split]), state_root(sides[0]), state_root(sides[1]))
 
 
-def state_outcome(root, key, proof):
-    """`None`: the proof fails; else the record hash, or `b""` for absence. Raises ValueError where parts do not fit."""
+def check_state(root, key, proof):
+    """The record hash, or `b""` for absence; a code where the proof fails."""
     leaf_key, leaf_record = unhex(proof["leaf_key"]), unhex(proof["leaf_record"])
     bits, siblings = unhex(proof["bits"]), unhex(proof["siblings"])
     lengths = (len(leaf_key), len(leaf_record))
     if lengths not in ((0, 0), (32, 32)) or len(siblings) != 32 * len(bits) or (lengths == (0, 0) and bits):
-        raise ValueError("FMT_VALUE")
+        raise Malformed("FMT_VALUE")
     if not leaf_key:
-        return b"" if root == ZERO else None
+        return b"" if root == ZERO else "V_STATE_PROOF"
     if any(a >= b for a, b in zip(bits, bits[1:])):
-        return None
+        return "V_STATE_PROOF"
     h = sha256(b"\x10", leaf_key, leaf_record)
     for place in reversed(range(len(bits))):
         b, sibling = bits[place], siblings[32 * place : 32 * place + 32]
         if bit(leaf_key, b) != bit(key, b):
-            return None
+            return "V_STATE_PROOF"
         pair = (sibling, h) if bit(key, b) else (h, sibling)
         h = sha256(b"\x11", bytes([b]), *pair)
     if h != root:
-        return None
+        return "V_STATE_PROOF"
     return leaf_record if leaf_key == key else b""
 
 
-# --- kinds ---------------------------------------------------------------------------------------------------------------
+# --- encodings: as much of them as is needed to find what is hashed ---------------------------------------------------------
 
 
-def check_log_root(v):
-    return v["output"]["root"] == log_root([unhex(h) for h in v["input"]["leaves"]]).hex()
+class Malformed(Exception):
+    """The bytes are not in their format, with the code that says how."""
 
 
-def verdict(v, good):
-    return (v["result"] == "good") == good
+def u64(number):
+    return number.to_bytes(8, "big")
 
 
-def check_inclusion(v):
-    i = v["input"]
+def cbor(data, at=0):
+    """The item at an offset, and where it ends. For what is known to be well formed."""
+    major, low = data[at] >> 5, data[at] & 31
+    at += 1
+    if low >= 24 and major != 7:
+        size = 1 << (low - 24)
+        low, at = int.from_bytes(data[at : at + size], "big"), at + size
+    if major in (0, 1):
+        return (low if major == 0 else -1 - low), at
+    if major in (2, 3):
+        text = data[at : at + low]
+        return (text if major == 2 else text.decode()), at + low
+    if major == 7:
+        return None, at
+    if major == 6:
+        return cbor(data, at)
+    items = []
+    for _ in range(low * (major - 3)):
+        item, at = cbor(data, at)
+        items.append(item)
+    return (items if major == 4 else dict(zip(items[::2], items[1::2]))), at
+
+
+def cbor_string(data, major=2):
+    size = len(data)
+    head = bytes([size]) if size < 24 else b"\x18" + bytes([size]) if size < 256 else b"\x19" + size.to_bytes(2, "big")
+    return bytes([head[0] | major << 5]) + head[1:] + data
+
+
+def sig_structure(protected, payload):
+    """RFC 9052 section 4.4."""
+    return b"\x84" + cbor_string(b"Signature1", 3) + cbor_string(protected) + b"\x40" + cbor_string(payload)
+
+
+def protobuf(data):
+    """Fields by number: lists of integers and byte strings. For what is known to be well formed."""
+    at, fields = 0, {}
+
+    def varint():
+        nonlocal at
+        number = shift = 0
+        while True:
+            byte, at = data[at], at + 1
+            number |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return number
+
+    while at < len(data):
+        key, value = varint(), varint()
+        if key & 7 == 2:
+            value, at = data[at : at + value], at + value
+        fields.setdefault(key >> 3, []).append(value)
+    return fields
+
+
+HEADER = (("protocol_version", 4), ("ledger", 32), ("height", 8), ("previous", 32), ("time_ms", 8), ("proposer", 32))
+HEADER += (("tree_size", 8), ("tree_root", 32), ("state_root", 32), ("validators", 32), ("next_validators", 32))
+
+
+def header_fields(data):
+    """block.md, header."""
+    mark = b"ledger/header/v1\0"
+    if not data.startswith(mark):
+        raise Malformed("FMT_MAGIC")
+    if len(data) != 269:
+        raise Malformed("FMT_TRUNCATED" if len(data) < 269 else "FMT_TRAILING")
+    fields, at = {}, len(mark)
+    for name, size in HEADER:
+        part, at = data[at : at + size], at + size
+        fields[name] = part.hex() if size == 32 else int.from_bytes(part, "big")
+    return fields
+
+
+def ledger_id(genesis):
+    return sha256(b"ledger/genesis/v1\0", genesis).hex()
+
+
+# --- kinds that are decided: (result, code, output) -------------------------------------------------------------------------
+
+
+def good(**output):
+    return "good", "", output
+
+
+def refuted(code="", **place):
+    return "refuted", code, place
+
+
+def decide_log_root(i):
+    return good(root=log_root([unhex(h) for h in i["leaves"]]).hex())
+
+
+def decide_inclusion(i):
     path = [unhex(h) for h in i["path"]]
-    return verdict(v, included(unhex(i["leaf"]), i["index"], i["size"], path, unhex(i["root"])))
+    return good() if included(unhex(i["leaf"]), i["index"], i["size"], path, unhex(i["root"])) else refuted()
 
 
-def check_consistency(v):
-    i = v["input"]
+def decide_consistency(i):
     path = [unhex(h) for h in i["path"]]
     roots = unhex(i["from_root"]), unhex(i["to_root"])
-    return verdict(v, consistent(i["from_size"], i["to_size"], path, *roots))
+    return good() if consistent(i["from_size"], i["to_size"], path, *roots) else refuted()
 
 
-def check_state_root(v):
-    records = {sha256(r["id"].encode()): unhex(r["record"]) for r in v["input"]["records"]}
-    return v["output"]["root"] == state_root(records).hex()
+def decide_state_root(i):
+    records = {sha256(r["id"].encode()): unhex(r["record"]) for r in i["records"]}
+    return good(root=state_root(records).hex())
 
 
-def check_record_proof(v):
-    i = v["input"]
-    record = unhex(i["record"])
-    try:
-        outcome = state_outcome(unhex(i["state_root"]), sha256(i["id"].encode()), i["proof"])
-    except ValueError as error:
-        return v["result"] == "malformed" and v["code"] == str(error)
-    if outcome is None:
-        return v["code"] == "V_STATE_PROOF"
-    good = outcome == (sha256(record) if record else b"")
-    return verdict(v, good) and (good or v["code"] == "V_RECORD")
+def decide_record_proof(i):
+    record, place = unhex(i["record"]), {"height": i["height"], "record": i["id"]}
+    outcome = check_state(unhex(i["state_root"]), sha256(i["id"].encode()), i["proof"])
+    if isinstance(outcome, str):
+        return refuted(outcome, **place)
+    if outcome != (sha256(record) if record else b""):
+        return refuted("V_RECORD", **place)
+    return good(present=bool(record))
 
 
-def check_timeline(v):
-    i = v["input"]
+def decide_timeline(i):
     head = ZERO
     for entry in i["entries"]:
         head = sha256(b"\x12", head, unhex(entry))
-    return verdict(v, len(i["entries"]) == i["count"] and head.hex() == i["head"])
+    whole = len(i["entries"]) == i["count"] and head.hex() == i["head"]
+    return good() if whole else refuted("V_TIMELINE", record=i["id"])
 
 
-def check_commitment(v):
-    i = v["input"]
+def decide_commitment(i):
     path = i["path"].encode()
-    length = len(path).to_bytes(4, "big")
-    tag = b"ledger/commitment/v1\0"
-    return v["output"]["commitment"] == sha256(tag, unhex(i["salt"]), length, path, i["value"].encode()).hex()
+    parts = unhex(i["salt"]), len(path).to_bytes(4, "big"), path, i["value"].encode()
+    return good(commitment=sha256(b"ledger/commitment/v1\0", *parts).hex())
 
 
-def check_delivery(v):
-    i, o = v["input"], v["output"]
+def decide_delivery(i):
     content, size = unhex(i["content"]), i["chunk_bytes"]
     leaves = [leaf_hash(content[at : at + size]) for at in range(0, len(content), size)]
-    ends = [(b["first_chunk"], b["first_chunk"] + b["chunks"]) for b in o["batches"]]
-    batches = all(log_root(leaves[a:z]).hex() == b["root"] for (a, z), b in zip(ends, o["batches"]))
-    whole = o["root"] == log_root(leaves).hex() and o["sha256"] == sha256(content).hex()
-    covered = [0] + [z for _, z in ends] == [a for a, _ in ends] + [len(leaves)]
-    return whole and batches and covered
+    # As even as can be, and never more batches than chunks.
+    count = max(1, min(i["batches"], len(leaves)))
+    ends = [len(leaves) * n // count for n in range(count + 1)]
+    batches = [
+        {"first_chunk": a, "chunks": z - a, "bytes": len(content[a * size : z * size]), "root": log_root(leaves[a:z]).hex()}
+        for a, z in zip(ends, ends[1:])
+    ]
+    return good(root=log_root(leaves).hex(), sha256=sha256(content).hex(), batches=batches)
 
 
-def check_header(v):
-    data = unhex(v["input"]["bytes"])
-    mark = b"ledger/header/v1\0"
+def decide_header(i):
+    data = unhex(i["bytes"])
+    return good(block=sha256(data).hex(), leaf=leaf_hash(data).hex(), **header_fields(data))
+
+
+def place_in_time(i):
+    return unhex(i["ledger"]) + u64(i["height"]) + i["round"].to_bytes(4, "big")
+
+
+def decide_vote(i):
+    step = {"prevote": b"\x01", "precommit": b"\x02"}[i["step"]]
+    named = b"\x01\0\0\0" if i["block"] else b"\0\0\0\0"
+    block = unhex(i["block"]) if i["block"] else ZERO
+    return good(signed=(b"ledger/vote/v1\0" + step + place_in_time(i) + named + block).hex())
+
+
+def decide_proposal(i):
+    valid = i["valid_round"]
+    named, valid = (b"\0", 0) if valid is None else (b"\x01", valid)
+    parts = named, place_in_time(i), valid.to_bytes(4, "big"), unhex(i["block"])
+    return good(signed=(b"ledger/prop/v1\0" + b"".join(parts)).hex())
+
+
+DECIDED = {
+    "commitment": decide_commitment,
+    "consistency": decide_consistency,
+    "delivery": decide_delivery,
+    "header": decide_header,
+    "inclusion": decide_inclusion,
+    "log-root": decide_log_root,
+    "proposal": decide_proposal,
+    "record-proof": decide_record_proof,
+    "state-root": decide_state_root,
+    "timeline": decide_timeline,
+    "vote": decide_vote,
+}
+
+
+def decided(decide, vector):
+    try:
+        found = decide(vector["input"])
+    except Malformed as malformed:
+        found = "malformed", str(malformed), {}
+    return found == (vector["result"], vector["code"], vector["output"])
+
+
+# --- kinds that are looked at: whether a vector agrees with what hashes and layouts show ------------------------------------
+
+
+def states(vector, **shown):
+    """Whether the output of a good vector says what was shown."""
+    return vector["code"] == "" and all(vector["output"][name] == value for name, value in shown.items())
+
+
+def look_at_entry(v):
+    """Ids, and what is signed (entry.md, signing)."""
+    data, identifier = unhex(v["input"]["bytes"]), leaf_hash(unhex(v["input"]["bytes"])).hex()
+    if v["result"] == "refuted":
+        return v["output"].get("entry") == identifier
+    if v["result"] == "malformed":
+        return v["code"].startswith("FMT_") and (v["code"] == "FMT_TOO_LARGE" or len(data) <= 65_535)
+    (protected, _, payload, signature), _ = cbor(data)
+    header, _ = cbor(protected)
+    cosignatures = header.get(-65_537, [])
+    # The private label is the last pair of the header: without it is the header that co-signers sign.
+    pair = 6 + 66 * len(cosignatures) if cosignatures else 0
+    body = b"\xa4" + protected[1 : len(protected) - pair]
+    cosigned = b"\x83" + cbor_string(b"LedgerCosignature1", 3) + cbor_string(body) + cbor_string(payload)
+    kids = [s[1] for s in header[15].get(-65_537, []) if s[1] != header[4]] + [header[4]]
+    messages = [cosigned] * len(cosignatures) + [sig_structure(protected, payload)]
+    signed = zip(kids, messages, cosignatures + [signature])
+    names = "party", "kid", "role", "purpose"
+    signers = [dict(zip(names, (s[0], s[1].hex(), *s[2:]))) for s in header[15].get(-65_537, [])]
+    known = {sha256(unhex(key)) for key in v["input"]["keys"]}
+    shown = {
+        "id": identifier, "kid": header[4].hex(), "issuer": header[15][1], "subject": header[15][2],
+        "ledger": header[15][3], "expires": header[15][4], "issued": header[15][6], "cti": header[15][7].hex(),
+        "payload": payload.hex(), "signers": signers,
+        "signatures": [{"kid": k.hex(), "message": m.hex(), "signature": s.hex()} for k, m, s in signed],
+    }
+    return states(v, **shown) and known.issuperset(kids)
+
+
+def look_at_genesis(v):
+    """The ledger id, and the validator set as a part of the document (genesis.md)."""
     if v["result"] != "good":
-        expected = "FMT_MAGIC" if not data.startswith(mark) else ("FMT_TRUNCATED", "FMT_TRAILING")
-        return v["code"] in expected
-    o = v["output"]
-    names = ("ledger", "previous", "proposer", "tree_root", "state_root", "validators", "next_validators")
-    present = all(unhex(o[name]) in data for name in names)
-    numbers = all(o[name].to_bytes(8, "big") in data for name in ("height", "time_ms", "tree_size"))
-    return present and numbers and o["leaf"] == leaf_hash(data).hex() and o["block"] == sha256(data).hex()
-
-
-def check_entry(v):
-    return v["result"] != "good" or v["output"]["id"] == leaf_hash(unhex(v["input"]["bytes"])).hex()
-
-
-def check_genesis(v):
-    ledger_id = sha256(b"ledger/genesis/v1\0", unhex(v["input"]["bytes"])).hex()
-    return v["result"] != "good" or v["output"]["ledger"] == ledger_id
-
-
-def check_chain_file(v):
-    """Frames and their checksums: a file whose frames are right may still be refuted, and never the other way round."""
+        return v["result"] == "malformed" and v["code"].startswith("FMT_")
     data = unhex(v["input"]["bytes"])
+    (validators,) = protobuf(data)[8]
+    members = [protobuf(member) for member in protobuf(validators)[1]]
+    shown = [{"id": sha256(member[4][0]).hex(), "power": member[3][0]} for member in members]
+    return states(v, ledger=ledger_id(data), validators=sha256(b"ledger/validators/v1\0", validators).hex(), members=shown)
+
+
+def look_at_receipt(v):
+    """The path, and what is signed (receipt.md). Whose the signature is, is left open."""
+    i, data = v["input"], unhex(v["input"]["bytes"])
+    if v["result"] == "malformed":
+        return v["code"].startswith("FMT_")
+    (protected, unprotected, _, _), _ = cbor(data)
+    header, _ = cbor(protected)
+    (size, index, path), _ = cbor(unprotected[396][-1][0])
+    place = {"leaf": index, "entry": i["leaf"]}
+    if header[15][1] != ledger_id(unhex(i["genesis"])):
+        return (v["result"], v["code"], v["output"]) == refuted("V_HEADER_LEDGER", **place)
+    if not included(unhex(i["leaf"]), index, size, path, unhex(i["tree_root"])):
+        return (v["result"], v["code"], v["output"]) == refuted("V_INCLUSION", **place)
+    if v["result"] == "refuted":
+        return v["code"] in ("V_RECEIPT_KEY", "V_RECEIPT_SIGNATURE") and v["output"] == place
+    signed = sig_structure(protected, unhex(i["tree_root"])).hex()
+    return states(v, ledger=header[15][1], kid=header[4].hex(), leaf_index=index, tree_size=size, signed=signed)
+
+
+def chain_frames(data):
+    """Kinds and payloads of a chain file (chain-file.md)."""
     mark = b"ledger/chain/v1\0"
     if not data.startswith(mark):
-        return v["code"] == "FMT_MAGIC"
-    at, kinds = len(mark), []
-    while not kinds or kinds[-1] != 4:
-        head, length = data[at : at + 5], int.from_bytes(data[at + 1 : at + 5], "big")
-        payload, checksum = data[at + 5 : at + 5 + length], data[at + 5 + length : at + 9 + length]
+        raise Malformed("FMT_TRUNCATED" if len(data) < len(mark) else "FMT_MAGIC")
+    at, frames = len(mark), []
+    while not frames or frames[-1][0] != 4:
+        head, size = data[at : at + 5], int.from_bytes(data[at + 1 : at + 5], "big")
+        if len(head) < 5:
+            raise Malformed("FMT_TRUNCATED")
+        if head[0] not in (1, 2, 3, 4):
+            raise Malformed("FMT_UNKNOWN_VALUE")
+        if size > 16_842_752:
+            raise Malformed("FMT_TOO_LARGE")
+        payload, checksum = data[at + 5 : at + 5 + size], data[at + 5 + size : at + 9 + size]
         if len(checksum) < 4:
-            return v["code"] == "FMT_TRUNCATED"
+            raise Malformed("FMT_TRUNCATED")
         if sha256(head, payload)[:4] != checksum:
-            return v["code"] == "FMT_CHECKSUM"
-        kinds.append(head[0])
-        at += 9 + length
+            raise Malformed("FMT_CHECKSUM")
+        kinds = [kind for kind, _ in frames] + [head[0]]
+        if kinds != sorted(kinds) or kinds[0] != 1 or kinds.count(1) > 1:
+            raise Malformed("FMT_VALUE")
+        frames.append((head[0], payload))
+        at += 9 + size
+    counts = [[kind for kind, _ in frames].count(kind) for kind in (2, 3)]
+    if counts[0] and frames[-1][1] != b"".join(map(u64, counts)):
+        raise Malformed("FMT_TRUNCATED")
     if at != len(data):
-        return v["code"] == "FMT_TRAILING"
-    return v["result"] in ("good", "refuted", "trust not met") and kinds == sorted(kinds)
+        raise Malformed("FMT_TRAILING")
+    return frames
 
 
-# Kind by kind: the check, and whether it decides every vector or only looks at what hashes show.
-CHECKS = {
-    "chain-file": (check_chain_file, False),
-    "commitment": (check_commitment, True),
-    "consistency": (check_consistency, True),
-    "delivery": (check_delivery, True),
-    "entry": (check_entry, False),
-    "genesis": (check_genesis, False),
-    "header": (check_header, True),
-    "inclusion": (check_inclusion, True),
-    "log-root": (check_log_root, True),
-    "record-proof": (check_record_proof, True),
-    "state-root": (check_state_root, True),
-    "timeline": (check_timeline, True),
+def look_at_chain_file(v):
+    """Frames decide what is malformed and what is not, and the first frame whose ledger it is."""
+    try:
+        frames = chain_frames(unhex(v["input"]["bytes"]))
+    except Malformed as malformed:
+        return (v["result"], v["code"]) == ("malformed", str(malformed))
+    if ledger_id(frames[0][1]) != v["input"]["trust"]:
+        return (v["result"], v["code"]) == ("trust not met", "")
+    if v["result"] != "good":
+        return v["result"] == "refuted" and v["code"].startswith("V_")
+    blocks = [payload for kind, payload in frames if kind == 2]
+    bodies = [block[4 + int.from_bytes(block[:4], "big") :] for block in blocks]
+    entries = sum(int.from_bytes(body[269:273], "big") for body in bodies)
+    return states(v, blocks=len(blocks), entries=entries, records=len(frames) - len(blocks) - 2)
+
+
+LOOKED_AT = {
+    "chain-file": look_at_chain_file,
+    "entry": look_at_entry,
+    "genesis": look_at_genesis,
+    "receipt": look_at_receipt,
 }
 
 
@@ -270,17 +467,26 @@ def check_sums():
     return [] if listed == found else ["SHA256SUMS does not list these files"]
 
 
+def agrees(kind, vector):
+    """Whether a vector says of itself what was found; what cannot even be read does not."""
+    try:
+        return decided(DECIDED[kind], vector) if kind in DECIDED else LOOKED_AT[kind](vector)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError):
+        return False
+
+
 def main():
-    wrong = check_sums()
+    wrong, seen = check_sums(), set()
     for path in sorted(HERE.glob("*.json")):
         file = json.loads(path.read_text())
         kind, vectors = file["kind"], file["vectors"]
-        check, decides = CHECKS.get(kind, (None, False))
-        if check is None:
+        seen.add(kind)
+        if kind not in DECIDED and kind not in LOOKED_AT:
             print(f"{kind:<14} {len(vectors):>3} vectors left to verifiers with Ed25519 and protobuf")
             continue
-        wrong += [f"{kind}: {v['name']}" for v in vectors if not check(v)]
-        print(f"{kind:<14} {len(vectors):>3} vectors {'checked' if decides else 'checked in their hashes'}")
+        wrong += [f"{kind}: {v['name']}" for v in vectors if not agrees(kind, v)]
+        print(f"{kind:<14} {len(vectors):>3} vectors {'decided' if kind in DECIDED else 'looked at'}")
+    wrong += [f"no vectors of {kind}" for kind in sorted({*DECIDED, *LOOKED_AT} - seen)]
     for line in wrong:
         print(f"WRONG {line}", file=sys.stderr)
     return 1 if wrong else 0

@@ -8,18 +8,18 @@ use ledger_event::{RecordProof, StateProof, Timeline};
 use ledger_fixtures::messages;
 use ledger_format::commitment::Opening;
 use ledger_format::digest::{BlockHash, EntryId, Hash, KeyId, LedgerId, hex};
-use ledger_format::entry::Entry;
+use ledger_format::entry::{Draft, Entry};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
 use ledger_format::malformed::Malformed;
 use ledger_format::note::{Checkpoint, Note, NoteKeyKind, cosignature_message, key_id};
 use ledger_format::receipt::Receipt;
-use ledger_format::vote::Certificate;
+use ledger_format::vote::{Certificate, VoteStep, proposal_bytes, vote_bytes};
 use ledger_merkle::log::{Frontier, verify_consistency, verify_inclusion};
 use ledger_merkle::trie::Trie;
 use ledger_verify::block::check_certificate;
 use ledger_verify::entry::check_signatures;
-use ledger_verify::finding::Refuted;
+use ledger_verify::finding::{Place, Refuted};
 use ledger_verify::proof::{check_receipt, check_record, check_timeline, verify_proof_file};
 use ledger_verify::signature::{self, PublicKey};
 use ledger_verify::verdict::Verdict;
@@ -32,8 +32,10 @@ pub struct Outcome {
     pub result: String,
     /// The stable code; empty for good ones.
     pub code: String,
-    /// What a good one decodes or leads to; for others the reason, which is not normative.
+    /// What a good one decodes or leads to; for a refuted one the place, as far as it is known.
     pub output: Value,
+    /// The reason in words, for whoever reads a failed test. It stands in no file: what is frozen are formats, not words.
+    pub reason: String,
 }
 
 /// Why a vector is not good.
@@ -89,22 +91,39 @@ pub fn judge(kind: &str, input: &Value) -> Outcome {
         "signature" => signature(input),
         "state-root" => Ok(state_root(input)),
         "timeline" => timeline(input),
+        "proposal" => Ok(proposal(input)),
         "vote" => Ok(vote(input)),
         other => panic!("no such kind: {other}"),
     };
+    let outcome = |result: &str, code: &str, output, reason| {
+        let (result, code) = (result.to_owned(), code.to_owned());
+        Outcome { result, code, output, reason }
+    };
     match judged {
-        Ok(output) => Outcome { result: "good".into(), code: String::new(), output },
-        Err(Bad::Wrong(reason)) => Outcome {
-            result: "refuted".into(),
-            code: String::new(),
-            output: json!({ "reason": reason }),
-        },
-        Err(Bad::Verdict(verdict)) => Outcome {
-            result: verdict.word().into(),
-            code: verdict.code().unwrap_or_default().into(),
-            output: json!({ "reason": verdict.reason() }),
-        },
+        Ok(output) => outcome("good", "", output, String::new()),
+        Err(Bad::Wrong(reason)) => outcome("refuted", "", json!({}), reason),
+        Err(Bad::Verdict(verdict)) => {
+            let place = match &verdict {
+                Verdict::Refuted(refuted) => place(&refuted.place),
+                _ => json!({}),
+            };
+            outcome(verdict.word(), verdict.code().unwrap_or_default(), place, verdict.reason())
+        }
     }
+}
+
+/// Where a finding is, without what is not known.
+fn place(place: &Place) -> Value {
+    let Place { height, entry, leaf, record } = place;
+    let mut known = serde_json::Map::new();
+    let parts = [
+        ("height", height.map(Value::from)),
+        ("leaf", leaf.map(Value::from)),
+        ("entry", entry.map(|entry| entry.to_string().into())),
+        ("record", record.clone().map(Value::from)),
+    ];
+    known.extend(parts.into_iter().filter_map(|(name, part)| Some((name.to_owned(), part?))));
+    known.into()
 }
 
 // --- reading JSON --------------------------------------------------------------------------------------------------------
@@ -147,7 +166,8 @@ fn again(written: &[u8], read: &[u8]) {
 
 fn entry(input: &Value) -> Judged {
     let bytes = bytes(input, "bytes");
-    let entry = Entry::decode(bytes)?;
+    let entry = Entry::decode(bytes.clone())?;
+    again(&sealed_again(&entry), &bytes);
     let keys: Vec<[u8; 32]> =
         list(input, "keys").map(|key| unhex(key).as_ref().try_into().expect("a key")).collect();
     check_signatures(&entry, |kid| keys.iter().find(|key| KeyId::of(key) == *kid).copied())?;
@@ -170,6 +190,14 @@ fn entry(input: &Value) -> Judged {
     }))
 }
 
+/// An entry, made once more of what was read of it.
+fn sealed_again(entry: &Entry) -> Bytes {
+    let draft = Draft::new(entry.kid(), entry.claims().clone(), entry.event());
+    let mut signatures: Vec<[u8; 64]> = entry.signatures().map(|signed| signed.signature).collect();
+    let outer = signatures.pop().expect("the issuer's signature");
+    draft.seal(&signatures, &outer).expect("what was decoded can be sealed").bytes().clone()
+}
+
 fn message(input: &Value) -> Judged {
     let (name, bytes) = (text(input, "type"), bytes(input, "bytes"));
     let decode = messages::decoder(name).expect("a message of proto/ledger/v1");
@@ -178,7 +206,9 @@ fn message(input: &Value) -> Judged {
 }
 
 fn genesis(input: &Value) -> Judged {
-    let genesis = GenesisDocument::decode(bytes(input, "bytes"))?;
+    let bytes = bytes(input, "bytes");
+    let genesis = GenesisDocument::decode(bytes.clone())?;
+    again(&ledger_format::message::encode(genesis.message()), &bytes);
     let members = genesis.validators().members().iter();
     Ok(json!({
         "ledger": genesis.id().to_string(),
@@ -201,14 +231,28 @@ fn header(input: &Value) -> Judged {
     }))
 }
 
+/// A number of 32 bits.
+fn small(input: &Value, name: &str) -> u32 {
+    u32::try_from(number(input, name)).expect("a number of 32 bits")
+}
+
 fn vote(input: &Value) -> Value {
-    let certificate = Certificate {
-        height: number(input, "height"),
-        round: u32::try_from(number(input, "round")).expect("a round"),
-        block: BlockHash(fixed(input, "block")),
-        signatures: Vec::new(),
+    let step = match text(input, "step") {
+        "prevote" => VoteStep::Prevote,
+        "precommit" => VoteStep::Precommit,
+        other => panic!("no such step: {other}"),
     };
-    json!({ "signed": hex(&certificate.signed_bytes(&LedgerId(fixed(input, "ledger")))) })
+    let block = (!input["block"].is_null()).then(|| BlockHash(fixed(input, "block")));
+    let ledger = LedgerId(fixed(input, "ledger"));
+    let (height, round) = (number(input, "height"), small(input, "round"));
+    json!({ "signed": hex(&vote_bytes(&ledger, step, height, round, block.as_ref())) })
+}
+
+fn proposal(input: &Value) -> Value {
+    let (ledger, block) = (LedgerId(fixed(input, "ledger")), BlockHash(fixed(input, "block")));
+    let (height, round) = (number(input, "height"), small(input, "round"));
+    let valid_round = (!input["valid_round"].is_null()).then(|| small(input, "valid_round"));
+    json!({ "signed": hex(&proposal_bytes(&ledger, height, round, valid_round, &block)) })
 }
 
 fn certificate(input: &Value) -> Judged {
@@ -341,7 +385,8 @@ fn proof_file(input: &Value) -> Judged {
     if report.verdict != Verdict::Proven {
         return Err(report.verdict.into());
     }
-    let (_, statement) = ledger_format::proof_file::decode(&file)?;
+    let (anchor, statement) = ledger_format::proof_file::decode(&file)?;
+    again(&ledger_format::proof_file::encode(anchor, statement.clone()), &file);
     Ok(match statement {
         Statement::Entry(proof) => json!({ "entry": hex(&proof.entry_id) }),
         Statement::Record(proof) => {
@@ -358,9 +403,9 @@ fn commitment(input: &Value) -> Value {
 
 fn delivery(input: &Value) -> Value {
     let content = bytes(input, "content");
-    let chunk = u32::try_from(number(input, "chunk_bytes")).expect("a chunk size");
+    let chunk = small(input, "chunk_bytes");
     let file = ReadFile::read(&mut content.as_ref(), chunk).expect("bytes in memory");
-    let batches = u32::try_from(number(input, "batches")).expect("a number of batches");
+    let batches = small(input, "batches");
     let batch = |batch: &ledger_client::content::Batch| {
         json!({
             "first_chunk": batch.first_chunk, "chunks": batch.chunks, "bytes": batch.bytes,

@@ -45,11 +45,11 @@ impl Vector {
 
     /// The vector as it is written. What the judge says otherwise than expected goes into `wrong`.
     fn json(&self, kind: &str, wrong: &mut Vec<String>) -> Value {
-        let Outcome { result, code, output } = judge::judge(kind, &self.input);
+        let Outcome { result, code, output, reason } = judge::judge(kind, &self.input);
         if (result.as_str(), code.as_str()) != self.expected {
             let Self { name, expected, .. } = self;
             wrong.push(format!(
-                "{kind}, {name}: expected {expected:?}, is {result} {code}: {output}"
+                "{kind}, {name}: expected {expected:?}, is {result} {code}: {reason}"
             ));
         }
         json!({

@@ -57,7 +57,7 @@ fn every_vector_is_judged_as_it_says() {
             let title = vector["name"].as_str().unwrap();
             assert!(names.insert(title), "{kind}: two vectors are called {title}");
             let found = judge(kind, &vector["input"]);
-            let place = format!("{kind}, {title}");
+            let place = format!("{kind}, {title}: {}", found.reason);
             assert_eq!(vector["result"], found.result, "{place}");
             assert_eq!(vector["code"], found.code, "{place}");
             assert_eq!(vector["output"], found.output, "{place}");

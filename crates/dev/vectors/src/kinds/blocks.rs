@@ -25,21 +25,52 @@ pub(super) fn headers() -> Kind {
     }
 }
 
+/// What a vote or a proposal is about: height 2 of the ledger, in a round.
+fn about(round: u32, more: &Value) -> Value {
+    let chain = chain();
+    let header = chain.header_at(2);
+    let mut input = json!({
+        "ledger": header.ledger.to_string(), "height": header.height, "round": round,
+        "block": header.hash().to_string(),
+    });
+    input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    input
+}
+
 /// The bytes under a vote's signature.
 pub(super) fn votes() -> Kind {
-    let chain = chain();
-    let vote = |height: usize, round: u32| {
-        let header = chain.header_at(height);
-        let input = json!({
-            "ledger": header.ledger.to_string(), "height": header.height, "round": round,
-            "block": header.hash().to_string(),
-        });
-        Vector::new(format!("height {height}, round {round}"), "", input, GOOD)
+    let vote = |name: &str, comment: &str, round, more: &Value| {
+        Vector::new(name, comment, about(round, more), GOOD)
     };
+    let precommit = json!({ "step": "precommit" });
     Kind {
         name: "vote",
-        description: "What each signature of a commit certificate is over: a precommit (block.md, certificates).",
-        vectors: vec![vote(1, 0), vote(2, 0), vote(2, 7)],
+        description: "What a validator signs to vote (block.md, votes). Certificates hold precommits for a block.",
+        vectors: vec![
+            vote("precommit", "what a certificate of round 0 holds", 0, &precommit),
+            vote("precommit in a later round", "", 7, &precommit),
+            vote("precommit in the last round", "", u32::MAX, &precommit),
+            vote("precommit for nil", "", 1, &json!({ "step": "precommit", "block": null })),
+            vote("prevote", "", 0, &json!({ "step": "prevote" })),
+            vote("prevote for nil", "", 1, &json!({ "step": "prevote", "block": null })),
+        ],
+    }
+}
+
+/// The bytes under a proposal's signature.
+pub(super) fn proposals() -> Kind {
+    let proposal = |name: &str, comment: &str, round, valid_round: Option<u32>| {
+        let input = about(round, &json!({ "valid_round": valid_round }));
+        Vector::new(name, comment, input, GOOD)
+    };
+    Kind {
+        name: "proposal",
+        description: "What a proposer signs (block.md, votes). `valid_round` is null where none is named.",
+        vectors: vec![
+            proposal("fresh", "", 0, None),
+            proposal("valid since round 0", "not the same as none", 3, Some(0)),
+            proposal("valid since round 2", "", 3, Some(2)),
+        ],
     }
 }
 

@@ -7,9 +7,11 @@ use ledger_fixtures::{Key, Signing, claims, event, joint_claims, sign, summary};
 use ledger_format::digest::{LedgerId, hex};
 use ledger_format::entry::{Claims, Entry};
 use ledger_format::message;
-use minicbor::{Decoder, Encoder};
 use serde_json::{Value, json};
 
+use super::cose::{
+    Items, PRIVATE, Parts, chunked, claim, endless, private, string, text, with_elements,
+};
 use super::{GOOD, SUBJECT, cut, issuer, longer, malformed, refuted, turned};
 use crate::{Kind, Vector};
 
@@ -43,82 +45,6 @@ fn input(bytes: &[u8]) -> Value {
     json!({ "bytes": hex(bytes), "keys": keys() })
 }
 
-/// The four parts of a COSE_Sign1, to be put together again in other ways.
-#[derive(Clone)]
-struct Parts {
-    protected: Vec<u8>,
-    unprotected: Vec<u8>,
-    payload: Vec<u8>,
-    signature: Vec<u8>,
-}
-
-impl Parts {
-    fn of(entry: &Entry) -> Self {
-        let bytes = entry.bytes().clone();
-        let mut decoder = Decoder::new(&bytes);
-        decoder.tag().unwrap();
-        decoder.array().unwrap();
-        let protected = decoder.bytes().unwrap().to_vec();
-        decoder.map().unwrap();
-        let payload = decoder.bytes().unwrap().to_vec();
-        let signature = decoder.bytes().unwrap().to_vec();
-        Self { protected, unprotected: vec![0xa0], payload, signature }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let string = |bytes: &[u8]| {
-            let mut encoder = Encoder::new(Vec::new());
-            encoder.bytes(bytes).unwrap();
-            encoder.into_writer()
-        };
-        let Self { protected, unprotected, payload, signature } = self;
-        let head = vec![0xd2, 0x84];
-        [head, string(protected), unprotected.clone(), string(payload), string(signature)].concat()
-    }
-
-    fn with_payload(&self, payload: Vec<u8>) -> Vec<u8> {
-        Self { payload, ..self.clone() }.bytes()
-    }
-
-    /// The protected header after a change of its items.
-    fn with_header(&self, change: impl FnOnce(&mut Items)) -> Vec<u8> {
-        let mut items = items(&self.protected);
-        change(&mut items);
-        Self { protected: map(&items), ..self.clone() }.bytes()
-    }
-
-    /// The claims after a change of their items.
-    fn with_claims(&self, change: impl FnOnce(&mut Items)) -> Vec<u8> {
-        self.with_header(|header| {
-            let claims = header.iter_mut().find(|(key, _)| *key == [0x0f]).unwrap();
-            let mut inner = items(&claims.1);
-            change(&mut inner);
-            claims.1 = map(&inner);
-        })
-    }
-}
-
-/// Keys and values of a CBOR map, as they are encoded.
-type Items = Vec<(Vec<u8>, Vec<u8>)>;
-
-fn items(bytes: &[u8]) -> Items {
-    let mut decoder = Decoder::new(bytes);
-    let count = decoder.map().unwrap().unwrap();
-    let mut item = || {
-        let from = decoder.position();
-        decoder.skip().unwrap();
-        bytes[from..decoder.position()].to_vec()
-    };
-    (0..count).map(|_| (item(), item())).collect()
-}
-
-fn map(items: &Items) -> Vec<u8> {
-    let mut encoder = Encoder::new(Vec::new());
-    encoder.map(u64::try_from(items.len()).unwrap()).unwrap();
-    let parts = items.iter().flat_map(|(key, value)| [key.clone(), value.clone()]);
-    [encoder.into_writer(), parts.flatten().collect()].concat()
-}
-
 fn bad(name: &str, comment: &str, bytes: &[u8], code: &'static str) -> Vector {
     Vector::new(name, comment, input(bytes), malformed(code))
 }
@@ -141,7 +67,9 @@ pub(super) fn entries() -> Kind {
         ),
     ];
     vectors.extend(envelopes());
+    vectors.extend(encodings());
     vectors.extend(headers());
+    vectors.extend(signers());
     vectors.extend(payloads());
     vectors.extend(forged());
     Kind {
@@ -200,8 +128,7 @@ fn envelopes() -> Vec<Vector> {
 }
 
 fn headers() -> Vec<Vector> {
-    let (one, three) = (Parts::of(&single()), Parts::of(&joint()));
-    let key = |text: &str| base16ct::lower::decode_vec(text).unwrap();
+    let one = Parts::of(&single());
     vec![
         bad("alg ES256", "only EdDSA (-8)", &one.with_header(|h| h[0].1 = vec![0x26]), "FMT_VALUE"),
         bad(
@@ -282,61 +209,109 @@ fn headers() -> Vec<Vector> {
             &one.with_claims(|c| claim(c, 2, text("weather"))),
             "FMT_IDENTIFIER",
         ),
-        bad("signers out of order", "sorted by kid", &three.with_claims(swap_signers), "FMT_VALUE"),
+    ]
+}
+
+/// Every way in which RFC 8949 would allow a length or a number to be written, and section 4.2.1 does not.
+fn encodings() -> Vec<Vector> {
+    let one = Parts::of(&single());
+    let (header, payload) = (string(&one.protected), string(&one.payload));
+    let unprotected = Parts { unprotected: vec![0xbf, 0xff], ..one.clone() };
+    let two_bytes = [&[0xb8, 0x04], &one.protected[1..]].concat();
+    let bad =
+        |name: &str, comment: &str, bytes: &[u8]| bad(name, comment, bytes, "FMT_NOT_CANONICAL");
+    vec![
+        bad("protected header in chunks", "", &one.with_items(&chunked(&header), &payload)),
+        bad("payload in chunks", "", &one.with_items(&header, &chunked(&payload))),
+        bad("unprotected header of indefinite length", "", &unprotected.bytes()),
+        bad("header of indefinite length", "", &one.with_protected(endless(&one.protected))),
+        bad("claims of indefinite length", "", &one.with_header(|h| h[3].1 = endless(&h[3].1))),
+        bad("iss in chunks", "", &one.with_claims(|c| claim(c, 1, chunked(&text("exchange-00"))))),
+        bad("header length in two bytes", "", &one.with_protected(two_bytes)),
+        bad("label in two bytes", "", &one.with_header(|h| h[0].0 = vec![0x18, 0x01])),
         bad(
-            "co-signature dropped",
-            "one for each signer but the issuer",
-            &three.with_header(drop_cosignature),
-            "FMT_VALUE",
+            "kid length in three bytes",
+            "",
+            &one.with_header(|h| h[2].1 = [&[0x59, 0x00], &h[2].1[1..]].concat()),
         ),
         bad(
-            "co-signatures of nobody",
-            "without a signer list there are none",
-            &one.with_header(|h| {
-                h.insert(0, (key("3a00010000"), [&[0x81, 0x58, 0x40][..], &[0; 64]].concat()));
-            }),
-            "FMT_CBOR",
+            "no signers, in a list",
+            "left out when empty",
+            &one.with_claims(|c| c.push((PRIVATE.into(), vec![0x80]))),
+        ),
+        bad(
+            "no co-signatures, in a list",
+            "left out when empty",
+            &one.with_header(|h| h.push((PRIVATE.into(), vec![0x80]))),
         ),
     ]
 }
 
-fn text(text: &str) -> Vec<u8> {
-    let mut encoder = Encoder::new(Vec::new());
-    encoder.str(text).unwrap();
-    encoder.into_writer()
+/// Who signs, and for whom.
+fn signers() -> Vec<Vector> {
+    let (one, three) = (Parts::of(&single()), Parts::of(&joint()));
+    let signers = |name: &str, comment: &str, code, change: &dyn Fn(&mut Vec<Vec<u8>>)| {
+        let bytes = three.with_claims(|claims| {
+            let list = private(claims);
+            *list = with_elements(list, change);
+        });
+        bad(name, comment, &bytes, code)
+    };
+    let cosignatures = |name: &str, comment: &str, change: &dyn Fn(&mut Vec<Vec<u8>>)| {
+        bad(name, comment, &with_cosignatures(&three, change), "FMT_VALUE")
+    };
+    let nobodys = [&[0x81][..], &string(&[0; 64])].concat();
+    let issuing = |signers: &[Vec<u8>]| signers.iter().position(|s| s.ends_with(&[ISSUE])).unwrap();
+    vec![
+        signers("signers out of order", "sorted by kid", "FMT_VALUE", &|s| s.swap(0, 1)),
+        signers("signer twice", "strictly ascending", "FMT_VALUE", &|s| s[1] = s[0].clone()),
+        signers("one signer in a list", "left out for one", "FMT_VALUE", &|s| {
+            *s = vec![s[issuing(s)].clone()];
+        }),
+        signers("17 signers", "at most 16", "FMT_TOO_LARGE", &|s| s.resize(17, s[0].clone())),
+        signers("nobody issues", "exactly one does", "FMT_VALUE", &|s| {
+            let issuer = issuing(s);
+            set(&mut s[issuer], 1, APPROVE);
+        }),
+        signers("two issue", "exactly one does", "FMT_VALUE", &|s| {
+            for signer in s.iter_mut() {
+                set(signer, 1, ISSUE);
+            }
+        }),
+        signers("role 0", "no role is not one", "FMT_UNKNOWN_VALUE", &|s| set(&mut s[0], 2, 0)),
+        signers("purpose 0", "no purpose is not one", "FMT_UNKNOWN_VALUE", &|s| {
+            set(&mut s[0], 1, 0);
+        }),
+        cosignatures("co-signature dropped", "one for each signer but the issuer", &|list| {
+            list.truncate(1);
+        }),
+        cosignatures("co-signature too many", "one for each signer but the issuer", &|list| {
+            list.push(list[0].clone());
+        }),
+        bad(
+            "co-signatures of nobody",
+            "without a signer list there are none",
+            &one.with_header(|h| h.push((PRIVATE.into(), nobodys))),
+            "FMT_VALUE",
+        ),
+    ]
 }
 
-fn claim(claims: &mut Items, label: u8, value: Vec<u8>) {
-    claims.iter_mut().find(|(key, _)| *key == [label]).unwrap().1 = value;
+/// Purposes of terms.proto, as they are encoded: the last byte of a signer.
+const ISSUE: u8 = 1;
+const APPROVE: u8 = 4;
+
+/// Sets the byte at a place from the end.
+fn set(bytes: &mut [u8], from_end: usize, value: u8) {
+    let at = bytes.len() - from_end;
+    bytes[at] = value;
 }
 
-/// The value of the private label, in header and claims alike.
-fn private(items: &mut Items) -> &mut Vec<u8> {
-    &mut items.iter_mut().find(|(key, _)| key.len() == 5).unwrap().1
-}
-
-/// Swaps the first two elements of an array.
-fn swapped(array: &[u8]) -> Vec<u8> {
-    let mut decoder = Decoder::new(array);
-    decoder.array().unwrap();
-    let start = decoder.position();
-    decoder.skip().unwrap();
-    let middle = decoder.position();
-    decoder.skip().unwrap();
-    let end = decoder.position();
-    [&array[..start], &array[middle..end], &array[start..middle], &array[end..]].concat()
-}
-
-fn swap_signers(claims: &mut Items) {
-    let signers = private(claims);
-    *signers = swapped(signers);
-}
-
-fn drop_cosignature(header: &mut Items) {
-    let signatures = private(header);
-    // An array of two byte strings of 64.
-    let one = [&[0x81][..], &signatures[1..67]].concat();
-    *signatures = one;
+fn with_cosignatures(parts: &Parts, change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Vec<u8> {
+    parts.with_header(|header: &mut Items| {
+        let signatures = private(header);
+        *signatures = with_elements(signatures, change);
+    })
 }
 
 fn payloads() -> Vec<Vector> {
@@ -403,14 +378,8 @@ fn forged() -> Vec<Vector> {
     let (one, three) = (Parts::of(&single()), Parts::of(&joint()));
     let last = Parts { signature: turned(&one.signature, 300), ..one.clone() };
     let other = Parts { payload: Parts::of(&with_prior()).payload, ..one.clone() };
-    let inner = three.with_header(|header| {
-        let signatures = private(header);
-        *signatures = turned(signatures, 8 * 20);
-    });
-    let swapped = three.with_header(|header| {
-        let signatures = private(header);
-        *signatures = swapped(signatures);
-    });
+    let inner = with_cosignatures(&three, |list| list[0] = turned(&list[0], 8 * 20));
+    let swapped = with_cosignatures(&three, |list| list.swap(0, 1));
     let stranger = sign(&Key::named("vectors stranger"), &[], own_claims(), &summary());
     vec![
         refuted("bit of the signature", "one bit turned", &last.bytes()),

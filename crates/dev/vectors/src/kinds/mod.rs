@@ -3,6 +3,7 @@
 
 mod blocks;
 mod chain_file;
+mod cose;
 mod entries;
 mod log;
 mod messages;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<Kind> {
         messages::genesis(),
         blocks::headers(),
         blocks::votes(),
+        blocks::proposals(),
         blocks::certificates(),
         log::roots(),
         log::inclusion(),
