@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
+use tonic_health::ServingStatus;
 
 use crate::audit::Audit;
 use crate::query::Query;
@@ -127,6 +128,7 @@ pub async fn serve(
     let stopping = async move {
         stop.await;
         // First say so, then drain.
+        reporter.set_service_status("", ServingStatus::NotServing).await;
         reporter.set_not_serving::<SubmitServiceServer<Submit>>().await;
         reporter.set_not_serving::<QueryServiceServer<Query>>().await;
         reporter.set_not_serving::<AuditServiceServer<Audit>>().await;
