@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ledger_api::Shared;
 use ledger_api::admission;
-use ledger_api::{Shared, Submission};
 use ledger_format::entry::Entry;
 use ledger_replica::{Replica, Settings};
 use ledger_store::Wal;
@@ -22,8 +22,6 @@ use crate::maintenance;
 use crate::open::{Layout, Opened, open};
 use crate::replica_loop::ReplicaLoop;
 
-/// Calls of entries that wait for their signatures to be checked. Beyond them callers are turned away.
-const INTAKE_QUEUE: usize = 256;
 /// Batches of checked entries that wait for the replica.
 const CHECKED_QUEUE: usize = 16;
 /// How long calls under way may take to end when the node stops.
@@ -79,18 +77,16 @@ impl Node {
         let member = ledger.validators().get(&id).cloned();
         let member = member.ok_or_else(|| Failure::stopped("not a validator"))?;
 
-        let (intake, submissions) = sync_channel::<Vec<Submission>>(INTAKE_QUEUE);
         let (checked, arrivals) = sync_channel(CHECKED_QUEUE);
         let (committed, commits) = sync_channel(1);
-        let shared = Shared::new(ledger, store, member, keys, intake);
+        let shared = Shared::new(ledger, store, member, keys);
         let stopping = Arc::new(AtomicBool::new(false));
         let (failure, failed) = tokio::sync::watch::channel(false);
 
         if first_start {
             checked.send(check_genesis(&shared, genesis.entries)?).map_err(Failure::stopped)?;
         }
-        let mut others =
-            check_threads(options.check_threads, &shared, submissions, &checked, &stopping)?;
+        let mut others = check_threads(options.check_threads, &shared, &checked, &stopping)?;
         drop(checked);
         others.push(spawn("maintenance", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
@@ -204,16 +200,14 @@ fn check_genesis(shared: &Shared, entries: Vec<Entry>) -> Result<admission::Chec
 fn check_threads(
     count: usize,
     shared: &Arc<Shared>,
-    submissions: Receiver<Vec<Submission>>,
     checked: &SyncSender<admission::Checked>,
     stopping: &Arc<AtomicBool>,
 ) -> Result<Vec<JoinHandle<()>>, Failure> {
-    let intake = Arc::new(admission::Intake::new(submissions));
     let start = |number: usize| {
-        let (shared, intake) = (Arc::clone(shared), Arc::clone(&intake));
+        let shared = Arc::clone(shared);
         let (checked, stopping) = (checked.clone(), Arc::clone(stopping));
         spawn(&format!("check-{number}"), move || {
-            admission::run(&shared, &intake, &checked, &|| stopping.load(Ordering::Acquire));
+            admission::run(&shared, &checked, &|| stopping.load(Ordering::Acquire));
         })
     };
     (0..count.max(1)).map(start).collect()

@@ -13,12 +13,16 @@ mod demonstration;
 mod exported;
 mod load;
 mod market;
+mod pen;
 mod program;
 mod running;
+mod shared;
 
 pub use demonstration::{Demonstration, copy_directory, demonstration};
 pub use exported::{Exported, verdict};
 pub use load::Supplier;
 pub use market::{Machine, Market};
+pub use pen::{Pen, claim, forged};
 pub use program::{CLI, Finished, NODE, run, run_in};
 pub use running::{Running, Signal, new_ledger};
+pub use shared::Shared;

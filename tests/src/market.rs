@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Child;
 
+use ed25519_dalek::SigningKey;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::program::{CLI, Finished, NODE, run, run_in};
+use crate::program::{CLI, Finished, NODE, begin_in, run, run_in};
 use crate::running::Running;
 
 /// When the market's ledger begins; a working day of a year with published calendars.
@@ -31,9 +33,18 @@ impl Machine {
 
     /// Types a command of `ledger-cli`. Words are parted by blanks; files are those of this machine.
     pub fn types(&self, line: &str) -> Finished {
+        run_in(&self.directory, CLI, self.words(line))
+    }
+
+    /// Types a command and does not wait for its end. Nobody reads what it says.
+    pub fn begins(&self, line: &str) -> Child {
+        begin_in(&self.directory, CLI, self.words(line))
+    }
+
+    fn words<'a>(&'a self, line: &'a str) -> impl Iterator<Item = &'a str> {
         let keys = self.keys.to_str().expect("a path in UTF-8");
         let common = ["--keys", keys, "--passphrase-file", "passphrase", "--node", &self.url];
-        run_in(&self.directory, CLI, common.into_iter().chain(line.split_whitespace()))
+        common.into_iter().chain(line.split_whitespace())
     }
 
     /// Types a command that must succeed, and gives its answer as JSON.
@@ -49,6 +60,12 @@ impl Machine {
     /// The directory of this machine's keys.
     pub fn keys(&self) -> &Path {
         &self.keys
+    }
+
+    /// A private key of this machine.
+    pub fn key(&self, name: &str) -> SigningKey {
+        let path = self.keys.join(format!("{name}.pem"));
+        ledger_client::keys::read(&path, || Ok(PASSPHRASE.to_owned().into())).expect("a key")
     }
 
     /// Sends a file to another machine, as by mail.
@@ -125,6 +142,20 @@ impl Market {
         market.admits("acme", "supplier");
         market.admits("bank", "buyer");
         market
+    }
+
+    /// The node is killed.
+    pub fn crashes(&mut self) {
+        self.node.kill();
+    }
+
+    /// The node is started again, and everybody told its address.
+    pub fn restarts(&mut self) {
+        self.node = Running::start(&self.data()).expect("a node on the market's ledger");
+        let machines = [&mut self.exchange, &mut self.registry, &mut self.reviewer];
+        for machine in machines.into_iter().chain([&mut self.acme, &mut self.bank]) {
+            machine.url.clone_from(&self.node.url);
+        }
     }
 
     /// The data directory of the node.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -95,4 +95,16 @@ pub fn run_in<A: AsRef<OsStr>>(
 ) -> Finished {
     let output = command(name).current_dir(directory).args(arguments).output();
     Finished::of(&output.expect("the program starts"))
+}
+
+/// Starts a program in a directory. Nobody reads what it says.
+pub(crate) fn begin_in<A: AsRef<OsStr>>(
+    directory: &Path,
+    name: &str,
+    arguments: impl IntoIterator<Item = A>,
+) -> Child {
+    let mut command = command(name);
+    command.current_dir(directory).args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("the program starts")
 }

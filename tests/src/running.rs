@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ledger_client::Node;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -59,6 +60,21 @@ impl Running {
         Self::spawn(node_on(directory))
     }
 
+    /// Starts a node that may have so many files and connections open at once.
+    ///
+    /// # Errors
+    /// How it ended instead of becoming ready.
+    pub fn start_within(directory: &Path, descriptors: u32) -> Result<Self, Finished> {
+        let node = node_on(directory);
+        let mut shell = Command::new("sh");
+        let limited = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+        shell.arg("-c").arg(limited).arg(node.get_program()).args(node.get_args());
+        for (variable, _) in node.get_envs().filter(|(_, value)| value.is_none()) {
+            shell.env_remove(variable);
+        }
+        Self::spawn(shell)
+    }
+
     /// Starts a node on a data directory and kills it after a while, ready or not.
     pub fn start_and_kill(directory: &Path, after: Duration) {
         let mut node = node_on(directory);
@@ -100,9 +116,30 @@ impl Running {
         self
     }
 
+    /// A connection of a client, which gives up on a call after a while.
+    pub async fn connect(&self) -> Node {
+        Node::connect(&self.url, PATIENCE).await.expect("a connection")
+    }
+
     /// Runs the command line against this node.
     pub fn cli(&self, arguments: &[&str]) -> Finished {
         run(CLI, ["--node", &self.url].iter().chain(arguments))
+    }
+
+    /// The processor time that the node has used, in user mode and in the system (proc_pid_stat(5): hundredths of a second).
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.expect("the node runs");
+        // After the name, which is in brackets: fields 14 and 15 are the 12th and 13th.
+        let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
+        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
+        Duration::from_millis(ticks.map(|field| field.expect("a number")).sum::<u64>() * 10)
+    }
+
+    /// Kills the node and waits for its end.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the node can be killed");
+        let _status = self.child.wait().expect("the node ends");
     }
 
     /// Sends a signal and waits for the end. The exit code is -1 after a kill.

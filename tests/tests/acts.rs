@@ -2,23 +2,23 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
-use std::sync::OnceLock;
+use std::sync::Arc;
 
-use ledger_tests::{CLI, Machine, Market, run};
+use ledger_tests::{CLI, Machine, Market, Shared, run};
 use serde_json::Value;
 
 /// A market after the whole way. Tests that only ask share it.
-fn market() -> &'static Market {
-    static MADE: OnceLock<Market> = OnceLock::new();
-    MADE.get_or_init(|| {
+fn market() -> Arc<Market> {
+    static SHARED: Shared<Market> = Shared::new();
+    SHARED.get(|| {
         let market = Market::open();
         market.whole_way();
         market
     })
 }
 
-fn trust() -> String {
-    format!("--trust {}", market().node.genesis)
+fn trust(market: &Market) -> String {
+    format!("--trust {}", market.node.genesis)
 }
 
 /// Types a command that must fail with an exit code, and gives the code of its error.
@@ -31,7 +31,8 @@ fn refused(machine: &Machine, line: &str, exit: i32) -> String {
 
 #[test]
 fn every_stage_leaves_a_record_in_its_last_state() {
-    let bank = &market().bank;
+    let market = market();
+    let bank = &market.bank;
     let standing = [
         ("asset:acme/weather", "RECORDED"),
         ("registration:acme/weather", "CERTIFIED"),
@@ -43,7 +44,7 @@ fn every_stage_leaves_a_record_in_its_last_state() {
     ];
     let mut found = Vec::new();
     for (id, state) in standing {
-        let shown = bank.does(&format!("show {id} {}", trust()));
+        let shown = bank.does(&format!("show {id} {}", trust(&market)));
         assert_eq!(shown["verified"]["verdict"], "proven", "{id}");
         found.push((id, shown["standing"]["state"].as_str().unwrap_or_default().to_owned(), state));
     }
@@ -53,8 +54,9 @@ fn every_stage_leaves_a_record_in_its_last_state() {
 
 #[test]
 fn histories_are_complete_and_lineage_leads_from_asset_to_delivery() {
-    let bank = &market().bank;
-    let history = bank.does(&format!("history registration:acme/weather {}", trust()));
+    let market = market();
+    let bank = &market.bank;
+    let history = bank.does(&format!("history registration:acme/weather {}", trust(&market)));
     let acts: Vec<&str> =
         history["entries"].as_array().unwrap().iter().map(|e| e["act"].as_str().unwrap()).collect();
     let steps = [
@@ -90,19 +92,19 @@ fn the_delivered_file_is_known_and_no_other() {
         let line = format!("verify file {file} --delivery acme/weather-1 {more} -o json");
         bank.types(&line).expect(exit).json()
     };
-    assert_eq!(verify("weather.csv", &trust(), 0)["verdict"], "proven");
-    verify("weather.csv", &format!("{} {offline}", trust()), 0);
+    assert_eq!(verify("weather.csv", &trust(&market), 0)["verdict"], "proven");
+    verify("weather.csv", &format!("{} {offline}", trust(&market)), 0);
     assert_eq!(verify("weather.csv", "", 12)["verdict"], "not determined");
     let mut changed = fs::read(bank.file("weather.csv")).unwrap();
     changed[1_500] ^= 1;
     fs::write(bank.file("changed.csv"), changed).unwrap();
-    for more in [trust(), format!("{} {offline}", trust())] {
+    for more in [trust(&market), format!("{} {offline}", trust(&market))] {
         let told = verify("changed.csv", &more, 10);
         assert_eq!(told["code"], "V_CONTENT");
         assert!(told["reason"].as_str().unwrap().contains("batch 2"), "{told}");
     }
     assert_eq!(refused(bank, "verify file weather.csv --delivery acme/none", 23), "CLIENT_ABSENT");
-    let line = format!("verify chain {} {} -o json", chain.to_str().unwrap(), trust());
+    let line = format!("verify chain {} {} -o json", chain.to_str().unwrap(), trust(&market));
     assert_eq!(
         bank.types(&line).expect(0).json()["checked"]["blocks"],
         market.bank.does("status")["height"]
@@ -215,7 +217,8 @@ fn shells_complete_and_manuals_are_written() {
 
 #[test]
 fn keys_are_encrypted_listed_and_never_overwritten() {
-    let acme = &market().acme;
+    let market = market();
+    let acme = &market.acme;
     let keys = acme.does("key list");
     let keys = keys["keys"].as_array().unwrap();
     assert_eq!(keys.len(), 3);
@@ -228,14 +231,8 @@ fn keys_are_encrypted_listed_and_never_overwritten() {
     let claim = "asset claim acme/weather --what x --according-to y --source z --source-digest weather.csv --key acme-org";
     let keys = acme.keys().to_str().unwrap();
     let wrong = acme.file("wrong");
-    let common = [
-        "--keys",
-        keys,
-        "--node",
-        &market().node.url,
-        "--passphrase-file",
-        wrong.to_str().unwrap(),
-    ];
+    let common =
+        ["--keys", keys, "--node", &market.node.url, "--passphrase-file", wrong.to_str().unwrap()];
     let words = claim.replace("weather.csv", acme.file("weather.csv").to_str().unwrap());
     let opened = run(CLI, common.into_iter().chain(words.split(' ')).chain(["-o", "json"]));
     assert_eq!(opened.expect(22).error()["code"], "CLIENT_KEY");

@@ -3,14 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ledger_event::Anchor;
 use ledger_event::proof_file::Statement;
 use ledger_format::digest::LedgerId;
 use ledger_format::proof_file::{decode, encode};
-use ledger_tests::{Machine, Market};
+use ledger_tests::{Machine, Market, Shared};
 use ledger_verify::proof::verify_proof_file;
 use ledger_verify::verdict::Verdict;
 use serde_json::Value;
@@ -22,9 +22,9 @@ struct Proven {
     trust: String,
 }
 
-fn proven() -> &'static Proven {
-    static MADE: OnceLock<Proven> = OnceLock::new();
-    MADE.get_or_init(|| {
+fn proven() -> Arc<Proven> {
+    static SHARED: Shared<Proven> = Shared::new();
+    SHARED.get(|| {
         let market = Market::open();
         let exchange = &market.exchange;
         for (name, party) in [("first", "registry"), ("second", "acme")] {

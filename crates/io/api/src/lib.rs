@@ -6,6 +6,7 @@
 pub mod admission;
 mod audit;
 mod history;
+pub mod intake;
 mod lineage;
 pub mod outcomes;
 pub mod problem;

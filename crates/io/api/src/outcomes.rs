@@ -1,6 +1,6 @@
 //! Who waits for what became of an entry.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -110,12 +110,23 @@ struct Board {
 pub struct Outcomes(Mutex<Board>);
 
 impl Outcomes {
-    /// Registers an interest in entries, before they are handed on.
-    pub fn expect(&self, entries: impl IntoIterator<Item = (EntryId, usize)>, group: &Arc<Group>) {
+    /// Registers an interest in entries, before they are handed on. Gives those that nobody waits for yet: the others are under way,
+    /// and one outcome will settle all who wait.
+    pub fn expect(
+        &self,
+        entries: impl IntoIterator<Item = (EntryId, usize)>,
+        group: &Arc<Group>,
+    ) -> BTreeSet<EntryId> {
         let mut board = lock(&self.0);
+        let mut new = BTreeSet::new();
         for (id, index) in entries {
-            board.waiting.entry(id).or_default().push((Arc::clone(group), index));
+            let waiting = board.waiting.entry(id).or_insert_with(|| {
+                new.insert(id);
+                Vec::new()
+            });
+            waiting.push((Arc::clone(group), index));
         }
+        new
     }
 
     /// Joins those who wait for an entry. `false` when nobody does: the entry is not under way.

@@ -1,9 +1,7 @@
 //! What the services of a node share with the loop that runs its replica.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -18,13 +16,9 @@ use ledger_replay::Ledger;
 use ledger_store::Store;
 use tokio::sync::watch;
 
+use crate::intake::Intake;
 use crate::outcomes::{Outcomes, Position};
 use crate::problem::Problem;
-
-/// Most bytes of entries that wait for their signatures to be checked, whatever the number of calls that brought them.
-const MAX_INTAKE_BYTES: usize = 32 * 1024 * 1024;
-/// How long a client is asked to wait when the intake is full.
-const INTAKE_RETRY: Duration = Duration::from_millis(100);
 
 /// The keys with which a node answers. Its vote key is the replica's alone.
 #[derive(Debug)]
@@ -71,26 +65,19 @@ pub struct Shared {
     pub store: Store,
     /// Who waits for which entry.
     pub outcomes: Outcomes,
+    /// What waits for its signatures to be checked.
+    pub intake: Intake,
     /// This validator's own entry in the set.
     pub member: Member,
     ledger: RwLock<Ledger>,
     keys: NodeKeys,
     head: watch::Sender<Head>,
-    intake: SyncSender<Vec<Submission>>,
-    /// Bytes of entries between here and the pool.
-    intake_bytes: AtomicUsize,
     started: Instant,
 }
 
 impl Shared {
     /// Brings the parts of a node together.
-    pub fn new(
-        ledger: Ledger,
-        store: Store,
-        member: Member,
-        keys: NodeKeys,
-        intake: SyncSender<Vec<Submission>>,
-    ) -> Arc<Self> {
+    pub fn new(ledger: Ledger, store: Store, member: Member, keys: NodeKeys) -> Arc<Self> {
         let head = Head {
             height: ledger.height(),
             tree_size: ledger.tree_size(),
@@ -101,12 +88,11 @@ impl Shared {
             genesis: ledger.genesis().clone(),
             store,
             outcomes: Outcomes::default(),
+            intake: Intake::default(),
             member,
             ledger: RwLock::new(ledger),
             keys,
             head: watch::Sender::new(head),
-            intake,
-            intake_bytes: AtomicUsize::new(0),
             started: Instant::now(),
         })
     }
@@ -139,30 +125,6 @@ impl Shared {
     /// Seconds since the node started.
     pub fn uptime_s(&self) -> u64 {
         self.started.elapsed().as_secs()
-    }
-
-    /// Hands entries on to be checked. Never waits: a full queue turns them away.
-    pub(crate) fn hand_on(&self, submissions: Vec<Submission>) -> Result<(), Problem> {
-        let full = || Problem::pool_full("the intake is full").retry(INTAKE_RETRY);
-        let bytes = bytes_of(&submissions);
-        let waiting = self.intake_bytes.fetch_add(bytes, Ordering::AcqRel);
-        let sent = if waiting.saturating_add(bytes) > MAX_INTAKE_BYTES {
-            Err(full())
-        } else {
-            self.intake.try_send(submissions).map_err(|error| match error {
-                TrySendError::Full(_) => full(),
-                TrySendError::Disconnected(_) => Problem::stopping("no intake"),
-            })
-        };
-        if sent.is_err() {
-            self.intake_bytes.fetch_sub(bytes, Ordering::AcqRel);
-        }
-        sent
-    }
-
-    /// Entries have left the intake.
-    pub(crate) fn taken_from_intake(&self, bytes: usize) {
-        self.intake_bytes.fetch_sub(bytes, Ordering::AcqRel);
     }
 
     /// Where an entry is, if it is in the log.

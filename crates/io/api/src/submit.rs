@@ -15,6 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::intake::Source;
 use crate::outcomes::{Group, Outcome, Position, RefusedAt};
 use crate::problem::Problem;
 use crate::shared::{Shared, Submission};
@@ -68,7 +69,7 @@ impl Submit {
     }
 
     /// Takes entries in, and gives the group that waits for them with their ids.
-    fn take_all(&self, entries: &[Bytes], finality: v1::Finality) -> Message {
+    fn take_all(&self, source: Source, entries: &[Bytes], finality: v1::Finality) -> Message {
         let group = Group::new(entries.len(), finality == v1::Finality::Accepted);
         let mut ids = Vec::with_capacity(entries.len());
         let mut under_way = Vec::new();
@@ -92,10 +93,13 @@ impl Submit {
             ids.push(id);
         }
         if !under_way.is_empty() {
-            self.0.outcomes.expect(expected.iter().copied(), &group);
-            if let Err(problem) = self.0.hand_on(under_way) {
-                let turned = |(id, _)| (id, Outcome::refused(problem.clone()));
-                self.0.outcomes.announce(expected.into_iter().map(turned));
+            // An entry that is sent again while it is under way is not checked again: whoever repeats it must not fill the intake.
+            let new = self.0.outcomes.expect(expected, &group);
+            let mut left = new.clone();
+            under_way.retain(|submission| left.remove(&submission.entry.id()));
+            if let Err(problem) = self.0.intake.put(source, under_way) {
+                let turned = |id| (id, Outcome::refused(problem.clone()));
+                self.0.outcomes.announce(new.into_iter().map(turned));
             }
         }
         Message { sequence: 0, group, ids }
@@ -151,9 +155,10 @@ impl SubmitService for Submit {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
+        let source = request.remote_addr();
         let request = request.into_inner();
         let wanted = finality(request.wait_for)?;
-        let Message { group, ids, .. } = self.take_all(&[request.entry], wanted);
+        let Message { group, ids, .. } = self.take_all(source, &[request.entry], wanted);
         let id = ids.into_iter().next().flatten();
         let settled = tokio::time::timeout(timeout(request.timeout_ms), group.settled()).await;
         if settled.is_err() {
@@ -172,6 +177,7 @@ impl SubmitService for Submit {
         &self,
         request: Request<Streaming<v1::SubmitStreamRequest>>,
     ) -> Result<Response<Outcomes>, Status> {
+        let source = request.remote_addr();
         let mut requests = request.into_inner();
         let (pending, mut order) = mpsc::channel(MESSAGES_UNDER_WAY);
         let (responses, answers) = mpsc::channel(MESSAGES_UNDER_WAY);
@@ -180,7 +186,7 @@ impl SubmitService for Submit {
         // stops being read itself.
         tokio::spawn(async move {
             while let Some(request) = requests.next().await {
-                let taken = request.and_then(|request| service.take_message(&request));
+                let taken = request.and_then(|request| service.take_message(source, &request));
                 let failed = taken.is_err();
                 if pending.send(taken).await.is_err() || failed {
                     return;
@@ -244,14 +250,18 @@ impl Message {
 }
 
 impl Submit {
-    fn take_message(&self, request: &v1::SubmitStreamRequest) -> Result<Message, Status> {
+    fn take_message(
+        &self,
+        source: Source,
+        request: &v1::SubmitStreamRequest,
+    ) -> Result<Message, Status> {
         let wanted = finality(request.wait_for)?;
         let count = request.entries.len();
         if count > MAX_STREAM_ENTRIES {
             let detail = format!("{count} entries in one message, at most {MAX_STREAM_ENTRIES}");
             return Err(Problem::too_many(detail).into());
         }
-        let message = self.take_all(&request.entries, wanted);
+        let message = self.take_all(source, &request.entries, wanted);
         Ok(Message { sequence: request.sequence, ..message })
     }
 }

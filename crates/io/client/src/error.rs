@@ -123,6 +123,9 @@ codes! {
     answer: Other = "CLIENT_ANSWER",
         "The node's answer lacks what it must hold.",
         "Check that node and client have versions that fit.";
+    interrupted: Unknown = "CLIENT_INTERRUPTED",
+        "The connection broke before the answer came.",
+        "Run the command again when the node answers: an entry or import that is there already counts once.";
     random: Other = "CLIENT_RANDOM",
         "The operating system gives no random bytes.",
         "Nothing was signed; see the message.";
@@ -156,8 +159,10 @@ impl From<SourceError> for ClientError {
         let code = error.code();
         let all = ledger_catalogue::CODES;
         let help = all.iter().find(|text| text.code == code).map_or("", |text| text.remedy);
+        // What cannot be read says nothing of what is in it.
+        let unread = matches!(error, SourceError::NotFound { .. } | SourceError::Io { .. });
         Self {
-            failure: Failure::Malformed,
+            failure: if unread { Failure::Other } else { Failure::Malformed },
             code: code.to_string(),
             message: error.to_string(),
             help: help.to_owned(),
@@ -169,6 +174,11 @@ impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
         let info = details.error_info();
+        let lost = matches!(status.code(), Code::Unknown | Code::Internal | Code::Cancelled);
+        if info.is_none() && lost && std::error::Error::source(&status).is_some() {
+            // Not an answer: the transport's own words about what it lost.
+            return Self::interrupted(status.message());
+        }
         let code =
             info.map_or_else(|| format!("GRPC_{:?}", status.code()), |info| info.reason.clone());
         let help = info.and_then(|info| info.metadata.get("help").cloned()).unwrap_or_default();

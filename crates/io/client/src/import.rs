@@ -22,6 +22,7 @@ use ledger_proto::v1;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
 
 use crate::act::{Signatory, Times, Unsigned, digest};
 use crate::error::ClientError;
@@ -118,15 +119,16 @@ pub async fn import(
             let entries = entries.collect::<Result<Vec<_>, ClientError>>()?;
             sequence += 1;
             let request = v1::SubmitStreamRequest { entries, wait_for: 0, sequence };
-            sender
-                .send(request)
-                .await
-                .map_err(|_closed| ClientError::answer("the stream closed"))?;
+            if sender.send(request).await.is_err() {
+                return Err(why_closed(&mut responses).await);
+            }
             under_way.push_back(message);
         }
         while under_way.len() >= MESSAGES_UNDER_WAY || (ended && !under_way.is_empty()) {
-            let response =
-                responses.next().await.ok_or_else(|| ClientError::answer("the stream ended"))??;
+            let response = responses
+                .next()
+                .await
+                .ok_or_else(|| ClientError::interrupted("the stream ended"))??;
             let sent = under_way.pop_front().unwrap_or_default();
             settle(sent, response, &mut done, &mut retry);
             progress(done.described + done.unchanged + done.claims);
@@ -141,6 +143,17 @@ pub async fn import(
         progress(done.described + done.unchanged + done.revised + done.claims);
     }
     Ok(done)
+}
+
+/// Why a stream takes no more messages: its answers end with the reason.
+async fn why_closed(responses: &mut Streaming<v1::SubmitStreamResponse>) -> ClientError {
+    loop {
+        match responses.next().await {
+            Some(Ok(_)) => {}
+            Some(Err(status)) => return status.into(),
+            None => return ClientError::interrupted("the stream closed"),
+        }
+    }
 }
 
 impl Importer {

@@ -1,0 +1,216 @@
+//! Entries that wait for their signatures to be checked, by the connection over which they came.
+//!
+//! Connections are served in turn, some entries each; one that has sent bad signatures comes after all others, in small portions.
+//! Who floods the node waits behind its own flood.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::problem::Problem;
+use crate::shared::{Submission, bytes_of};
+
+/// Entries of one batch at most: larger ones gain little.
+const BATCH_ENTRIES: usize = 1_024;
+/// Entries of one connection in a batch, while others wait.
+const SHARE_ENTRIES: usize = 256;
+/// Entries of a batch from a connection that has sent bad signatures: what others wait for at most.
+const DOUBTFUL_ENTRIES: usize = 64;
+/// Most bytes of entries that wait, and of those that are being checked.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// Most bytes of them that one connection may have waiting.
+const MAX_BYTES_OF_ONE: usize = MAX_BYTES / 4;
+/// Connections whose bad signatures are remembered.
+const REMEMBERED: usize = 4_096;
+/// How often a waiting thread looks whether the node is stopping.
+const POLL: Duration = Duration::from_millis(200);
+/// How long a client is asked to wait when the intake is full.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// The connection over which a call came, by its address; `None` where the transport has none.
+pub type Source = Option<SocketAddr>;
+
+/// Submissions that are checked together.
+#[derive(Debug)]
+pub struct Batch {
+    /// Its turn to be handed on.
+    ticket: u64,
+    /// Who sent each of them.
+    pub sources: Vec<Source>,
+    /// What they sent.
+    pub submissions: Vec<Submission>,
+}
+
+/// What waits to be checked, and whose turn it is to hand on what was: threads check side by side, and entries reach the pool in the
+/// order in which they were taken, so that a connection may build on what it sent before.
+#[derive(Debug, Default)]
+pub struct Intake {
+    queues: Mutex<Queues>,
+    arrived: Condvar,
+    turn: Mutex<u64>,
+    turned: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    waiting: BTreeMap<Source, Waiting>,
+    /// Connections with something waiting, in the order of their turns.
+    turns: VecDeque<Source>,
+    /// The same, of those that have sent bad signatures.
+    last: VecDeque<Source>,
+    doubtful: BTreeSet<Source>,
+    order: VecDeque<Source>,
+    bytes: usize,
+    /// Batches taken so far: the ticket of the next.
+    taken: u64,
+    closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    submissions: VecDeque<Submission>,
+    bytes: usize,
+}
+
+impl Intake {
+    /// Puts the submissions of one call behind those of its connection. Never waits: beyond the bounds they are turned away.
+    ///
+    /// # Errors
+    /// `API_POOL_FULL`, or `API_STOPPING`.
+    pub(crate) fn put(&self, source: Source, submissions: Vec<Submission>) -> Result<(), Problem> {
+        if submissions.is_empty() {
+            return Ok(());
+        }
+        let bytes = bytes_of(&submissions);
+        let mut queues = lock(&self.queues);
+        if queues.closed {
+            return Err(Problem::stopping("no intake"));
+        }
+        let own = queues.waiting.get(&source).map_or(0, |waiting| waiting.bytes);
+        let full = |what: &str| Err(Problem::pool_full(what).retry(RETRY));
+        if own.saturating_add(bytes) > MAX_BYTES_OF_ONE {
+            return full("what this connection has sent is still to be checked");
+        }
+        if queues.bytes.saturating_add(bytes) > MAX_BYTES {
+            return full("the intake is full");
+        }
+        queues.bytes += bytes;
+        queues.add(source, submissions, bytes);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// The next batch; `None` when nothing has come for a while.
+    pub(crate) fn take(&self) -> Option<Batch> {
+        let queues = lock(&self.queues);
+        let waiting = self.arrived.wait_timeout_while(queues, POLL, |q| q.waiting.is_empty());
+        let (mut queues, _) = waiting.unwrap_or_else(PoisonError::into_inner);
+        let batch = queues.batch()?;
+        if !queues.waiting.is_empty() {
+            self.arrived.notify_one();
+        }
+        Some(batch)
+    }
+
+    /// Does something when all batches before have had their turn.
+    pub(crate) fn in_turn<T>(&self, batch: &Turn, act: impl FnOnce() -> T) -> T {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.turned.wait_while(turn, |turn| *turn != batch.ticket);
+        let mut turn = waiting.unwrap_or_else(PoisonError::into_inner);
+        let done = act();
+        *turn += 1;
+        self.turned.notify_all();
+        done
+    }
+
+    /// A batch has been checked; these connections sent what has bad signatures.
+    pub(crate) fn checked(&self, batch: &Turn, bad: impl IntoIterator<Item = Source>) {
+        let mut queues = lock(&self.queues);
+        queues.bytes = queues.bytes.saturating_sub(batch.bytes);
+        bad.into_iter().for_each(|source| queues.doubt(source));
+    }
+
+    /// Takes nothing more.
+    pub(crate) fn close(&self) {
+        lock(&self.queues).closed = true;
+    }
+}
+
+/// The turn of a batch, and what it holds of the bounds until it has been checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    ticket: u64,
+    bytes: usize,
+}
+
+impl Batch {
+    pub(crate) fn turn(&self) -> Turn {
+        Turn { ticket: self.ticket, bytes: bytes_of(&self.submissions) }
+    }
+}
+
+impl Queues {
+    fn add(&mut self, source: Source, submissions: Vec<Submission>, bytes: usize) {
+        if !self.waiting.contains_key(&source) {
+            let doubtful = self.doubtful.contains(&source);
+            if doubtful { &mut self.last } else { &mut self.turns }.push_back(source);
+        }
+        let waiting = self.waiting.entry(source).or_default();
+        waiting.submissions.extend(submissions);
+        waiting.bytes += bytes;
+    }
+
+    /// Some submissions of each connection in turn; those of doubtful ones alone, when no other waits.
+    fn batch(&mut self) -> Option<Batch> {
+        let doubtful = self.turns.is_empty();
+        let (turns, most) = if doubtful {
+            (&mut self.last, DOUBTFUL_ENTRIES)
+        } else {
+            (&mut self.turns, BATCH_ENTRIES)
+        };
+        let (mut sources, mut submissions) = (Vec::new(), Vec::new());
+        while submissions.len() < most {
+            let Some(source) = turns.pop_front() else { break };
+            let Some(waiting) = self.waiting.get_mut(&source) else { continue };
+            let share = SHARE_ENTRIES.min(most - submissions.len());
+            let share = share.min(waiting.submissions.len());
+            for submission in waiting.submissions.drain(..share) {
+                waiting.bytes = waiting.bytes.saturating_sub(submission.entry.bytes().len());
+                sources.push(source);
+                submissions.push(submission);
+            }
+            if waiting.submissions.is_empty() {
+                self.waiting.remove(&source);
+            } else {
+                turns.push_back(source);
+            }
+        }
+        if submissions.is_empty() {
+            return None;
+        }
+        let ticket = self.taken;
+        self.taken += 1;
+        Some(Batch { ticket, sources, submissions })
+    }
+
+    fn doubt(&mut self, source: Source) {
+        if !self.doubtful.insert(source) {
+            return;
+        }
+        self.order.push_back(source);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.doubtful.remove(&oldest);
+        }
+        if let Some(place) = self.turns.iter().position(|waiting| *waiting == source) {
+            self.turns.remove(place);
+            self.last.push_back(source);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
