@@ -36,7 +36,9 @@ const LOAD_MS: usize = 160;
 const START_MS: usize = 60;
 /// Clients that send one entry at a time, and entries of each message of the one that streams.
 const UNARY_CLIENTS: u64 = 4;
-const MESSAGE_ENTRIES: u64 = 24;
+const MESSAGE_ENTRIES: u64 = 8;
+/// Between messages of the stream, so that 200 rounds make a ledger of tens of thousands of entries and not of millions.
+const MESSAGE_PAUSE: Duration = Duration::from_millis(2);
 /// Answers of a round that are looked up one by one; all are checked by sending everything again, in messages of so many.
 const SAMPLE: usize = 40;
 const AGAIN_ENTRIES: usize = 512;
@@ -101,6 +103,7 @@ async fn stream(mut node: Node, who: Supplier, name: String, book: Arc<Mutex<Boo
             if requests.send(request).await.is_err() {
                 return;
             }
+            tokio::time::sleep(MESSAGE_PAUSE).await;
         }
     });
     let Ok(mut answers) = node.submit_stream(ReceiverStream::new(receiver)).await else { return };

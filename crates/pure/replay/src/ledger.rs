@@ -86,7 +86,7 @@ impl Ledger {
     /// The ledger of a genesis document, before its first block.
     ///
     /// # Errors
-    /// [`Finding::WeakKey`] when a founder's or validator's key is unsound.
+    /// [`ledger_verify::finding::Code::WeakKey`] when a founder's or validator's key is unsound.
     pub fn new(genesis: GenesisDocument) -> Result<Self, Refuted> {
         check_genesis_keys(&genesis)?;
         let records = genesis_records(&genesis).into_iter();

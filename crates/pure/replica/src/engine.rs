@@ -71,6 +71,8 @@ struct Host {
     ledger: LedgerId,
     key: SigningKey,
     height: u64,
+    /// The height is over: what the engine still schedules for it would keep an idle ledger awake.
+    decided: bool,
     replaying: bool,
     outputs: Vec<Output>,
 }
@@ -94,8 +96,8 @@ impl Engine {
         };
         let state =
             State::new(Ledger, BlockHeight(0), set, params, QUEUED_HEIGHTS, QUEUED_PER_HEIGHT);
-        let outputs = Vec::new();
-        Self { state, host: Host { ledger, key, height: 0, replaying: false, outputs } }
+        let (height, decided, replaying, outputs) = (0, false, false, Vec::new());
+        Self { state, host: Host { ledger, key, height, decided, replaying, outputs } }
     }
 
     /// Opens a height.
@@ -105,6 +107,7 @@ impl Engine {
         validators: &Validators,
     ) -> Result<Vec<Output>, EngineStopped> {
         self.host.height = height;
+        self.host.decided = false;
         let set = EngineValidators::new(validators);
         // No target time: it is the engine's only use of a real clock.
         let disabled = VoteExtensionPolicy::Disabled;
@@ -148,7 +151,7 @@ impl Engine {
 
     /// A timer has fired.
     pub(crate) fn elapsed(&mut self, timer: Timer) -> Result<Vec<Output>, EngineStopped> {
-        if timer.height != self.host.height {
+        if timer.height != self.host.height || self.host.decided {
             return Ok(Vec::new());
         }
         self.feed(Input::TimeoutElapsed(timer.timeout))
@@ -187,8 +190,10 @@ impl Host {
                 r.resume_with(())
             }
             Effect::ScheduleTimeout(timeout, r) => {
-                let after = LinearTimeouts::default().duration_for(timeout);
-                self.put(Output::SetTimer(self.timer(timeout), after));
+                if !self.decided {
+                    let after = LinearTimeouts::default().duration_for(timeout);
+                    self.put(Output::SetTimer(self.timer(timeout), after));
+                }
                 r.resume_with(())
             }
             Effect::GetValue(height, round, _, r) => {
@@ -205,6 +210,7 @@ impl Host {
                 // What decided must survive before the decision is acted upon.
                 self.put(Output::Flush);
                 self.put(Output::Decided(decided(&certificate)));
+                self.decided = true;
                 r.resume_with(())
             }
             Effect::SignVote(vote, r) => {

@@ -49,7 +49,6 @@ pub(crate) enum LogInput {
     Timeout {
         kind: u8,
         round: Option<u32>,
-        millis: u64,
     },
     Value {
         round: Option<u32>,
@@ -64,6 +63,15 @@ pub(crate) enum LogInput {
         value: [u8; 32],
         signatures: Vec<([u8; 32], [u8; 64])>,
     },
+}
+
+/// The timeouts that change what is voted on, as they are numbered here. The engine logs no others, and is not told of others: it
+/// does not expect them while it replays.
+const KINDS: [TimeoutKind; 3] =
+    [TimeoutKind::Propose, TimeoutKind::Prevote, TimeoutKind::Precommit];
+
+fn number(kind: TimeoutKind) -> Option<u8> {
+    KINDS.iter().position(|known| *known == kind).and_then(|number| u8::try_from(number).ok())
 }
 
 fn configuration() -> impl bincode::config::Config {
@@ -119,7 +127,9 @@ impl LogInput {
                 proposer: proposal.message.proposer.0.0,
                 signature: proposal.signature.0,
             },
-            Input::TimeoutElapsed(timeout) => Self::timeout(*timeout),
+            Input::TimeoutElapsed(timeout) => {
+                Self::Timeout { kind: number(timeout.kind)?, round: timeout.round.as_u32() }
+            }
             Input::ProposedValue(value, origin) => Self::Value {
                 round: value.round.as_u32(),
                 valid_round: value.valid_round.as_u32(),
@@ -144,19 +154,6 @@ impl LogInput {
         })
     }
 
-    fn timeout(timeout: Timeout) -> Self {
-        let (kind, millis) = match timeout.kind {
-            TimeoutKind::Propose => (0, 0),
-            TimeoutKind::Prevote => (1, 0),
-            TimeoutKind::Precommit => (2, 0),
-            TimeoutKind::Rebroadcast => (3, 0),
-            TimeoutKind::FinalizeHeight(duration) => {
-                (4, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-            }
-        };
-        Self::Timeout { kind, round: timeout.round.as_u32(), millis }
-    }
-
     /// The engine's input again. `None` for a kind of timeout that does not exist.
     pub(crate) fn into_input(self, height: u64) -> Option<Input<Ledger>> {
         let height = BlockHeight(height);
@@ -179,15 +176,8 @@ impl LogInput {
                 };
                 Input::Proposal(SignedProposal::new(proposal, EngineSignature(signature)))
             }
-            Self::Timeout { kind, round, millis } => {
-                let kind = match kind {
-                    0 => TimeoutKind::Propose,
-                    1 => TimeoutKind::Prevote,
-                    2 => TimeoutKind::Precommit,
-                    3 => TimeoutKind::Rebroadcast,
-                    4 => TimeoutKind::FinalizeHeight(std::time::Duration::from_millis(millis)),
-                    _ => return None,
-                };
+            Self::Timeout { kind, round } => {
+                let kind = KINDS.get(usize::from(kind)).copied()?;
                 Input::TimeoutElapsed(Timeout::new(round.into(), kind))
             }
             Self::Value { round, valid_round, proposer, value, valid, synced } => {

@@ -236,8 +236,9 @@ impl Replica {
                 break;
             }
             if none_refused {
-                // Nothing fits and nothing is refused: an entry larger than any block. It cannot stay.
-                self.drop_first(&mut actions);
+                // Genesis cannot ask for blocks that the longest entry does not fit.
+                let why = "no block can be made of the waiting entries, and none is refused";
+                return Err(EngineStopped(why.into()));
             }
         }
         Ok(actions)
@@ -271,16 +272,6 @@ impl Replica {
             Some(Action::Refused(entry.id(), refusal))
         };
         refused.into_iter().filter_map(drop).collect()
-    }
-
-    fn drop_first(&mut self, actions: &mut Vec<Action>) {
-        let first = self.pool.first(1, usize::MAX).0.first().copied();
-        if let Some(entry) = first.and_then(|ticket| self.pool.remove(ticket)) {
-            let detail =
-                format!("{} bytes do not fit any block of this ledger", entry.bytes().len());
-            let refusal = Refusal::new(ledger_rules::Code::Field, detail);
-            actions.push(Action::Refused(entry.id(), refusal));
-        }
     }
 
     /// Turns what the engine wants into actions, and answers what only the replica can.

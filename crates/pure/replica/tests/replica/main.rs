@@ -1,0 +1,16 @@
+//! A validator as a function: what it does with what happens, in which order, and what is left when it dies in between.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod blocks;
+mod crash;
+mod host;
+mod log;
+mod notary;
+mod pool;
+mod start;

@@ -1,0 +1,46 @@
+//! Who may start at all.
+
+use ledger_event::Clock;
+use ledger_fixtures::World;
+use ledger_format::digest::KeyId;
+use ledger_replay::Ledger;
+use ledger_replica::{Replica, Settings, StartError};
+use ledger_story::cast::signing_key;
+use ledger_story::{Story, validator_key};
+
+#[test]
+fn a_key_that_is_no_validators_is_refused() {
+    let story = Story::before_genesis(Clock::Wall, "2026-08-03");
+    let ledger = Ledger::new(story.genesis).unwrap();
+    for key in [signing_key("stranger"), validator_key("log"), validator_key("receipt")] {
+        let id = KeyId::of(&key.verifying_key().to_bytes());
+        let error = Replica::start(&ledger, key, Settings::default(), &[]).map(drop).unwrap_err();
+        assert!(matches!(error, StartError::NotAValidator(found) if found == id));
+        assert!(error.to_string().contains(&id.to_string()));
+    }
+    Replica::start(&ledger, validator_key("vote"), Settings::default(), &[]).unwrap();
+}
+
+#[test]
+fn a_ledger_of_several_validators_is_not_run() {
+    for count in [2, 4, 7] {
+        let world = World::new("several", &vec![1; count], Clock::Wall);
+        // A validator of it, by the secret that its name gives.
+        let name = |number: usize| format!("several validator {number} vote");
+        let keys = (0..count).map(|number| secret(&name(number)));
+        let ledger = Ledger::new(world.genesis).unwrap();
+        for key in keys {
+            let error =
+                Replica::start(&ledger, key, Settings::default(), &[]).map(drop).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("this ledger has {count} validators; this version runs ledgers of one")
+            );
+        }
+    }
+}
+
+fn secret(name: &str) -> ed25519_dalek::SigningKey {
+    let hash = ledger_format::digest::sha256(&[b"ledger test key ", name.as_bytes()]);
+    ed25519_dalek::SigningKey::from_bytes(&hash)
+}
