@@ -130,7 +130,9 @@ pub(super) fn compare(
         let (used, name) = (used(package), package.name.as_str());
         let listed = listed.remove(name).unwrap_or_default();
         for extra in used.difference(&listed) {
-            let text = format!("{extra} is not in [{section}] of {LISTS}, {name}: do without it");
+            let text = format!(
+                "{extra} is not in [{section}] of {LISTS}, {name}: do without it, or list it"
+            );
             found.push(Violation::new(&package.manifest, 0, text));
         }
         for unused in listed.difference(&used) {
