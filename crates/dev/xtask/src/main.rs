@@ -18,7 +18,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Dependency arrows, manifests, sizes, references of documents, secrets
+    /// Dependency arrows, manifests, sizes, references, stable codes, leaks, debris, the change log
     Tidy,
 }
 

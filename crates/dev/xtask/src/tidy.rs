@@ -1,9 +1,14 @@
 //! The checks.
 
 mod arrows;
-mod files;
+mod changelog;
+mod codes;
+mod debris;
+mod leaks;
 mod manifests;
 mod references;
+mod sizes;
+mod third_parties;
 
 use std::fmt;
 
@@ -34,11 +39,35 @@ impl fmt::Display for Violation {
 
 /// Everything that is wrong with a tree.
 pub fn violations(tree: &Tree) -> Vec<Violation> {
-    let checks = [arrows::check, manifests::check, files::check, references::check];
+    let checks = [
+        arrows::check,
+        third_parties::check,
+        manifests::check,
+        sizes::check,
+        references::check,
+        codes::check,
+        leaks::check,
+        debris::check,
+        changelog::check,
+    ];
     checks.iter().flat_map(|check| check(tree)).collect()
 }
 
 /// Lines of a text with their numbers.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(text.lines())
+}
+
+/// Data of others and the licence are not ours to word, and cargo writes the lock file.
+fn is_ours(path: &str) -> bool {
+    !path.starts_with("tests/data/") && path != "LICENSE" && !path.ends_with("Cargo.lock")
+}
+
+/// What follows a needle wherever a line has it, not as the end of a longer word or path.
+fn words_at<'a>(line: &'a str, needle: &'a str) -> impl Iterator<Item = &'a str> {
+    line.match_indices(needle).filter_map(move |(at, _)| {
+        let before = line.get(..at)?.chars().next_back();
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '}');
+        if before.is_some_and(is_part) { None } else { line.get(at + needle.len()..) }
+    })
 }

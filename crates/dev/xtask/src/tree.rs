@@ -23,8 +23,20 @@ pub struct Package {
     pub name: String,
     /// Path of its manifest from the root.
     pub manifest: String,
-    /// What it depends on to be built, by name.
+    /// What it is built from, by name.
     pub dependencies: Vec<String>,
+    /// What its build script is built from.
+    pub build_dependencies: Vec<String>,
+    /// What its tests are built from besides.
+    pub dev_dependencies: Vec<String>,
+}
+
+impl Package {
+    /// Everything that its manifest names.
+    pub fn all_dependencies(&self) -> impl Iterator<Item = &String> {
+        let Self { dependencies, build_dependencies, dev_dependencies, .. } = self;
+        dependencies.iter().chain(build_dependencies).chain(dev_dependencies)
+    }
 }
 
 impl Tree {
@@ -42,12 +54,17 @@ impl Tree {
                 files.insert(path.to_owned(), String::from_utf8(bytes).ok());
             }
         }
-        let arguments = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
+        let arguments = ["metadata", "--no-deps", "--offline", "--locked", "--format-version", "1"];
         let cargo = std::env::var("CARGO").unwrap_or_else(|_unset| "cargo".to_owned());
         let metadata = output(Command::new(cargo).args(arguments).current_dir(&root))?;
         let metadata: Value = serde_json::from_str(&metadata)?;
         let packages = list(&metadata, "packages").map(|package| read_package(package, &root));
         Ok(Self { files, packages: packages.collect() })
+    }
+
+    /// The text of a file; empty if there is none.
+    pub fn text(&self, path: &str) -> &str {
+        self.files.get(path).and_then(Option::as_deref).unwrap_or_default()
     }
 
     /// Text files whose path ends so.
@@ -63,14 +80,18 @@ fn read_package(package: &Value, root: &Path) -> Package {
     let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
     let manifest = text(package, "manifest_path");
     let prefix = format!("{}/", root.display());
-    let builds = |dependency: &&Value| dependency["kind"].as_str() != Some("dev");
+    let of_kind = |kind: Option<&str>| {
+        list(package, "dependencies")
+            .filter(|dependency| dependency["kind"].as_str() == kind)
+            .map(|dependency| text(dependency, "name"))
+            .collect()
+    };
     Package {
         name: text(package, "name"),
         manifest: manifest.strip_prefix(&prefix).unwrap_or(&manifest).to_owned(),
-        dependencies: list(package, "dependencies")
-            .filter(builds)
-            .map(|dependency| text(dependency, "name"))
-            .collect(),
+        dependencies: of_kind(None),
+        build_dependencies: of_kind(Some("build")),
+        dev_dependencies: of_kind(Some("dev")),
     }
 }
 
