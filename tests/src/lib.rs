@@ -9,20 +9,24 @@
     reason = "what fails here is a test that cannot run"
 )]
 
+mod book;
 mod demonstration;
 mod exported;
 mod load;
 mod market;
 mod pen;
+mod places;
 mod program;
 mod running;
 mod shared;
 
+pub use book::{Book, SharedBook, connect};
 pub use demonstration::{Demonstration, copy_directory, demonstration};
 pub use exported::{Exported, verdict};
 pub use load::Supplier;
 pub use market::{Machine, Market};
 pub use pen::{Pen, claim, forged};
-pub use program::{CLI, Finished, NODE, run, run_in};
-pub use running::{Running, Signal, new_ledger};
+pub use places::{Place, Places, place, places_in, verified_places};
+pub use program::{CLI, Finished, NODE, command, run, run_in};
+pub use running::{Running, Signal, new_ledger, node_on};
 pub use shared::Shared;

@@ -13,7 +13,7 @@ pub const NODE: &str = "ledger-node";
 pub const CLI: &str = "ledger-cli";
 
 /// A command of a program. No setting of the caller's environment reaches it.
-pub(crate) fn command(name: &str) -> Command {
+pub fn command(name: &str) -> Command {
     let mut command = Command::new(directory().join(name));
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("LEDGER_") {
@@ -76,9 +76,15 @@ impl Finished {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
     }
 
-    /// The JSON object that it wrote to standard error.
+    /// The JSON object that it wrote to standard error, where log lines may stand before it.
     pub fn error(&self) -> Value {
-        serde_json::from_str(&self.err).unwrap_or_else(|error| panic!("{error}: {}", self.err))
+        let object = self.err.lines().last().unwrap_or_default();
+        serde_json::from_str(object).unwrap_or_else(|error| panic!("{error}: {}", self.err))
+    }
+
+    /// The stable code of the failure that it reported in JSON.
+    pub fn error_code(&self) -> String {
+        self.error()["error"]["code"].as_str().expect("a code").to_owned()
     }
 }
 

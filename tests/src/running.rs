@@ -1,8 +1,9 @@
 //! Nodes as processes.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ledger_client::Node;
@@ -47,6 +48,8 @@ pub struct Running {
     pub ready: Value,
     /// From the start of the process until it was ready.
     pub start: Duration,
+    /// What it says on standard error, and further on standard output.
+    said: Option<[JoinHandle<String>; 2]>,
     /// A directory that lasts as long as the node.
     directory: Option<TempDir>,
 }
@@ -86,7 +89,10 @@ impl Running {
     }
 
     /// Starts a node that says in one line of JSON that it is ready.
-    pub(crate) fn spawn(mut command: Command) -> Result<Self, Finished> {
+    ///
+    /// # Errors
+    /// How it ended instead.
+    pub fn spawn(mut command: Command) -> Result<Self, Finished> {
         let begun = Instant::now();
         let mut child = command
             .stdin(Stdio::null())
@@ -102,12 +108,23 @@ impl Running {
         }
         let ready: Value = serde_json::from_str(&line).expect("a line of JSON");
         let text = |name: &str| ready[name].as_str().expect(name).to_owned();
-        // Nobody reads what else it says: a full pipe must not stop it.
-        let mut err = child.stderr.take().expect("a pipe");
-        std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()));
-        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+        let start = begun.elapsed();
         let (url, genesis) = (text("grpc"), text("genesis"));
-        Ok(Self { child, url, genesis, ready, start: begun.elapsed(), directory: None })
+        // Read as it comes: a full pipe must not stop it.
+        let err = child.stderr.take().expect("a pipe");
+        let said = [spoken(BufReader::new(err)), spoken(out)];
+        Ok(Self { child, url, genesis, ready, start, said: Some(said), directory: None })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writes its chain to a file.
+    pub fn export(&self, file: &Path) {
+        let exported = self.cli(&["export", "chain", "-o", file.to_str().expect("UTF-8")]);
+        let _exported = exported.expect(0);
     }
 
     /// The same node, with a directory that is removed when it has ended.
@@ -143,8 +160,25 @@ impl Running {
     }
 
     /// Sends a signal and waits for the end. The exit code is -1 after a kill.
-    pub fn end(mut self, signal: Signal) -> i32 {
+    pub fn end(self, signal: Signal) -> i32 {
+        self.stop(signal).code
+    }
+
+    /// Sends a signal and waits for the end.
+    pub fn stop(self, signal: Signal) -> Finished {
         self.send(signal);
+        self.wait()
+    }
+
+    /// Waits for the end.
+    pub fn wait(mut self) -> Finished {
+        let code = self.exit_code();
+        let said = self.said.take().expect("a node ends once");
+        let [err, out] = said.map(|said| said.join().expect("what it says is read"));
+        Finished { code, out, err }
+    }
+
+    fn exit_code(&mut self) -> i32 {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().expect("the node can be waited for") {
@@ -152,7 +186,7 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        panic!("the node does not end within {PATIENCE:?} of {signal:?}");
+        panic!("the node does not end within {PATIENCE:?}");
     }
 
     fn send(&self, signal: Signal) {
@@ -170,7 +204,18 @@ impl Drop for Running {
     }
 }
 
-fn node_on(directory: &Path) -> Command {
+/// What somebody says from now on until the end.
+fn spoken(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut said = Vec::new();
+        // What was said before a read failed is what there is.
+        let _read = pipe.read_to_end(&mut said);
+        String::from_utf8_lossy(&said).into_owned()
+    })
+}
+
+/// The command that runs a node on a data directory, at a free port.
+pub fn node_on(directory: &Path) -> Command {
     let mut node = command(NODE);
     node.args(["run", "--listen", "127.0.0.1:0", "-o", "json", "--data-dir"]).arg(directory);
     node

@@ -11,58 +11,19 @@
     reason = "tests"
 )]
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ledger_client::{ClientError, Node, chain};
 use ledger_fixtures::Rng;
-use ledger_format::digest::{EntryId, LedgerId};
-use ledger_format::entry::{Entry, leaf_hash};
-use ledger_proto::v1;
-use ledger_tests::{Running, Signal, Supplier, copy_directory, new_ledger};
-use ledger_verify::verdict::Verdict;
+use ledger_tests::{
+    Places, Running, SharedBook, Signal, Supplier, connect, copy_directory, new_ledger, places_in,
+};
 use tokio::runtime::Runtime;
-use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::ReceiverStream;
 
 const START_LIMIT: Duration = Duration::from_secs(3);
 /// Longest load before a kill.
 const LOAD_MS: usize = 160;
 /// Latest kill of a node that is starting.
 const START_MS: usize = 60;
-/// Clients that send one entry at a time, and entries of each message of the one that streams.
-const UNARY_CLIENTS: u64 = 4;
-const MESSAGE_ENTRIES: u64 = 8;
-/// Between messages of the stream, so that 200 rounds make a ledger of tens of thousands of entries and not of millions.
-const MESSAGE_PAUSE: Duration = Duration::from_millis(2);
-/// Answers of a round that are looked up one by one; all are checked by sending everything again, in messages of so many.
-const SAMPLE: usize = 40;
-const AGAIN_ENTRIES: usize = 512;
-
-/// Height and leaf.
-type Place = (u64, u64);
-type Places = BTreeMap<EntryId, Place>;
-
-/// What was sent, and what was answered.
-#[derive(Debug, Default)]
-struct Book {
-    sent: Vec<Entry>,
-    acknowledged: Places,
-}
-
-impl Book {
-    fn is_answered(&self) -> bool {
-        self.sent.iter().all(|entry| self.acknowledged.contains_key(&entry.id()))
-    }
-}
-
-fn place(position: v1::Position) -> Place {
-    (position.height, position.leaf_index)
-}
 
 /// Answers that a chain does not bear out.
 fn broken_answers(acknowledged: &Places, chain: &Places) -> Vec<String> {
@@ -72,101 +33,6 @@ fn broken_answers(acknowledged: &Places, chain: &Places) -> Vec<String> {
 
 fn number_from(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
-}
-
-async fn connect(node: &Running) -> Node {
-    Node::connect(&node.url, Duration::from_secs(20)).await.unwrap()
-}
-
-/// One client that waits for each answer before it goes on: an asset, then claims about it.
-async fn write_one_by_one(mut node: Node, who: Supplier, name: String, book: Arc<Mutex<Book>>) {
-    for number in 0_u64.. {
-        let entry = if number == 0 { who.describe(&name) } else { who.claim(&name, number) };
-        let entry = entry.unwrap();
-        book.lock().unwrap().sent.push(entry.clone());
-        let Ok(position) = node.submit(&entry).await else { return };
-        book.lock().unwrap().acknowledged.insert(entry.id(), place(position));
-    }
-}
-
-/// One client that sends messages of many entries without waiting.
-async fn stream(mut node: Node, who: Supplier, name: String, book: Arc<Mutex<Book>>) {
-    let (requests, receiver) = tokio::sync::mpsc::channel(4);
-    let sent = Arc::clone(&book);
-    tokio::spawn(async move {
-        for message in 0_u64.. {
-            let entry = |n| who.describe(&format!("{name}-{message}-{n}")).unwrap();
-            let entries: Vec<Entry> = (0..MESSAGE_ENTRIES).map(entry).collect();
-            sent.lock().unwrap().sent.extend(entries.iter().cloned());
-            let entries = entries.iter().map(|entry| entry.bytes().clone()).collect();
-            let request = v1::SubmitStreamRequest { sequence: message, entries, wait_for: 0 };
-            if requests.send(request).await.is_err() {
-                return;
-            }
-            tokio::time::sleep(MESSAGE_PAUSE).await;
-        }
-    });
-    let Ok(mut answers) = node.submit_stream(ReceiverStream::new(receiver)).await else { return };
-    while let Some(Ok(answer)) = answers.next().await {
-        book.lock().unwrap().acknowledged.extend(answer.outcomes.iter().map(placed));
-    }
-}
-
-/// Everything that was answered is where the answer said; everything sent again gets one place, the same if it had one.
-async fn check_answers(node: &mut Node, book: &mut Book) -> Result<(), ClientError> {
-    let step = book.acknowledged.len().div_ceil(SAMPLE).max(1);
-    for (id, place) in book.acknowledged.iter().step_by(step) {
-        let leaf = node.entry(id).await?;
-        assert_eq!((leaf.height, leaf.leaf_index), *place, "entry {id}");
-    }
-    let messages = book.sent.chunks(AGAIN_ENTRIES).zip(0_u64..).map(|(entries, sequence)| {
-        let entries = entries.iter().map(|entry| entry.bytes().clone()).collect();
-        v1::SubmitStreamRequest { sequence, entries, wait_for: 0 }
-    });
-    let messages: Vec<_> = messages.collect();
-    let mut answers = node.submit_stream(tokio_stream::iter(messages)).await?;
-    let mut again = Places::new();
-    while let Some(answer) = answers.next().await.transpose()? {
-        again.extend(answer.outcomes.iter().map(placed));
-    }
-    for (id, place) in &book.acknowledged {
-        assert_eq!(again.get(id), Some(place), "entry {id} sent again");
-    }
-    book.acknowledged = again;
-    Ok(())
-}
-
-/// The place that an outcome tells. On an open stream nothing else may come.
-fn placed(outcome: &v1::Outcome) -> (EntryId, Place) {
-    let id = EntryId::from_slice(&outcome.entry_id).unwrap();
-    match outcome.result {
-        Some(v1::outcome::Result::Position(position)) => (id, place(position)),
-        _ => panic!("{id}: {outcome:?}"),
-    }
-}
-
-/// The places of all entries of a chain, which must be proven.
-fn verified_places(chain_file: &Path, ledger: &LedgerId) -> Places {
-    let mut places = Places::new();
-    let mut size = 0;
-    let mut file = BufReader::new(File::open(chain_file).unwrap());
-    let keep = |block: &ledger_format::block::Block| {
-        let header = &block.body.header;
-        size += u64::from(header.height > 1);
-        for entry in &block.body.entries {
-            let double = places.insert(EntryId(leaf_hash(entry)), (header.height, size));
-            assert_eq!(double, None, "an entry is twice in the chain");
-            size += 1;
-        }
-    };
-    let verified = chain::verify(&mut file, Some(ledger), keep, |_| {}).unwrap();
-    assert_eq!(verified.report.verdict, Verdict::Proven);
-    places
-}
-
-fn export(node: &Running, file: &Path) {
-    let exported = node.cli(&["export", "chain", "-o", file.to_str().unwrap()]);
-    let _exported = exported.expect(0);
 }
 
 struct Campaign {
@@ -201,28 +67,24 @@ impl Campaign {
     fn start(&mut self) -> Running {
         let node = Running::start(self.directory.path());
         let node = node.unwrap_or_else(|ended| panic!("the node does not start: {ended:?}"));
-        assert!(node.start < START_LIMIT, "the node took {:?} to start", node.start);
         self.starts.push(node.start);
-        node
+        if node.start < START_LIMIT {
+            return node;
+        }
+        let (took, said) = (node.start, node.stop(Signal::Kill).err);
+        panic!("start {} took {took:?}: {said}", self.starts.len());
     }
 
     /// Load, a kill in the middle of it, and what the next start must show.
     fn round(&mut self, round: u64) {
-        let book = Arc::new(Mutex::new(Book::default()));
-        let node = self.start();
-        let supplier = self.supplier.clone();
-        let pause = self.pause(LOAD_MS);
+        let (book, node, pause) = (SharedBook::default(), self.start(), self.pause(LOAD_MS));
         self.runtime.block_on(async {
-            for client in 0..UNARY_CLIENTS {
-                let (who, name) = (supplier.clone(), format!("unary-{round}-{client}"));
-                tokio::spawn(write_one_by_one(connect(&node).await, who, name, Arc::clone(&book)));
-            }
-            let name = format!("stream-{round}");
-            tokio::spawn(stream(connect(&node).await, supplier, name, Arc::clone(&book)));
+            book.load(&node, &self.supplier, &round.to_string()).await;
             tokio::time::sleep(pause).await;
         });
         node.end(Signal::Kill);
-        let mut book = std::mem::take(&mut *book.lock().unwrap());
+        let mut book = book.take();
+        assert_eq!(book.otherwise, [], "every entry is good");
         self.killed_busy += u64::from(!book.is_answered());
         if self.dice.once_in(4) {
             let pause = self.pause(START_MS);
@@ -230,21 +92,11 @@ impl Campaign {
         }
         let node = self.start();
         self.runtime.block_on(async {
-            let mut client = connect(&node).await;
-            check_answers(&mut client, &mut book).await.unwrap();
+            book.check(&mut connect(&node).await).await.unwrap();
         });
         node.end(Signal::Kill);
         self.all.append(&mut book.acknowledged);
     }
-}
-
-/// The places of all entries of a ledger that nobody runs, after its chain is proven.
-fn places_in(directory: &Path, file: &Path) -> Places {
-    let node = Running::start(directory).unwrap();
-    export(&node, file);
-    let ledger = LedgerId::from_hex(&node.genesis).unwrap();
-    assert_eq!(node.end(Signal::Terminate), 0);
-    verified_places(file, &ledger)
 }
 
 #[test]

@@ -323,14 +323,17 @@ impl Replica {
         let unreadable = || EngineStopped("the consensus log holds an unreadable record".into());
         let own =
             |input: &LogInput| matches!(input, LogInput::Vote { .. } | LogInput::Proposal { .. });
+        let records: Vec<LogRecord> = log
+            .iter()
+            .map(|bytes| LogRecord::decode(bytes).ok_or_else(unreadable))
+            .collect::<Result<_, _>>()?;
+        let (stored, logged) = (ledger.height(), records.iter().map(LogRecord::durable).max());
+        if let Some(logged) = logged.filter(|logged| *logged > stored) {
+            return Err(StartError::BlocksLost { stored, logged });
+        }
         let mut last_body = None;
         let mut inputs: Vec<LogInput> = Vec::new();
-        for bytes in log {
-            let record = LogRecord::decode(bytes).ok_or_else(unreadable)?;
-            if record.durable() >= height {
-                let (stored, logged) = (ledger.height(), record.durable());
-                return Err(StartError::BlocksLost { stored, logged });
-            }
+        for record in records {
             match record {
                 record if record.height() != height => {}
                 LogRecord::Body { body, .. } => {

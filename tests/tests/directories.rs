@@ -1,0 +1,444 @@
+//! Data directories that are not as a node left them: another's, newer, locked, without keys, damaged, full, copied while in use.
+//!
+//! What must hold: a node never loses blocks in silence. It has all of them, to the byte, or it refuses to start, with a code and
+//! the next step; and whatever lies in the directory, it ends in no panic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use ledger_client::Node;
+use ledger_fixtures::Rng;
+use ledger_format::digest::LedgerId;
+use ledger_tests::{
+    Finished, NODE, Places, Running, Signal, Supplier, copy_directory, demonstration, new_ledger,
+    node_on, place, places_in, run, verified_places,
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// What a start may be refused with when files below `store` are damaged.
+const DAMAGE: [&str; 3] = ["STORE_DAMAGED", "NODE_BLOCK", "NODE_BLOCKS_LOST"];
+
+/// A copy of the demonstration's data.
+fn copy() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    copy_directory(&demonstration().data(), directory.path());
+    fs::remove_dir_all(directory.path().join("dev")).unwrap();
+    directory
+}
+
+/// All files of a directory.
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.append(&mut files(&path));
+        } else {
+            all.insert(path.clone(), fs::read(path).unwrap());
+        }
+    }
+    all
+}
+
+fn refused(directory: &Path) -> Finished {
+    match Running::start(directory) {
+        Err(ended) => ended,
+        Ok(node) => panic!("a node starts at height {}", node.ready["height"]),
+    }
+}
+
+/// Asserts a refusal with its code, exit code and next step.
+fn assert_refused(ended: &Finished, code: &str, exit: i32, help: &str) {
+    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+    let error = &ended.error()["error"];
+    assert_eq!((error["code"].as_str(), ended.code), (Some(code), exit), "{error}");
+    assert!(error["help"].as_str().unwrap().contains(help), "{error}");
+}
+
+/// The chain that a node on a directory exports, once it was told to end.
+fn exported(node: Running) -> Vec<u8> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    node.export(file.path());
+    let ended = node.stop(Signal::Terminate).expect(0);
+    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+    fs::read(file.path()).unwrap()
+}
+
+/// Starts a node on a damaged directory: it has the whole chain, or tells that something is wrong. Gives the refusal's code.
+fn whole_or_refused(directory: &Path, what: &str) -> Option<String> {
+    match Running::start(directory) {
+        Ok(node) => {
+            let chain = fs::read(demonstration().chain()).unwrap();
+            assert!(exported(node) == chain, "{what}: the node has another chain");
+            None
+        }
+        Err(ended) => {
+            assert!(!ended.err.contains("panicked"), "{what}: {}", ended.err);
+            assert_eq!(ended.code, 31, "{what}: {}", ended.err);
+            let code = ended.error_code();
+            assert!(DAMAGE.contains(&code.as_str()), "{what}: {code}");
+            Some(code)
+        }
+    }
+}
+
+#[test]
+fn no_ledger_is_no_node() {
+    let nowhere = Path::new("/nowhere/at/all");
+    assert_refused(&refused(nowhere), "STORE_MISSING", 1, "ledger-node init");
+    let empty = tempfile::tempdir().unwrap();
+    assert_refused(&refused(empty.path()), "STORE_MISSING", 1, "ledger-node init");
+    for command in ["reindex", "status"] {
+        let data = empty.path().to_str().unwrap();
+        let ended = run(NODE, [command, "--data-dir", data, "-o", "json"]);
+        assert_refused(&ended, "STORE_MISSING", 1, "ledger-node init");
+    }
+    assert!(files(empty.path()).is_empty(), "nothing was made");
+}
+
+#[test]
+fn another_ledgers_directory_is_left_as_it_is() {
+    let (directory, other) = (copy(), tempfile::tempdir().unwrap());
+    let _other = new_ledger(other.path());
+    fs::copy(other.path().join("genesis"), directory.path().join("genesis")).unwrap();
+    copy_directory(&other.path().join("keys"), &directory.path().join("keys"));
+    let before = files(directory.path());
+    assert_refused(&refused(directory.path()), "STORE_OTHER_LEDGER", 1, "--data-dir");
+    assert!(files(directory.path()) == before, "something was changed");
+}
+
+#[test]
+fn a_newer_or_unreadable_format_is_refused() {
+    let directory = copy();
+    let format = directory.path().join("FORMAT");
+    let text = fs::read_to_string(&format).unwrap();
+    fs::write(&format, text.replace("ledger-data 1", "ledger-data 2")).unwrap();
+    let before = files(directory.path());
+    assert_refused(&refused(directory.path()), "STORE_NEWER", 33, "newer version");
+    assert!(files(directory.path()) == before, "something was changed");
+    for unreadable in ["", "ledger-data\n", "ledger-data 1\n", "\u{0}\u{0}\u{0}\u{0}"] {
+        fs::write(&format, unreadable).unwrap();
+        assert_refused(&refused(directory.path()), "STORE_DAMAGED", 31, "Keep a copy");
+    }
+}
+
+#[test]
+fn one_process_has_a_directory() {
+    let directory = copy();
+    let node = Running::start(directory.path()).unwrap();
+    assert_refused(&refused(directory.path()), "STORE_LOCKED", 30, "Stop the other process");
+    let data = directory.path().to_str().unwrap();
+    let reindex = run(NODE, ["reindex", "--data-dir", data, "-o", "json"]);
+    assert_refused(&reindex, "STORE_LOCKED", 30, "Stop the other process");
+    let nobody = ["--node", "http://127.0.0.1:1"];
+    let status = ["status", "--data-dir", data, "-o", "json"];
+    let status = run(NODE, status.iter().chain(&nobody));
+    assert_refused(&status, "STORE_LOCKED", 30, "Stop the other process");
+    assert_eq!(node.end(Signal::Kill), -1);
+    assert_eq!(whole_or_refused(directory.path(), "the lock of a killed process"), None);
+}
+
+#[test]
+fn keys_are_there_secret_and_a_validators() {
+    let directory = copy();
+    let key = directory.path().join("keys/vote.pem");
+    let (kept, mode) = (fs::read(&key).unwrap(), |mode| fs::Permissions::from_mode(mode));
+    fs::set_permissions(&key, mode(0o644)).unwrap();
+    assert_refused(&refused(directory.path()), "CLIENT_KEY_READABLE", 22, "chmod 600");
+    fs::set_permissions(&key, mode(0o600)).unwrap();
+    fs::write(&key, &kept[..kept.len() / 2]).unwrap();
+    assert_refused(&refused(directory.path()), "CLIENT_KEY", 22, "");
+    fs::copy(directory.path().join("keys/log.pem"), &key).unwrap();
+    let another = refused(directory.path()).expect(1);
+    assert!(another.err.contains("is not a validator's of this ledger"), "{}", another.err);
+    fs::write(&key, kept).unwrap();
+    for name in ["vote", "log", "cosign", "receipt"] {
+        let (there, away) =
+            (directory.path().join(format!("keys/{name}.pem")), key.with_extension("away"));
+        fs::rename(&there, &away).unwrap();
+        let ended = refused(directory.path());
+        assert_refused(&ended, "CLIENT_FILE", 1, "");
+        assert!(ended.err.contains(&format!("{name}.pem")), "{}", ended.err);
+        fs::rename(&away, &there).unwrap();
+    }
+    assert_eq!(whole_or_refused(directory.path(), "the keys are back"), None);
+}
+
+#[test]
+fn a_damaged_genesis_file_changes_nothing() {
+    let directory = copy();
+    let path = directory.path().join("genesis");
+    let genesis = fs::read(&path).unwrap();
+    let mut codes = BTreeSet::new();
+    for at in (0..genesis.len()).step_by(genesis.len() / 24) {
+        let mut damaged = genesis.clone();
+        damaged[at] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        match Running::start(directory.path()) {
+            // Block 1 is made of the file's entries once; of a ledger that has it only the genesis document is read.
+            Ok(node) => assert_eq!(node.genesis, demonstration().genesis, "byte {at}"),
+            Err(ended) => drop(codes.insert(ended.error_code())),
+        }
+    }
+    assert!(codes.contains("NODE_GENESIS"), "{codes:?}");
+    fs::write(&path, &genesis[..genesis.len() / 2]).unwrap();
+    assert_refused(&refused(directory.path()), "NODE_GENESIS", 11, "founders");
+    fs::write(&path, genesis).unwrap();
+    assert_eq!(whole_or_refused(directory.path(), "the genesis file is back"), None);
+}
+
+/// One kind of damage to a file.
+#[derive(Clone, Copy, Debug)]
+enum Harm {
+    Flip,
+    Zero,
+    Cut,
+    Remove,
+}
+
+impl Harm {
+    /// Does it at a random place.
+    fn to(self, path: &Path, dice: &mut Rng) -> String {
+        let mut bytes = fs::read(path).unwrap();
+        let at = dice.below(bytes.len());
+        match self {
+            Self::Flip => bytes[at] ^= 1 << dice.below(8),
+            Self::Zero => bytes.iter_mut().skip(at).take(4_096).for_each(|byte| *byte = 0),
+            Self::Cut => bytes.truncate(at),
+            Self::Remove => bytes.clear(),
+        }
+        match self {
+            Self::Remove => fs::remove_file(path).unwrap(),
+            _ => fs::write(path, bytes).unwrap(),
+        }
+        format!("{self:?} at {at} of {}", path.display())
+    }
+}
+
+#[test]
+fn a_damaged_store_is_whole_or_refused() {
+    let seed = std::env::var("LEDGER_DAMAGE_SEED").map_or(11, |text| text.parse().unwrap());
+    let mut dice = Rng(seed);
+    let campaign = [
+        ("db", Harm::Flip, 16),
+        ("db", Harm::Zero, 6),
+        ("db", Harm::Cut, 12),
+        ("db", Harm::Remove, 1),
+        ("conf", Harm::Flip, 3),
+        ("conf", Harm::Cut, 2),
+        ("blobs", Harm::Flip, 4),
+        ("blobs", Harm::Zero, 2),
+        ("blobs", Harm::Cut, 2),
+        ("blobs", Harm::Remove, 1),
+    ];
+    let mut outcomes: BTreeMap<Option<String>, u32> = BTreeMap::new();
+    for (name, harm, times) in campaign {
+        for _ in 0..times {
+            let directory = copy();
+            let mut path = directory.path().join("store").join(name);
+            if path.is_dir() {
+                let blobs: Vec<PathBuf> = files(&path).into_keys().collect();
+                path = dice.pick(&blobs).clone();
+            }
+            let what = harm.to(&path, &mut dice);
+            let what = format!("LEDGER_DAMAGE_SEED={seed}: {what}");
+            *outcomes.entry(whole_or_refused(directory.path(), &what)).or_default() += 1;
+        }
+    }
+    println!("seed {seed}: {outcomes:?} (None: whole)");
+    for needed in [None, Some("STORE_DAMAGED"), Some("NODE_BLOCKS_LOST")] {
+        let needed = needed.map(str::to_owned);
+        assert!(outcomes.contains_key(&needed), "no damage led to {needed:?}: {outcomes:?}");
+    }
+}
+
+#[test]
+fn sleds_own_snapshots_are_never_trusted_blindly() {
+    for name in ["snap.0000000000000001", "snap.00000000000F0000.generating"] {
+        let directory = copy();
+        fs::write(directory.path().join("store").join(name), b"no snapshot at all").unwrap();
+        assert_eq!(whole_or_refused(directory.path(), name), None);
+    }
+}
+
+#[test]
+fn a_damaged_consensus_log_stops_the_node_and_a_torn_one_does_not() {
+    let directory = copy();
+    let path = directory.path().join("wal/consensus.wal");
+    let log = fs::read(&path).unwrap();
+    let mut damaged = log.clone();
+    damaged[log.len() / 2] ^= 4;
+    fs::write(&path, damaged).unwrap();
+    assert_refused(&refused(directory.path()), "STORE_WAL_DAMAGED", 31, "Do not delete it");
+    for torn in [1, 2, 13, 200] {
+        fs::write(&path, &log[..log.len() - torn]).unwrap();
+        assert_eq!(whole_or_refused(directory.path(), "a torn log"), None, "{torn} bytes short");
+    }
+    let unfinished = [log.as_slice(), b"LWAL\0\0\x10\0", &[7; 100]].concat();
+    fs::write(&path, unfinished).unwrap();
+    assert_eq!(whole_or_refused(directory.path(), "an unfinished frame"), None);
+}
+
+/// Everything that a ledger tells of some subjects.
+fn told(node: &Running) -> Vec<String> {
+    let told = |words: &[&str]| node.cli(&[words, &["-o", "json"]].concat()).expect(0).out;
+    let product = demonstration().told["deliveries"][0].as_str().unwrap();
+    let asset = product.replace("delivery:", "asset:");
+    let mut answers: Vec<String> = [product, &asset, "party:demo-bank"]
+        .iter()
+        .flat_map(|id| [told(&["show", id]), told(&["history", id])])
+        .collect();
+    answers.push(told(&["trace", &asset]));
+    answers
+}
+
+#[test]
+fn a_reindex_derives_the_same_again() {
+    let directory = copy();
+    let node = Running::start(directory.path()).unwrap();
+    let before = told(&node);
+    assert_eq!(node.end(Signal::Terminate), 0);
+    let data = directory.path().to_str().unwrap();
+    let rebuilt = run(NODE, ["reindex", "--data-dir", data, "-o", "json"]).expect(0).json();
+    assert_eq!(rebuilt["height"], demonstration().told["height"]);
+    let node = Running::start(directory.path()).unwrap();
+    assert_eq!(told(&node), before);
+    // Blocks, records and state root: an export has them all.
+    assert!(exported(node) == fs::read(demonstration().chain()).unwrap());
+}
+
+#[test]
+fn a_reindex_that_was_killed_is_gone_through_again() {
+    let mut broken_off = 0;
+    for after in (0..24).map(|step| Duration::from_millis(20 + step * 15)) {
+        let directory = copy();
+        let mut reindex = ledger_tests::command(NODE);
+        reindex.args(["reindex", "--data-dir"]).arg(directory.path());
+        let mut reindex = reindex.stdout(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(after);
+        broken_off += u32::from(reindex.try_wait().unwrap().is_none());
+        reindex.kill().unwrap();
+        reindex.wait().unwrap();
+        assert_eq!(whole_or_refused(directory.path(), "a reindex was killed"), None, "{after:?}");
+    }
+    assert!(broken_off >= 6, "{broken_off} of 24 kills hit a reindex");
+}
+
+/// A command that runs another one under a shell's limits.
+fn limited(limits: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{limits}; exec \"$@\""), "sh"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
+}
+
+/// Writes until the node no longer answers, and gives what it answered.
+async fn write_until_it_ends(node: &Running, directory: &Path, party: &str) -> Places {
+    let mut client = Node::connect(&node.url, Duration::from_secs(20)).await.unwrap();
+    let who = Supplier::admit(&mut client, directory, party).await.unwrap();
+    let mut answered = Places::new();
+    for number in 0_u64.. {
+        let entry = who.describe(&format!("asset-{number}")).unwrap();
+        let Ok(position) = client.submit(&entry).await else { break };
+        answered.insert(entry.id(), place(position));
+    }
+    answered
+}
+
+#[test]
+fn a_full_disk_ends_the_node_and_loses_no_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let _genesis = new_ledger(directory.path());
+    let runtime = Runtime::new().unwrap();
+    // A file may not grow beyond this, in blocks of 512 bytes. The signal that comes with it would kill the process.
+    let limits = "trap '' XFSZ; ulimit -f 2400";
+    let node = Running::spawn(limited(limits, &node_on(directory.path()))).unwrap();
+    let answered = runtime.block_on(write_until_it_ends(&node, directory.path(), "supplier"));
+    assert!(answered.len() > 50, "{} answers", answered.len());
+    let ended = node.wait();
+    assert_refused(&ended, "STORE_IO", 32, "Check space");
+    // Nothing is mended by trying again.
+    let again = Running::spawn(limited(limits, &node_on(directory.path())));
+    if let Ok(node) = again {
+        let more = runtime.block_on(write_until_it_ends(&node, directory.path(), "another"));
+        assert_refused(&node.wait(), "STORE_IO", 32, "Check space");
+        assert!(more.len() < answered.len());
+    }
+    // With room again, everything that was answered is there.
+    let places = places_in(directory.path(), &directory.path().join("chain.ledger"));
+    for (id, place) in &answered {
+        assert_eq!(places.get(id), Some(place), "{id}");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_refused() {
+    let directory = copy();
+    let chmod = Command::new("chmod").args(["-R", "a-w"]).arg(directory.path()).status();
+    assert!(chmod.unwrap().success());
+    let mut node = node_on(directory.path());
+    // The superuser may write everywhere: give up that right first.
+    if fs::write(directory.path().join("probe"), b"").is_ok() {
+        let nobody = ["--bounding-set=-dac_override", "--inh-caps=-dac_override"];
+        let mut fewer = Command::new("setpriv");
+        fewer.args(nobody).arg(node.get_program()).args(node.get_args());
+        node = fewer;
+    }
+    let Err(ended) = Running::spawn(node) else {
+        panic!("a node starts on a directory that it cannot write");
+    };
+    assert_refused(&ended, "STORE_IO", 1, "permissions");
+    let chmod = Command::new("chmod").args(["-R", "u+w"]).arg(directory.path()).status();
+    assert!(chmod.unwrap().success());
+    assert_eq!(whole_or_refused(directory.path(), "it can be written again"), None);
+}
+
+#[test]
+fn a_copy_of_a_running_nodes_directory_is_a_ledger_or_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let _genesis = new_ledger(directory.path());
+    let runtime = Runtime::new().unwrap();
+    let node = Running::start(directory.path()).unwrap();
+    let genesis = LedgerId::from_hex(&node.genesis).unwrap();
+    let mut outcomes: BTreeMap<String, u32> = BTreeMap::new();
+    std::thread::scope(|scope| {
+        let writer = scope
+            .spawn(|| runtime.block_on(write_until_it_ends(&node, directory.path(), "supplier")));
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(50));
+            let torn = tempfile::tempdir().unwrap();
+            copy_directory(directory.path(), torn.path());
+            let outcome = match Running::start(torn.path()) {
+                Ok(copied) => {
+                    let file = torn.path().join("chain.ledger");
+                    copied.export(&file);
+                    assert!(!verified_places(&file, &genesis).is_empty());
+                    "whole".to_owned()
+                }
+                Err(ended) => {
+                    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+                    assert_eq!(ended.code, 31, "{}", ended.err);
+                    ended.error_code()
+                }
+            };
+            *outcomes.entry(outcome).or_default() += 1;
+        }
+        assert!(!writer.is_finished(), "the writer wrote all the while");
+        let killed = Command::new("kill").args(["-KILL", &node.pid().to_string()]).status();
+        assert!(killed.unwrap().success());
+        assert!(writer.join().unwrap().len() > 20);
+    });
+    println!("copies of a directory in use: {outcomes:?}");
+}

@@ -1,0 +1,357 @@
+//! How a node is operated: made, configured, watched, told to stop, left alone.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ledger_fixtures::Rng;
+use ledger_proto::v1;
+use ledger_tests::{
+    Finished, NODE, Running, SharedBook, Signal, Supplier, command, connect, copy_directory,
+    demonstration, new_ledger, node_on, places_in, run,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_stream::StreamExt as _;
+
+/// A node that drains for five seconds must be gone within this.
+const STOP_LIMIT: Duration = Duration::from_secs(9);
+
+fn new() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let _genesis = new_ledger(directory.path());
+    directory
+}
+
+/// Runs a command of the node that must fail.
+fn fails(arguments: &[&str], exit: i32, code: &str) -> Finished {
+    let ended = run(NODE, arguments.iter().chain(&["-o", "json"])).expect(exit);
+    assert_eq!(ended.error_code(), code, "{}", ended.err);
+    ended
+}
+
+#[test]
+fn a_second_init_changes_nothing() {
+    let directory = new();
+    let genesis = fs::read(directory.path().join("genesis")).unwrap();
+    let data = directory.path().to_str().unwrap();
+    let named = ["--party", "other", "--name", "Other", "--ledger-name", "Other"];
+    let init = ["init", "--data-dir", data, "--origin", "ledger.invalid/other", "--plain-keys"];
+    let init: Vec<&str> = init.iter().chain(&named).copied().collect();
+    fails(&init, 24, "NODE_EXISTS");
+    assert_eq!(fs::read(directory.path().join("genesis")).unwrap(), genesis);
+    // Keys without a genesis file may be another ledger's, begun elsewhere.
+    fs::remove_file(directory.path().join("genesis")).unwrap();
+    fails(&init, 24, "NODE_EXISTS");
+    assert!(!directory.path().join("genesis").exists());
+}
+
+/// The settings in force, or why there are none.
+fn settings(directory: &Path, flags: &[&str], environment: &[(&str, &str)]) -> Finished {
+    let mut config = command(NODE);
+    config.args(["config", "-o", "json", "--data-dir"]).arg(directory).args(flags);
+    config.envs(environment.iter().copied());
+    let output = config.output().unwrap();
+    Finished {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[test]
+fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
+    let directory = new();
+    let path = directory.path().join("config.toml");
+    let file = "listen = \"127.0.0.1:3\"\n[pool]\nentries = 3\nbytes = 100000\n";
+    fs::write(&path, file).unwrap();
+    let environment = [("LEDGER_LISTEN", "127.0.0.1:2"), ("LEDGER_POOL_ENTRIES", "2")];
+    let flags = ["--listen", "127.0.0.1:1"];
+    let found = settings(directory.path(), &flags, &environment).expect(0).json();
+    let of = |key: &str| {
+        let text = |part: &str| found[key][part].as_str().unwrap().to_owned();
+        (text("value"), text("origin"))
+    };
+    let told = |value: &str, origin: &str| (value.to_owned(), origin.to_owned());
+    assert_eq!(of("listen"), told("127.0.0.1:1", "--listen"));
+    assert_eq!(of("pool.entries"), told("2", "LEDGER_POOL_ENTRIES"));
+    assert_eq!(of("pool.bytes"), told("100000", path.to_str().unwrap()));
+    assert_eq!(of("log.format"), told("text", "default"));
+}
+
+#[test]
+fn every_mistake_of_every_source_is_told_at_once_and_nothing_starts() {
+    let directory = new();
+    fs::write(directory.path().join("config.toml"), "listne = 1\n[pool]\nentries = 0\n").unwrap();
+    let environment = [("LEDGER_LOG_FROMAT", "json"), ("LEDGER_BLOCK_GATHER_MS", "soon")];
+    let flags = ["--listen", "somewhere", "--log-format", "xml"];
+    let shown = settings(directory.path(), &flags, &environment).expect(2);
+    let mut node = node_on(directory.path());
+    // Said twice, the later flag would be an error of its own.
+    let node = node.args(["--log-format", "xml", "--pool-bytes", "1"]).envs(environment);
+    let ended = match Running::spawn(std::mem::replace(node, Command::new("true"))) {
+        Err(ended) => ended.expect(2),
+        Ok(_) => panic!("a node starts with mistakes"),
+    };
+    for (ended, own) in [(shown, "\"somewhere\""), (ended, "`pool.bytes` = 1")] {
+        assert_eq!(ended.error_code(), "NODE_CONFIG");
+        let message = ended.error()["error"]["message"].as_str().unwrap().to_owned();
+        for mistake in [
+            "unknown key `listne` (did you mean `listen`?)",
+            "`pool.entries` = 0",
+            "unknown variable `LEDGER_LOG_FROMAT` (did you mean `LEDGER_LOG_FORMAT`?)",
+            "LEDGER_BLOCK_GATHER_MS: `block.gather_ms` = \"soon\"",
+            "--log-format: `log.format` = \"xml\"",
+            own,
+        ] {
+            assert!(message.contains(mistake), "{mistake:?} is missing in {message:?}");
+        }
+    }
+    assert!(!directory.path().join("store").exists(), "the node got as far as its store");
+    let missing = ["config", "--data-dir", "/nowhere", "--config", "/nowhere/config.toml"];
+    fails(&missing, 2, "NODE_CONFIG");
+    assert_eq!(run(NODE, ["run", "--no-such-flag"]).code, 2);
+}
+
+#[test]
+fn logs_are_text_or_one_json_object_a_line() {
+    let directory = new();
+    let said = |format: &str| {
+        let mut node = node_on(directory.path());
+        node.args(["--log-format", format]);
+        Running::spawn(node).unwrap().stop(Signal::Terminate).expect(0).err
+    };
+    let json = said("json");
+    let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &lines {
+        for field in ["timestamp", "level", "target", "message"] {
+            assert!(line[field].is_string(), "{field} is missing in {line}");
+        }
+    }
+    let told: Vec<&str> = lines.iter().filter_map(|line| line["message"].as_str()).collect();
+    for message in ["node is ready", "node is stopping", "node has stopped"] {
+        assert!(told.contains(&message), "{message:?} is missing in {told:?}");
+    }
+    let stopping = lines.iter().find(|line| line["message"] == "node is stopping").unwrap();
+    assert_eq!(stopping["reason"], "SIGTERM");
+    let text = said("text");
+    assert!(text.contains(" INFO ledger_node::commands: node is ready genesis="), "{text}");
+    assert!(!text.contains('\u{1b}'), "colours in a file: {text}");
+}
+
+#[test]
+fn a_taken_address_is_named() {
+    let (one, other) = (new(), new());
+    let node = Running::start(one.path()).unwrap();
+    let address = node.url.strip_prefix("http://").unwrap();
+    let data = other.path().to_str().unwrap();
+    let ended = fails(&["run", "--data-dir", data, "--listen", address], 1, "NODE_LISTEN");
+    assert!(ended.err.contains(address), "{}", ended.err);
+}
+
+/// Load from several clients, two watchers, and a signal. What was answered is there; what was not is there once or not at all.
+fn stops_in_the_middle_of_work(signal: Signal) {
+    let (directory, runtime) = (new(), Runtime::new().unwrap());
+    let node = Running::start(directory.path()).unwrap();
+    let book = SharedBook::default();
+    let watchers = runtime.block_on(async {
+        let mut client = connect(&node).await;
+        let who = Supplier::admit(&mut client, directory.path(), "supplier").await.unwrap();
+        let mut watchers = Vec::new();
+        for _ in 0..2 {
+            let mut stream = client.watch(v1::WatchRequest::default()).await.unwrap();
+            watchers.push(tokio::spawn(async move {
+                let mut seen = 0_u32;
+                while let Some(Ok(_)) = stream.next().await {
+                    seen += 1;
+                }
+                seen
+            }));
+        }
+        book.load(&node, &who, "load").await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        watchers
+    });
+    let begun = Instant::now();
+    let ended = node.stop(signal).expect(0);
+    let took = begun.elapsed();
+    assert!(took < STOP_LIMIT, "{signal:?} took {took:?}");
+    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+    for watcher in watchers {
+        assert!(runtime.block_on(watcher).unwrap() > 0, "a watcher saw nothing");
+    }
+    let mut book = book.take();
+    println!(
+        "{signal:?}: gone after {took:?}; {} sent, {} answered, {} calls ended",
+        book.sent.len(),
+        book.acknowledged.len(),
+        book.failed.len()
+    );
+    assert!(book.acknowledged.len() > 50, "{} answers", book.acknowledged.len());
+    for failed in &book.failed {
+        assert!(
+            ["API_STOPPING", "CLIENT_INTERRUPTED", "GRPC_Unavailable", "GRPC_Cancelled"]
+                .contains(&failed.code.as_str()),
+            "{failed:?}"
+        );
+    }
+    let file = directory.path().join("chain.ledger");
+    let places = places_in(directory.path(), &file);
+    for (id, place) in &book.acknowledged {
+        assert_eq!(places.get(id), Some(place), "{id}");
+    }
+    let node = Running::start(directory.path()).unwrap();
+    runtime.block_on(async { book.check(&mut connect(&node).await).await }).unwrap();
+    assert_eq!(node.end(signal), 0);
+    let again = places_in(directory.path(), &file);
+    assert!(places.iter().all(|(id, place)| again.get(id) == Some(place)));
+}
+
+#[test]
+fn sigterm_ends_a_busy_node_without_losing_an_answer() {
+    stops_in_the_middle_of_work(Signal::Terminate);
+}
+
+#[test]
+fn ctrl_c_ends_a_busy_node_without_losing_an_answer() {
+    stops_in_the_middle_of_work(Signal::Interrupt);
+}
+
+/// The command of a demonstration.
+fn demonstrating(directory: &Path) -> Command {
+    let mut dev = command(NODE);
+    dev.args(["dev", "--once", "-o", "json", "--listen", "127.0.0.1:0", "--data-dir"]);
+    dev.arg(directory);
+    dev
+}
+
+/// What a demonstration says at its end that does not depend on how often it was begun.
+fn story(told: &Value) -> BTreeMap<&str, &Value> {
+    let names = ["imported", "claims", "skipped", "deliveries", "entries"];
+    names.into_iter().map(|name| (name, &told[name])).collect()
+}
+
+#[test]
+fn a_second_demonstration_goes_on_with_the_first() {
+    let (made, directory) = (demonstration(), tempfile::tempdir().unwrap());
+    copy_directory(&made.data(), directory.path());
+    let output = demonstrating(directory.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(story(&told), story(&made.told));
+    assert_eq!((&told["genesis"], &told["height"]), (&made.told["genesis"], &made.told["height"]));
+    assert_eq!(told["acts_played"], 0);
+}
+
+#[test]
+fn a_demonstration_that_was_broken_off_comes_to_the_same_end() {
+    let now = Instant::now();
+    let seed = std::env::var("LEDGER_DEV_SEED").map_or(5, |text| text.parse().unwrap());
+    let mut dice = Rng(seed);
+    println!("LEDGER_DEV_SEED={seed}");
+    let mut broken_off = 0;
+    for signal in [Signal::Kill, Signal::Interrupt, Signal::Kill] {
+        let directory = tempfile::tempdir().unwrap();
+        for _ in 0..4 {
+            let pause = Duration::from_millis(u64::try_from(40 + dice.below(700)).unwrap());
+            broken_off += u32::from(broken_off_after(directory.path(), signal, pause));
+        }
+        let output = demonstrating(directory.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(story(&told), story(&demonstration().told), "{signal:?}");
+        let _places = places_in(directory.path(), &directory.path().join("chain.ledger"));
+    }
+    println!("{broken_off} of 12 demonstrations were broken off; {:?}", now.elapsed());
+    assert!(broken_off >= 8, "{broken_off} of 12");
+}
+
+/// Starts a demonstration and ends it after a while. Whether it was still at work.
+fn broken_off_after(directory: &Path, signal: Signal, pause: Duration) -> bool {
+    let mut dev = demonstrating(directory);
+    let mut dev = dev.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(pause);
+    let at_work = dev.try_wait().unwrap().is_none();
+    if at_work {
+        let name = if signal == Signal::Interrupt { "-INT" } else { "-KILL" };
+        assert!(
+            Command::new("kill").args([name, &dev.id().to_string()]).status().unwrap().success()
+        );
+    }
+    let begun = Instant::now();
+    let status = dev.wait().unwrap();
+    assert!(begun.elapsed() < STOP_LIMIT, "{signal:?} took {:?}", begun.elapsed());
+    if signal == Signal::Interrupt {
+        // Before the node is up, the signal ends the process as it ends any other.
+        assert!(matches!(status.code(), Some(0) | None), "{status}");
+    }
+    at_work
+}
+
+/// Sizes and times of change of all files.
+fn sizes(directory: &Path) -> BTreeMap<PathBuf, (u64, std::time::SystemTime)> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = fs::metadata(&path).unwrap();
+        if metadata.is_dir() {
+            all.append(&mut sizes(&path));
+        } else {
+            all.insert(path, (metadata.len(), metadata.modified().unwrap()));
+        }
+    }
+    all
+}
+
+/// Processor time that a process has used, in hundredths of a second (Linux, proc(5): fields 14 and 15 in clock ticks).
+fn ticks(node: &Running) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", node.pid())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    [11, 12].iter().map(|field| fields[*field].parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn a_ledger_that_nobody_writes_to_is_silent() {
+    let directory = new();
+    let node = Running::start(directory.path()).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    let before = (sizes(directory.path()), ticks(&node));
+    std::thread::sleep(Duration::from_secs(3));
+    let used = ticks(&node) - before.1;
+    assert_eq!(sizes(directory.path()), before.0, "something was written");
+    println!("{used} ticks of processor time in 3 s");
+    assert!(used <= 10, "{used} ticks of processor time in 3 s of nothing to do");
+    let runtime = Runtime::new().unwrap();
+    let status = runtime.block_on(async { connect(&node).await.status().await }).unwrap();
+    assert_eq!(status.height, 1);
+}
+
+#[test]
+fn status_tells_of_a_running_node_and_of_its_directory() {
+    let made = demonstration();
+    let node = made.start();
+    let online = run(NODE, ["status", "--node", &node.url, "-o", "json"]).expect(0).json();
+    assert_eq!(online["running"], true);
+    assert_eq!(
+        (online["genesis"].as_str(), online["height"].as_u64()),
+        (Some(made.genesis.as_str()), made.told["height"].as_u64())
+    );
+    for number in ["tree_size", "records", "time_ms", "validators", "pool_entries", "uptime_s"] {
+        assert!(online[number].is_u64(), "{number} is missing in {online}");
+    }
+    let text = run(NODE, ["status", "--node", &node.url]).expect(0).out;
+    assert!(text.contains(&made.genesis) && text.contains("notice"), "{text}");
+    let data = made.data();
+    let nobody = ["status", "--node", "http://127.0.0.1:1"];
+    let at = ["--data-dir", data.to_str().unwrap(), "-o", "json"];
+    let offline = run(NODE, nobody.iter().chain(&at)).expect(0).json();
+    assert_eq!(offline["running"], false);
+    for same in ["genesis", "ledger", "height", "tree_size", "time_ms"] {
+        assert_eq!(offline[same], online[same], "{same}");
+    }
+    fails(&nobody, 20, "NODE_NOT_RUNNING");
+}

@@ -1,0 +1,142 @@
+//! One vote a height: what keeps a validator from signing a second block where it has signed one.
+//!
+//! Two things remember what was signed: the store, which holds every block that was ever shown to anybody, and the consensus log,
+//! which holds what was signed since. As long as one of them is as it was, no second block of a height is signed. When an operator
+//! puts back *both* as they were before, nothing on that machine can tell: then only those who hold receipts or checkpoints can.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::fs;
+use std::path::Path;
+
+use ledger_store::Wal;
+use ledger_tests::{
+    Finished, Place, Running, Signal, Supplier, connect, copy_directory, new_ledger, place,
+    places_in,
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// A ledger with a supplier, that nobody runs.
+struct Shelved {
+    directory: TempDir,
+    runtime: Runtime,
+    supplier: Supplier,
+}
+
+impl Shelved {
+    fn new() -> Self {
+        let (directory, runtime) = (tempfile::tempdir().unwrap(), Runtime::new().unwrap());
+        let _genesis = new_ledger(directory.path());
+        let node = Running::start(directory.path()).unwrap();
+        let supplier = runtime.block_on(async {
+            let mut client = connect(&node).await;
+            Supplier::admit(&mut client, directory.path(), "supplier").await.unwrap()
+        });
+        assert_eq!(node.end(Signal::Terminate), 0);
+        Self { directory, runtime, supplier }
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Runs a node for as long as it takes to write one entry, which is one block.
+    fn writes(&self, name: &str) -> Place {
+        let node = Running::start(self.path()).unwrap();
+        let entry = self.supplier.describe(name).unwrap();
+        let placed = self.runtime.block_on(async {
+            let mut client = connect(&node).await;
+            client.submit(&entry).await.unwrap()
+        });
+        assert_eq!(node.end(Signal::Kill), -1);
+        place(placed)
+    }
+
+    /// Puts a part of the directory back as it was in a copy.
+    fn puts_back(&self, part: &str, copy: &TempDir) {
+        let there = self.path().join(part);
+        fs::remove_dir_all(&there).unwrap();
+        fs::create_dir(&there).unwrap();
+        copy_directory(&copy.path().join(part), &there);
+    }
+
+    fn copy(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_directory(self.path(), copy.path());
+        copy
+    }
+
+    /// The chain, after it is proven.
+    fn chain(&self) -> Vec<u8> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let _places = places_in(self.path(), file.path());
+        fs::read(file.path()).unwrap()
+    }
+
+    fn refused(&self) -> Finished {
+        match Running::start(self.path()) {
+            Err(ended) => ended.expect(31),
+            Ok(node) => panic!("a node starts at height {}", node.ready["height"]),
+        }
+    }
+}
+
+#[test]
+fn an_older_store_beside_the_log_is_refused() {
+    let ledger = Shelved::new();
+    let older = ledger.copy();
+    for name in ["a", "b", "c"] {
+        ledger.writes(name);
+    }
+    let current = ledger.copy();
+    ledger.puts_back("store", &older);
+    let ended = ledger.refused();
+    assert_eq!(ended.error_code(), "NODE_BLOCKS_LOST");
+    let message = ended.error()["error"]["message"].to_string();
+    assert!(message.contains("ends at height 2") && message.contains("block 4"), "{message}");
+    ledger.puts_back("store", &current);
+    assert_eq!(ledger.writes("d").0, 6);
+}
+
+#[test]
+fn the_last_block_alone_is_decided_again_from_the_log_and_is_the_same() {
+    let ledger = Shelved::new();
+    ledger.writes("a");
+    let older = ledger.copy();
+    let signed = ledger.writes("b");
+    let chain = ledger.chain();
+    ledger.puts_back("store", &older);
+    assert!(ledger.chain() == chain, "another block was signed at height {}", signed.0);
+    assert_eq!(ledger.writes("c").0, signed.0 + 1);
+}
+
+#[test]
+fn without_the_log_every_block_that_was_shown_stands() {
+    let ledger = Shelved::new();
+    ledger.writes("a");
+    let older = ledger.copy();
+    let last = ledger.writes("b");
+    let chain = ledger.chain();
+    ledger.puts_back("wal", &older);
+    assert!(ledger.chain() == chain, "an older log");
+    fs::remove_file(ledger.path().join("wal/consensus.wal")).unwrap();
+    assert!(ledger.chain() == chain, "no log");
+    assert_eq!(ledger.writes("c").0, last.0 + 1);
+}
+
+#[test]
+fn an_emptied_log_still_shows_which_blocks_there_were() {
+    let ledger = Shelved::new();
+    let height = ledger.writes("a").0;
+    let path = ledger.path().join("wal");
+    let emptied = |height| {
+        fs::remove_file(path.join("consensus.wal")).unwrap();
+        let (mut log, _) = Wal::open(&path).unwrap();
+        log.append(&ledger_replica::done(height));
+        log.sync().unwrap();
+    };
+    emptied(height + 1);
+    assert_eq!(ledger.refused().error_code(), "NODE_BLOCKS_LOST");
+    emptied(height);
+    assert_eq!(ledger.writes("b").0, height + 1);
+}
