@@ -117,7 +117,7 @@ impl ReplicaLoop {
                 Action::Gather(after) => self.gather_at = Some(Instant::now() + after),
                 Action::SetTimer(timer, after) => self.timers.push((Instant::now() + after, timer)),
                 Action::CancelTimer(timer) => self.timers.retain(|(_, known)| *known != timer),
-                Action::CancelTimers => self.timers.clear(),
+                Action::CancelTimers => self.timers.retain(|(_, timer)| !timer.is_of_a_round()),
                 Action::Commit(decided) => {
                     settled.extend(self.commit(*decided)?);
                     self.announce(&mut settled);
@@ -130,6 +130,11 @@ impl ReplicaLoop {
                 }
                 // Whoever submitted it first waits for it already, and this one now does as well.
                 Action::Turned(_, Turned::Known) => {}
+                // No other node is connected.
+                Action::Broadcast(_)
+                | Action::Send(..)
+                | Action::SendBlocks { .. }
+                | Action::Suspect { .. } => {}
             }
         }
         self.announce(&mut settled);

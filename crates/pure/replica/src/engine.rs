@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use consensus::{
-    ConsensusMsg, Effect, Input, LocallyProposedValue, Params, Resumable as _, Resume, State,
-    ValuePayload, VoteExtensionError,
+    ConsensusMsg, Effect, Input, LivenessMsg, LocallyProposedValue, Params, ProposedValue,
+    Resumable as _, Resume, SignedConsensusMsg, State, ValuePayload, VoteExtensionError,
 };
 use consensus_types::{
     CertificateError, CommitCertificate, CommitSignature, LinearTimeouts, Round, SignedMessage,
-    SignedProposal, SignedVote, Timeout, ValidatorSet as _, VoteExtensionPolicy,
+    SignedProposal, SignedVote, Timeout, Validity, ValueOrigin, VoteExtensionPolicy,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 use ledger_format::digest::{BlockHash, KeyId, LedgerId};
@@ -20,10 +20,12 @@ use ledger_format::validators::Validators;
 use ledger_format::vote::Certificate;
 use ledger_verify::signature;
 
+use crate::certificates::{check_commit, check_polka, check_round};
 use crate::context::{
     BlockHeight, BlockValue, EngineSignature, EngineValidators, Ledger, ValidatorId, number,
 };
 use crate::log_record::LogInput;
+use crate::said::{Said, SaidPolka, SaidProposal, SaidRound, SaidVote};
 
 /// Inputs for heights to come that the engine may hold back.
 const QUEUED_HEIGHTS: usize = 16;
@@ -36,23 +38,37 @@ pub(crate) enum Output {
     Log(LogInput),
     /// Make the log durable before going on.
     Flush,
+    /// Tell all validators; what was logged before is durable then.
+    Publish(Said),
+    /// Tell all validators again what this one said last, in case it was lost.
+    Repeat(Said),
     /// Call back after a while.
-    SetTimer(Timer, Duration),
+    SetTimer(RoundTimer, Duration),
     /// Forget one timer.
-    CancelTimer(Timer),
+    CancelTimer(RoundTimer),
     /// Forget all timers.
     CancelTimers,
-    /// A block is wanted for this height and round.
-    GetValue { height: u64, round: u32 },
+    /// A block is wanted for this round.
+    GetValue { round: u32 },
     /// The height is decided.
     Decided(Certificate),
 }
 
 /// A timeout with its height, which the engine's own timeouts lack: one that fires late must not hit the next height.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timer {
+pub(crate) struct RoundTimer {
     pub(crate) height: u64,
     pub(crate) timeout: Timeout,
+}
+
+/// What a body turned out to be, and for which proposal that was asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Judged {
+    pub(crate) round: u32,
+    pub(crate) valid_round: Option<u32>,
+    pub(crate) proposer: KeyId,
+    pub(crate) block: BlockHash,
+    pub(crate) valid: bool,
 }
 
 /// The engine found that its log and its own conclusions disagree, or met an input that it cannot be in. The process must stop.
@@ -73,7 +89,11 @@ struct Host {
     height: u64,
     /// The height is over: what the engine still schedules for it would keep an idle ledger awake.
     decided: bool,
-    replaying: bool,
+    /// Nobody else votes: nothing need be published.
+    alone: bool,
+    /// What the log holds while it is gone through again.
+    replayed: Option<Vec<LogInput>>,
+    timeouts: LinearTimeouts,
     outputs: Vec<Output>,
 }
 
@@ -84,7 +104,12 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(ledger: LedgerId, validators: &Validators, key: SigningKey) -> Self {
+    pub(crate) fn new(
+        ledger: LedgerId,
+        validators: &Validators,
+        key: SigningKey,
+        timeouts: LinearTimeouts,
+    ) -> Self {
         let id = ValidatorId(KeyId::of(key.verifying_key().as_bytes()));
         let set = EngineValidators::new(validators);
         let params = Params {
@@ -96,8 +121,32 @@ impl Engine {
         };
         let state =
             State::new(Ledger, BlockHeight(0), set, params, QUEUED_HEIGHTS, QUEUED_PER_HEIGHT);
-        let (height, decided, replaying, outputs) = (0, false, false, Vec::new());
-        Self { state, host: Host { ledger, key, height, decided, replaying, outputs } }
+        let host = Host {
+            ledger,
+            key,
+            height: 0,
+            decided: false,
+            alone: false,
+            replayed: None,
+            timeouts,
+            outputs: Vec::new(),
+        };
+        Self { state, host }
+    }
+
+    /// The height that is open or was last.
+    pub(crate) const fn height(&self) -> u64 {
+        self.host.height
+    }
+
+    /// Whether the height is over.
+    pub(crate) const fn is_decided(&self) -> bool {
+        self.host.decided
+    }
+
+    /// The height was decided elsewhere: whatever still comes for it is of no use.
+    pub(crate) const fn abandon(&mut self) {
+        self.host.decided = true;
     }
 
     /// Opens a height.
@@ -108,6 +157,7 @@ impl Engine {
     ) -> Result<Vec<Output>, EngineStopped> {
         self.host.height = height;
         self.host.decided = false;
+        self.host.alone = validators.members().len() == 1;
         let set = EngineValidators::new(validators);
         // No target time: it is the engine's only use of a real clock.
         let disabled = VoteExtensionPolicy::Disabled;
@@ -124,16 +174,16 @@ impl Engine {
     ) -> Result<Vec<Output>, EngineStopped> {
         let unreadable = || EngineStopped("the consensus log holds an unknown record".into());
         let inputs: Option<Vec<Input<Ledger>>> =
-            log.into_iter().map(|input| input.into_input(height)).collect();
+            log.iter().cloned().map(|input| input.into_input(height)).collect();
         let inputs = inputs.ok_or_else(unreadable)?;
-        self.host.replaying = true;
+        self.host.replayed = Some(log);
         let mut outputs = self.start(height, validators)?;
         self.state.index_wal_entries(&inputs);
         for input in inputs {
             outputs.extend(self.feed(input)?);
         }
         self.state.reset_entries_index();
-        self.host.replaying = false;
+        self.host.replayed = None;
         Ok(outputs)
     }
 
@@ -149,8 +199,38 @@ impl Engine {
         self.feed(Input::Propose(value))
     }
 
+    /// Takes what somebody said about the open height. The engine checks signatures, and drops what it cannot use.
+    pub(crate) fn hear(&mut self, said: Said) -> Result<Vec<Output>, EngineStopped> {
+        if self.host.decided {
+            return Ok(Vec::new());
+        }
+        let height = self.host.height;
+        self.feed(match said {
+            Said::Vote(vote) => Input::Vote(vote.at(height)),
+            Said::Proposal(proposal) => Input::Proposal(proposal.at(height)),
+            Said::Polka(polka) => Input::PolkaCertificate(polka.at(height)),
+            Said::Round(certificate) => Input::RoundCertificate(certificate.at(height)),
+        })
+    }
+
+    /// Takes the verdict on a body that is logged already, if it is valid.
+    pub(crate) fn judged(&mut self, judged: Judged) -> Result<Vec<Output>, EngineStopped> {
+        if self.host.decided {
+            return Ok(Vec::new());
+        }
+        let value = ProposedValue {
+            height: BlockHeight(self.host.height),
+            round: Round::new(judged.round),
+            valid_round: Round::from(judged.valid_round),
+            proposer: ValidatorId(judged.proposer),
+            value: BlockValue(judged.block),
+            validity: Validity::from_bool(judged.valid),
+        };
+        self.feed(Input::ProposedValue(value, ValueOrigin::Consensus))
+    }
+
     /// A timer has fired.
-    pub(crate) fn elapsed(&mut self, timer: Timer) -> Result<Vec<Output>, EngineStopped> {
+    pub(crate) fn elapsed(&mut self, timer: RoundTimer) -> Result<Vec<Output>, EngineStopped> {
         if timer.height != self.host.height || self.host.decided {
             return Ok(Vec::new());
         }
@@ -170,8 +250,30 @@ impl Host {
         self.outputs.push(output);
     }
 
-    fn timer(&self, timeout: Timeout) -> Timer {
-        Timer { height: self.height, timeout }
+    fn timer(&self, timeout: Timeout) -> RoundTimer {
+        RoundTimer { height: self.height, timeout }
+    }
+
+    /// Says something to the others. What was signed must be in the log before: a flush comes first.
+    fn publish(&mut self, said: Said) {
+        if !self.alone {
+            self.put(Output::Flush);
+            self.put(Output::Publish(said));
+        }
+    }
+
+    fn repeat(&mut self, said: Said) {
+        if !self.alone && !self.decided {
+            self.put(Output::Repeat(said));
+        }
+    }
+
+    /// Logs an input, unless it came from the log. What is first concluded during a replay is logged like anything else.
+    fn append(&mut self, input: &Input<Ledger>) {
+        let Some(input) = LogInput::of(input) else { return };
+        if self.replayed.as_ref().is_none_or(|known| !known.contains(&input)) {
+            self.put(Output::Log(input));
+        }
     }
 
     fn sign(&self, message: &[u8]) -> EngineSignature {
@@ -191,19 +293,44 @@ impl Host {
             }
             Effect::ScheduleTimeout(timeout, r) => {
                 if !self.decided {
-                    let after = LinearTimeouts::default().duration_for(timeout);
+                    let after = self.timeouts.duration_for(timeout);
                     self.put(Output::SetTimer(self.timer(timeout), after));
                 }
                 r.resume_with(())
             }
-            Effect::GetValue(height, round, _, r) => {
-                self.put(Output::GetValue { height: height.0, round: number(round) });
+            Effect::GetValue(_, round, _, r) => {
+                self.put(Output::GetValue { round: number(round) });
                 r.resume_with(())
             }
             Effect::WalAppend(_, input, r) => {
-                if let (false, Some(input)) = (self.replaying, LogInput::of(&input)) {
-                    self.put(Output::Log(input));
-                }
+                self.append(&input);
+                r.resume_with(())
+            }
+            Effect::PublishConsensusMsg(message, r) => {
+                self.publish(match message {
+                    SignedConsensusMsg::Vote(vote) => Said::Vote(SaidVote::of(&vote)),
+                    SignedConsensusMsg::Proposal(proposal) => {
+                        Said::Proposal(SaidProposal::of(&proposal))
+                    }
+                });
+                r.resume_with(())
+            }
+            Effect::PublishLivenessMsg(message, r) => {
+                self.publish(match message {
+                    LivenessMsg::Vote(vote) => Said::Vote(SaidVote::of(&vote)),
+                    LivenessMsg::PolkaCertificate(polka) => Said::Polka(SaidPolka::of(&polka)),
+                    LivenessMsg::SkipRoundCertificate(certificate) => {
+                        Said::Round(SaidRound::of(&certificate))
+                    }
+                });
+                r.resume_with(())
+            }
+            Effect::RepublishVote(vote, r) => {
+                self.repeat(Said::Vote(SaidVote::of(&vote)));
+                r.resume_with(())
+            }
+            Effect::RepublishRoundCertificate(certificate, r) => {
+                self.repeat(Said::Round(SaidRound::of(&certificate)));
                 r.resume_with(())
             }
             Effect::Decide(certificate, _, r) => {
@@ -225,9 +352,15 @@ impl Host {
                 r.resume_with(self.is_signed(&message, &key))
             }
             Effect::VerifyCommitCertificate(certificate, set, _, r) => {
-                r.resume_with(self.check_commit(&certificate, &set))
+                r.resume_with(check_commit(&self.ledger, &certificate, &set))
             }
-            other => alone(other),
+            Effect::VerifyPolkaCertificate(certificate, set, _, r) => {
+                r.resume_with(check_polka(&self.ledger, &certificate, &set))
+            }
+            Effect::VerifyRoundCertificate(certificate, set, _, r) => {
+                r.resume_with(check_round(&self.ledger, &certificate, &set))
+            }
+            other => unused(other),
         }
     }
 
@@ -242,40 +375,15 @@ impl Host {
         };
         signature::verify(key, &bytes, &message.signature.0).is_ok()
     }
-
-    /// The engine checks the certificate that it has just made, with the auditor's rule.
-    #[expect(clippy::result_large_err, reason = "the engine's own error type")]
-    fn check_commit(
-        &self,
-        certificate: &CommitCertificate<Ledger>,
-        set: &EngineValidators,
-    ) -> Result<(), CertificateError<Ledger>> {
-        let message = decided(certificate).signed_bytes(&self.ledger);
-        let mut signed: u64 = 0;
-        for commit in &certificate.commit_signatures {
-            let member = set.set().get(&commit.address.0);
-            let member = member.ok_or(CertificateError::UnknownValidator(commit.address))?;
-            signature::verify(&member.vote_key, &message, &commit.signature.0)
-                .map_err(|_invalid| CertificateError::InvalidCommitSignature(commit.clone()))?;
-            signed = signed.saturating_add(u64::from(member.power));
-        }
-        if set.set().is_quorum(signed) {
-            return Ok(());
-        }
-        let total = set.total_voting_power();
-        Err(CertificateError::NotEnoughVotingPower { signed, total, expected: total })
-    }
 }
 
-/// Effects about other validators. A validator alone has nobody to tell, and nothing that could be answered arrives from anybody:
-/// [`crate::Replica`] refuses sets of more than one until there is a transport.
-fn alone(effect: Effect<Ledger>) -> Resume<Ledger> {
-    let nobody = || CertificateError::VerificationError(None);
+/// Effects that we do not use. Vote extensions are disabled, blocks that others decided do not go through the engine
+/// (`catch_up.rs`), bodies are fetched by their hash when they are missed, and a round that begins shows in what is published.
+fn unused(effect: Effect<Ledger>) -> Resume<Ledger> {
     match effect {
-        Effect::VerifyPolkaCertificate(_, _, _, r) | Effect::VerifyRoundCertificate(_, _, _, r) => {
-            r.resume_with(Err(nobody()))
+        Effect::VerifyExtendedCommitCertificate(_, _, _, _, r) => {
+            r.resume_with(Err(CertificateError::VerificationError(None)))
         }
-        Effect::VerifyExtendedCommitCertificate(_, _, _, _, r) => r.resume_with(Err(nobody())),
         Effect::ExtendVote(_, _, _, _, r) => r.resume_with(None),
         Effect::VerifyVoteExtension(.., r) => {
             r.resume_with(Err(VoteExtensionError::InvalidVoteExtension))
@@ -285,7 +393,7 @@ fn alone(effect: Effect<Ledger>) -> Resume<Ledger> {
 }
 
 /// The engine's certificate in our form, ascending by validator.
-fn decided(certificate: &CommitCertificate<Ledger>) -> Certificate {
+pub(crate) fn decided(certificate: &CommitCertificate<Ledger>) -> Certificate {
     let signature = |commit: &CommitSignature<Ledger>| (commit.address.0, commit.signature.0);
     let mut signatures: Vec<_> = certificate.commit_signatures.iter().map(signature).collect();
     signatures.sort_unstable_by_key(|(validator, _)| *validator);

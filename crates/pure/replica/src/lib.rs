@@ -7,12 +7,24 @@
 //! their height. No height is opened without a block to propose.
 #![warn(clippy::indexing_slicing, clippy::as_conversions)]
 
+mod bodies;
+mod catch_up;
+mod certificates;
 mod context;
 mod engine;
+mod examine;
 mod log_record;
+mod look_ahead;
+pub mod message;
 pub mod pool;
+mod recovery;
 pub mod replica;
+mod said;
+mod settings;
 
-pub use engine::{EngineStopped, Timer};
+pub use engine::EngineStopped;
+pub use message::{Lane, Message, Statement, StatementKind};
 pub use pool::{PoolLimits, Turned};
-pub use replica::{Action, Decided, Event, Replica, Settings, StartError, done};
+pub use recovery::StartError;
+pub use replica::{Action, Decided, Event, Replica, Timer, done};
+pub use settings::{Settings, Timeouts};

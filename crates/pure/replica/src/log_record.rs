@@ -5,16 +5,11 @@
 
 use bincode::{Decode, Encode};
 use consensus::{Input, ProposedValue};
-use consensus_types::{
-    NilOrVal, PolkaCertificate, PolkaSignature, Round, SignedProposal, SignedVote, Timeout,
-    TimeoutKind, Validity, ValueOrigin, VoteType,
-};
+use consensus_types::{Timeout, TimeoutKind, Validity, ValueOrigin};
 use ledger_format::digest::{BlockHash, KeyId};
 
-use crate::context::{
-    BlockHashId, BlockHeight, BlockValue, EngineProposal, EngineSignature, EngineVote, Ledger,
-    ValidatorId,
-};
+use crate::context::{BlockHeight, BlockValue, Ledger, ValidatorId};
+use crate::said::{SaidPolka, SaidProposal, SaidVote};
 
 /// Longest record that is read: a block body and its wrapping.
 const LIMIT: usize = 20 * 1024 * 1024;
@@ -32,20 +27,8 @@ pub(crate) enum LogRecord {
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) enum LogInput {
-    Vote {
-        precommit: bool,
-        round: Option<u32>,
-        value: Option<[u8; 32]>,
-        validator: [u8; 32],
-        signature: [u8; 64],
-    },
-    Proposal {
-        round: Option<u32>,
-        value: [u8; 32],
-        valid_round: Option<u32>,
-        proposer: [u8; 32],
-        signature: [u8; 64],
-    },
+    Vote(SaidVote),
+    Proposal(SaidProposal),
     Timeout {
         kind: u8,
         round: Option<u32>,
@@ -58,11 +41,7 @@ pub(crate) enum LogInput {
         valid: bool,
         synced: bool,
     },
-    Polka {
-        round: Option<u32>,
-        value: [u8; 32],
-        signatures: Vec<([u8; 32], [u8; 64])>,
-    },
+    Polka(SaidPolka),
 }
 
 /// The timeouts that change what is voted on, as they are numbered here. The engine logs no others, and is not told of others: it
@@ -110,23 +89,8 @@ impl LogInput {
     /// What the engine asks to keep; `None` for what it never asks to keep.
     pub(crate) fn of(input: &Input<Ledger>) -> Option<Self> {
         Some(match input {
-            Input::Vote(vote) => Self::Vote {
-                precommit: vote.message.step == VoteType::Precommit,
-                round: vote.message.round.as_u32(),
-                value: match &vote.message.value {
-                    NilOrVal::Nil => None,
-                    NilOrVal::Val(id) => Some(id.0.0),
-                },
-                validator: vote.message.validator.0.0,
-                signature: vote.signature.0,
-            },
-            Input::Proposal(proposal) => Self::Proposal {
-                round: proposal.message.round.as_u32(),
-                value: proposal.message.value.0.0,
-                valid_round: proposal.message.valid_round.as_u32(),
-                proposer: proposal.message.proposer.0.0,
-                signature: proposal.signature.0,
-            },
+            Input::Vote(vote) => Self::Vote(SaidVote::of(vote)),
+            Input::Proposal(proposal) => Self::Proposal(SaidProposal::of(proposal)),
             Input::TimeoutElapsed(timeout) => {
                 Self::Timeout { kind: number(timeout.kind)?, round: timeout.round.as_u32() }
             }
@@ -138,15 +102,7 @@ impl LogInput {
                 valid: value.validity.is_valid(),
                 synced: origin.is_sync(),
             },
-            Input::PolkaCertificate(polka) => Self::Polka {
-                round: polka.round.as_u32(),
-                value: polka.value_id.0.0,
-                signatures: polka
-                    .polka_signatures
-                    .iter()
-                    .map(|s| (s.address.0.0, s.signature.0))
-                    .collect(),
-            },
+            Input::PolkaCertificate(polka) => Self::Polka(SaidPolka::of(polka)),
             Input::StartHeight(..)
             | Input::RoundCertificate(_)
             | Input::Propose(_)
@@ -156,33 +112,16 @@ impl LogInput {
 
     /// The engine's input again. `None` for a kind of timeout that does not exist.
     pub(crate) fn into_input(self, height: u64) -> Option<Input<Ledger>> {
-        let height = BlockHeight(height);
         Some(match self {
-            Self::Vote { precommit, round, value, validator, signature } => {
-                let step = if precommit { VoteType::Precommit } else { VoteType::Prevote };
-                let value = value
-                    .map_or(NilOrVal::Nil, |block| NilOrVal::Val(BlockHashId(BlockHash(block))));
-                let (round, validator) = (Round::from(round), ValidatorId(KeyId(validator)));
-                let vote = EngineVote { step, height, round, value, validator };
-                Input::Vote(SignedVote::new(vote, EngineSignature(signature)))
-            }
-            Self::Proposal { round, value, valid_round, proposer, signature } => {
-                let proposal = EngineProposal {
-                    height,
-                    round: round.into(),
-                    value: BlockValue(BlockHash(value)),
-                    valid_round: valid_round.into(),
-                    proposer: ValidatorId(KeyId(proposer)),
-                };
-                Input::Proposal(SignedProposal::new(proposal, EngineSignature(signature)))
-            }
+            Self::Vote(vote) => Input::Vote(vote.at(height)),
+            Self::Proposal(proposal) => Input::Proposal(proposal.at(height)),
             Self::Timeout { kind, round } => {
                 let kind = KINDS.get(usize::from(kind)).copied()?;
                 Input::TimeoutElapsed(Timeout::new(round.into(), kind))
             }
             Self::Value { round, valid_round, proposer, value, valid, synced } => {
                 let value = ProposedValue {
-                    height,
+                    height: BlockHeight(height),
                     round: round.into(),
                     valid_round: valid_round.into(),
                     proposer: ValidatorId(KeyId(proposer)),
@@ -192,17 +131,7 @@ impl LogInput {
                 let origin = if synced { ValueOrigin::Sync } else { ValueOrigin::Consensus };
                 Input::ProposedValue(value, origin)
             }
-            Self::Polka { round, value, signatures } => {
-                let signature = |(validator, signature)| {
-                    PolkaSignature::new(ValidatorId(KeyId(validator)), EngineSignature(signature))
-                };
-                Input::PolkaCertificate(PolkaCertificate {
-                    height,
-                    round: round.into(),
-                    value_id: BlockHashId(BlockHash(value)),
-                    polka_signatures: signatures.into_iter().map(signature).collect(),
-                })
-            }
+            Self::Polka(polka) => Input::PolkaCertificate(polka.at(height)),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Entries that wait for a block, in order of arrival, each at most once, within bounds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ledger_format::digest::EntryId;
 use ledger_format::entry::Entry;
@@ -34,7 +34,7 @@ pub enum Turned {
 pub struct Pool {
     limits: PoolLimits,
     waiting: BTreeMap<u64, Box<Entry>>,
-    ids: BTreeSet<EntryId>,
+    ids: BTreeMap<EntryId, u64>,
     bytes: usize,
     next: u64,
 }
@@ -42,7 +42,7 @@ pub struct Pool {
 impl Pool {
     /// An empty pool.
     pub fn new(limits: PoolLimits) -> Self {
-        Self { limits, waiting: BTreeMap::new(), ids: BTreeSet::new(), bytes: 0, next: 0 }
+        Self { limits, waiting: BTreeMap::new(), ids: BTreeMap::new(), bytes: 0, next: 0 }
     }
 
     /// Adds an entry.
@@ -50,7 +50,7 @@ impl Pool {
     /// # Errors
     /// [`Turned`]: the pool is unchanged.
     pub fn add(&mut self, entry: Box<Entry>) -> Result<(), Turned> {
-        if self.ids.contains(&entry.id()) {
+        if self.ids.contains_key(&entry.id()) {
             return Err(Turned::Known);
         }
         let bytes = self.bytes + entry.bytes().len();
@@ -58,7 +58,7 @@ impl Pool {
             return Err(Turned::Full);
         }
         self.bytes = bytes;
-        self.ids.insert(entry.id());
+        self.ids.insert(entry.id(), self.next);
         self.waiting.insert(self.next, entry);
         self.next += 1;
         Ok(())
@@ -83,9 +83,16 @@ impl Pool {
         Some(entry)
     }
 
+    /// Removes an entry that is in a block now, if it was waiting.
+    pub fn forget(&mut self, id: &EntryId) {
+        if let Some(ticket) = self.ids.get(id).copied() {
+            self.remove(ticket);
+        }
+    }
+
     /// Whether an entry is waiting.
     pub fn contains(&self, id: &EntryId) -> bool {
-        self.ids.contains(id)
+        self.ids.contains_key(id)
     }
 
     /// Waiting entries.

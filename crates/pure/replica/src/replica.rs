@@ -6,149 +6,70 @@
 //! | --- | --- | --- |
 //! | 1 entry in the pool | nothing | nothing: the client was told no more than ACCEPTED, and submits again |
 //! | 2 block built | nothing | nothing: it was not signed, so any other block may be proposed |
-//! | 3 body, proposal and votes logged | body, proposal, votes | the same body and votes: the log is replayed, the height decides as before |
+//! | 3 body, proposal and votes logged | body, proposal, votes | the same body and votes: the log is replayed; nothing else was shown to anybody |
 //! | 4 height decided | as 3 | as 3 |
 //! | 5 block, certificate and everything derived, in one batch, flushed | the block | the block; the log's records of its height are skipped |
 //! | 6 state in memory moved on | as 5 | the state, read from the store or rebuilt from blocks |
 //! | 7 client answered | as 5 | the client asks again and gets the same receipt |
 
-use std::time::Duration;
-
-use bytes::Bytes;
 use ed25519_dalek::SigningKey;
-use ledger_format::block::{Block, Body};
-use ledger_format::digest::{BlockHash, EntryId, KeyId};
+use ledger_format::block::Block;
+use ledger_format::digest::{BlockHash, KeyId};
 use ledger_format::entry::Entry;
-use ledger_replay::replay::decode_entries;
-use ledger_replay::{Executed, Ledger};
-use ledger_rules::Refusal;
-use ledger_verify::entry::EntryBatch;
+use ledger_replay::Ledger;
 
-use crate::engine::{Engine, EngineStopped, Output, Timer};
-use crate::log_record::{LogInput, LogRecord};
-use crate::pool::{Pool, PoolLimits, Turned};
+use crate::bodies::Bodies;
+use crate::catch_up::CatchUp;
+use crate::engine::{Engine, EngineStopped, Output};
+use crate::log_record::LogRecord;
+use crate::look_ahead::LookAhead;
+use crate::message::{Content, Message};
+use crate::pool::Pool;
+use crate::recovery::{Recovered, StartError, recover};
+use crate::said::Said;
+use crate::settings::Settings;
 
-/// Something that happened.
-#[derive(Debug)]
-pub enum Event {
-    /// An entry came whose form and signatures were checked.
-    Submitted(Box<Entry>),
-    /// The time to gather entries is over.
-    Gathered,
-    /// A timer of the engine has fired.
-    TimerFired(Timer),
-    /// The block of the last [`Action::Commit`] is durable, and the ledger has taken it.
-    Committed,
-}
+mod deciding;
+mod event;
+mod missing;
+mod proposing;
 
-/// Something to do, in order. An error while doing it must stop the process.
-#[derive(Debug)]
-pub enum Action {
-    /// Append to the consensus log.
-    Log(Vec<u8>),
-    /// Make the consensus log durable.
-    FlushLog,
-    /// Call back with [`Event::Gathered`] after a while.
-    Gather(Duration),
-    /// Call back with [`Event::TimerFired`] after a while.
-    SetTimer(Timer, Duration),
-    /// Forget one timer.
-    CancelTimer(Timer),
-    /// Forget all timers of the engine.
-    CancelTimers,
-    /// Make a block durable, let the ledger take it, then come back with [`Event::Committed`].
-    Commit(Box<Decided>),
-    /// Tell whoever waits that an entry was refused.
-    Refused(EntryId, Refusal),
-    /// Tell the submitter that the entry was not taken into the pool.
-    Turned(EntryId, Turned),
-}
-
-/// A decided block, executed.
-#[derive(Debug)]
-pub struct Decided {
-    /// The block with its certificate.
-    pub block: Block,
-    /// What executing it gave.
-    pub executed: Executed,
-}
-
-/// How the replica behaves; none of it is agreed on with others.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// How long to gather entries before the first block after a quiet time. Under load blocks fill while the one before is
-    /// written.
-    pub gather: Duration,
-    /// Bounds of the pool.
-    pub pool: PoolLimits,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { gather: Duration::from_millis(2), pool: PoolLimits::default() }
-    }
-}
-
-/// Why a replica cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The key is not a validator's of this ledger.
-    #[error("the vote key {0} is not a validator's of this ledger")]
-    NotAValidator(KeyId),
-    /// More validators than this version can run.
-    #[error("this ledger has {0} validators; this version runs ledgers of one")]
-    Validators(usize),
-    /// The log and the ledger disagree.
-    #[error(transparent)]
-    Engine(#[from] EngineStopped),
-    /// The log was kept and blocks were not. Whoever went on would sign others of the same heights.
-    #[error(
-        "the store ends at height {stored}, and the consensus log shows that block {logged} was durable"
-    )]
-    BlocksLost {
-        /// Height of the store.
-        stored: u64,
-        /// Height that the log knows to have been stored.
-        logged: u64,
-    },
-    /// A logged body is not what it was.
-    #[error("the consensus log holds a block that does not verify: {0}")]
-    Body(String),
-}
-
-/// A block of the height that is being decided.
-#[derive(Debug)]
-struct Candidate {
-    hash: BlockHash,
-    body: Body,
-    executed: Executed,
-    tickets: Vec<u64>,
-}
+use event::Wake;
+pub use event::{Action, Decided, Event, Timer};
 
 /// What the replica is doing.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Nothing: no entry waits, no timer runs, nothing is sent.
     Silent,
-    /// Entries wait for company.
-    Gathering,
+    /// Entries wait: for company, when it is this validator's turn, and otherwise for whose turn it is.
+    Waiting,
     /// A height is open.
     Deciding,
 }
 
-/// One validator.
+/// One node of a ledger: a validator, or a follower, which has no key and takes what validators decided.
 #[derive(Debug)]
 pub struct Replica {
     id: KeyId,
-    engine: Engine,
+    engine: Option<Engine>,
     pool: Pool,
     settings: Settings,
     phase: Phase,
-    candidate: Option<Candidate>,
+    bodies: Bodies,
+    /// The round for which the engine waits for a block while no entry waits.
+    owed: Option<u32>,
+    /// What this validator said at the open height.
+    said: Vec<Said>,
+    ahead: LookAhead,
+    catch_up: CatchUp,
+    /// Something was logged and is not durable yet.
+    unflushed: bool,
+    now_ms: u64,
 }
 
 impl Replica {
-    /// A replica at the ledger's height, and what to do first: a height that a crash interrupted is gone through again from the
+    /// A validator at the ledger's height, and what to do first: a height that a crash interrupted is gone through again from the
     /// log's records.
     ///
     /// # Errors
@@ -164,15 +85,54 @@ impl Replica {
         if validators.get(&id).is_none() {
             return Err(StartError::NotAValidator(id));
         }
-        if validators.members().len() > 1 {
-            return Err(StartError::Validators(validators.members().len()));
-        }
-        let engine = Engine::new(ledger.genesis().id(), validators, key);
-        let pool = Pool::new(settings.pool);
-        let mut replica =
-            Self { id, engine, pool, settings, phase: Phase::Silent, candidate: None };
-        let actions = replica.recover(ledger, log)?;
+        let timeouts = settings.timeouts.linear();
+        let engine = Engine::new(ledger.genesis().id(), validators, key, timeouts);
+        let mut replica = Self::new(id, Some(engine), settings);
+        let recovered = recover(ledger, log)?;
+        let actions = replica.resume(ledger, recovered)?;
         Ok((replica, actions))
+    }
+
+    /// A follower at the ledger's height.
+    pub fn follow(id: KeyId, settings: Settings) -> Self {
+        Self::new(id, None, settings)
+    }
+
+    fn new(id: KeyId, engine: Option<Engine>, settings: Settings) -> Self {
+        Self {
+            id,
+            engine,
+            pool: Pool::new(settings.pool),
+            settings,
+            phase: Phase::Silent,
+            bodies: Bodies::default(),
+            owed: None,
+            said: Vec::new(),
+            ahead: LookAhead::default(),
+            catch_up: CatchUp::default(),
+            unflushed: false,
+            now_ms: 0,
+        }
+    }
+
+    /// Goes through an interrupted height again.
+    fn resume(&mut self, ledger: &Ledger, found: Recovered) -> Result<Vec<Action>, StartError> {
+        let Some(engine) = self.engine.as_mut().filter(|_| !found.inputs.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let proposed = found.rounds_proposed(&self.id);
+        for candidate in found.candidates {
+            self.bodies.add(candidate);
+        }
+        self.phase = Phase::Deciding;
+        let height = ledger.height().saturating_add(1);
+        let outputs = engine.resume(height, ledger.validators(), found.inputs)?;
+        // The engine asks for a value before it is told again which one it had; it needs no second one.
+        let again = |output: &Output| match output {
+            Output::GetValue { round } => !proposed.contains(round),
+            _ => true,
+        };
+        Ok(self.carry_out(ledger, outputs.into_iter().filter(again).collect())?)
     }
 
     /// Waiting entries and their bytes.
@@ -180,7 +140,17 @@ impl Replica {
         (self.pool.len(), self.pool.bytes())
     }
 
-    /// What to do about an event. `now_ms` is this validator's clock.
+    /// Whether a height is open: something was proposed or is about to be, and timers run.
+    pub fn is_deciding(&self) -> bool {
+        self.phase == Phase::Deciding
+    }
+
+    /// Whether the open height is not decided yet.
+    fn is_open(&self) -> bool {
+        self.phase == Phase::Deciding && self.engine.as_ref().is_some_and(|e| !e.is_decided())
+    }
+
+    /// What to do about an event. `now_ms` is this node's clock.
     ///
     /// # Errors
     /// [`EngineStopped`]: the process must stop.
@@ -190,88 +160,64 @@ impl Replica {
         now_ms: u64,
         event: Event,
     ) -> Result<Vec<Action>, EngineStopped> {
+        self.now_ms = now_ms;
         match event {
-            Event::Submitted(entry) => Ok(self.submitted(entry)),
-            Event::Gathered => self.open_height(ledger, now_ms),
-            Event::TimerFired(timer) => {
-                let outputs = self.engine.elapsed(timer)?;
+            Event::Submitted(entry) => self.submitted(ledger, entry),
+            // The block that entries were gathered for may have come from somebody else meanwhile.
+            Event::Gathered if self.phase == Phase::Waiting && self.has_turn(ledger) => {
+                self.take_turn(ledger)
+            }
+            Event::Gathered => Ok(Vec::new()),
+            Event::TimerFired(timer) => self.wake(ledger, timer),
+            Event::Committed => self.committed(ledger),
+            Event::Connected(peer) => Ok(self.connected(ledger, peer)),
+            Event::Received { from, message } => self.received(ledger, from, message.0),
+        }
+    }
+
+    fn wake(&mut self, ledger: &Ledger, timer: Timer) -> Result<Vec<Action>, EngineStopped> {
+        match timer.0 {
+            Wake::Round(timer) => {
+                let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
+                let outputs = engine.elapsed(timer)?;
                 self.carry_out(ledger, outputs)
             }
-            Event::Committed => {
-                self.phase = Phase::Silent;
-                self.open_height(ledger, now_ms)
-            }
+            Wake::Patience { height } => self.lose_patience(ledger, height),
+            Wake::CatchUp { next: height } if height == next(ledger) => Ok(self.ask(ledger)),
+            Wake::CatchUp { .. } => Ok(Vec::new()),
         }
     }
 
-    fn submitted(&mut self, entry: Box<Entry>) -> Vec<Action> {
+    fn submitted(
+        &mut self,
+        ledger: &Ledger,
+        entry: Box<Entry>,
+    ) -> Result<Vec<Action>, EngineStopped> {
         let id = entry.id();
         if let Err(turned) = self.pool.add(entry) {
-            return vec![Action::Turned(id, turned)];
+            return Ok(vec![Action::Turned(id, turned)]);
         }
-        if self.phase != Phase::Silent {
-            return Vec::new();
+        match self.phase {
+            Phase::Silent => Ok(self.wait(ledger)),
+            Phase::Deciding if self.owed.is_some() => self.pay(ledger),
+            Phase::Waiting | Phase::Deciding => Ok(Vec::new()),
         }
-        self.phase = Phase::Gathering;
-        vec![Action::Gather(self.settings.gather)]
     }
 
-    /// Opens the next height if the pool has anything for it. A height is never opened without a block to propose, so a ledger
-    /// that nobody writes to is silent.
-    fn open_height(&mut self, ledger: &Ledger, now_ms: u64) -> Result<Vec<Action>, EngineStopped> {
-        if self.phase == Phase::Deciding {
-            return Ok(Vec::new());
-        }
-        self.phase = Phase::Silent;
-        let mut actions = Vec::new();
-        while !self.pool.is_empty() {
-            let refused = self.build(ledger, now_ms);
-            let none_refused = refused.is_empty();
-            actions.extend(refused);
-            if self.candidate.is_some() {
-                self.phase = Phase::Deciding;
-                let height = ledger.height().saturating_add(1);
-                let outputs = self.engine.start(height, ledger.validators())?;
-                actions.extend(self.carry_out(ledger, outputs)?);
+    /// Opens the next height, and hears what others have said about it.
+    fn open(&mut self, ledger: &Ledger) -> Result<Vec<Action>, EngineStopped> {
+        let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
+        self.phase = Phase::Deciding;
+        let height = next(ledger);
+        let outputs = engine.start(height, ledger.validators())?;
+        let mut actions = self.carry_out(ledger, outputs)?;
+        for (from, content) in self.ahead.take(height) {
+            if !self.is_open() {
                 break;
             }
-            if none_refused {
-                // Genesis cannot ask for blocks that the longest entry does not fit.
-                let why = "no block can be made of the waiting entries, and none is refused";
-                return Err(EngineStopped(why.into()));
-            }
+            actions.extend(self.about_open(ledger, from, content)?);
         }
         Ok(actions)
-    }
-
-    /// Builds a block from the first waiting entries, and drops those that are refused.
-    fn build(&mut self, ledger: &Ledger, now_ms: u64) -> Vec<Action> {
-        let limits = ledger.genesis().limits();
-        let size = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
-        let (tickets, entries) =
-            self.pool.first(size(limits.block_entries), size(limits.block_bytes));
-        let proposal = ledger.propose(self.id, now_ms, &entries);
-        let ticket = |number: &usize| tickets.get(*number).copied();
-        if let Some(executed) = proposal.block {
-            let bytes = |number: &usize| entries.get(*number).map(|entry| entry.bytes().clone());
-            let body = Body {
-                header: executed.header.clone(),
-                entries: proposal.included.iter().filter_map(bytes).collect(),
-            };
-            let tickets = proposal.included.iter().filter_map(ticket).collect();
-            let hash = executed.header.hash();
-            self.candidate = Some(Candidate { hash, body, executed, tickets });
-        }
-        let refused: Vec<(u64, Refusal)> = proposal
-            .refused
-            .into_iter()
-            .filter_map(|(number, refusal)| Some((ticket(&number)?, refusal)))
-            .collect();
-        let drop = |(ticket, refusal)| {
-            let entry = self.pool.remove(ticket)?;
-            Some(Action::Refused(entry.id(), refusal))
-        };
-        refused.into_iter().filter_map(drop).collect()
     }
 
     /// Turns what the engine wants into actions, and answers what only the replica can.
@@ -280,83 +226,130 @@ impl Replica {
         ledger: &Ledger,
         outputs: Vec<Output>,
     ) -> Result<Vec<Action>, EngineStopped> {
-        let height = ledger.height().saturating_add(1);
+        let height = next(ledger);
+        let round_timer = |timer| Timer(Wake::Round(timer));
         let mut actions = Vec::new();
         for output in outputs {
             match output {
-                Output::Log(input) => actions.push(log(&LogRecord::Input { height, input })),
-                Output::Flush => actions.push(Action::FlushLog),
-                Output::SetTimer(timer, after) => actions.push(Action::SetTimer(timer, after)),
-                Output::CancelTimer(timer) => actions.push(Action::CancelTimer(timer)),
-                Output::CancelTimers => actions.push(Action::CancelTimers),
-                Output::GetValue { height, round } => {
-                    let Some(candidate) = &self.candidate else { continue };
-                    let hash = candidate.hash;
-                    // The body first: the engine's records hold only its hash.
-                    let body = candidate.body.encode();
-                    actions.push(log(&LogRecord::Body { height, body }));
-                    let outputs = self.engine.propose(height, round, hash)?;
-                    actions.extend(self.carry_out(ledger, outputs)?);
+                Output::Log(input) => {
+                    self.unflushed = true;
+                    actions.push(log(&LogRecord::Input { height, input }));
                 }
+                Output::Flush => {
+                    if std::mem::take(&mut self.unflushed) {
+                        actions.push(Action::FlushLog);
+                    }
+                }
+                Output::SetTimer(timer, after) => {
+                    actions.push(Action::SetTimer(round_timer(timer), after));
+                }
+                Output::CancelTimer(timer) => {
+                    actions.push(Action::CancelTimer(round_timer(timer)));
+                }
+                Output::CancelTimers => {
+                    self.owed = None;
+                    actions.push(Action::CancelTimers);
+                }
+                Output::GetValue { round } => actions.extend(self.asked_for(ledger, round)?),
+                Output::Publish(said) => actions.extend(self.publish(height, said)),
+                Output::Repeat(said) => actions.extend(self.repeat(height, said)),
                 Output::Decided(certificate) => {
-                    let candidate = self.candidate.take().filter(|c| c.hash == certificate.block);
                     let missing =
                         || EngineStopped(format!("no body for block {}", certificate.block));
-                    let Candidate { body, executed, tickets, .. } =
-                        candidate.ok_or_else(missing)?;
-                    for ticket in tickets {
-                        self.pool.remove(ticket);
-                    }
-                    let block = Block { body, certificate };
-                    actions.push(Action::CancelTimers);
-                    actions.push(Action::Commit(Box::new(Decided { block, executed })));
+                    let candidate = self.bodies.take(&certificate.block).ok_or_else(missing)?;
+                    let block = Block { body: candidate.body, certificate };
+                    let executed = candidate.executed;
+                    actions.extend(self.commit(Decided { block, executed }));
                 }
             }
         }
         Ok(actions)
     }
 
-    /// Goes through an interrupted height again. Records of other heights are left-overs. Without a message that this validator
-    /// signed nothing has left it, and the records are left-overs too.
-    fn recover(&mut self, ledger: &Ledger, log: &[Vec<u8>]) -> Result<Vec<Action>, StartError> {
-        let height = ledger.height().saturating_add(1);
-        let unreadable = || EngineStopped("the consensus log holds an unreadable record".into());
-        let own =
-            |input: &LogInput| matches!(input, LogInput::Vote { .. } | LogInput::Proposal { .. });
-        let records: Vec<LogRecord> = log
-            .iter()
-            .map(|bytes| LogRecord::decode(bytes).ok_or_else(unreadable))
-            .collect::<Result<_, _>>()?;
-        let (stored, logged) = (ledger.height(), records.iter().map(LogRecord::durable).max());
-        if let Some(logged) = logged.filter(|logged| *logged > stored) {
-            return Err(StartError::BlocksLost { stored, logged });
+    /// The ledger has a new block: everything about the height below is over.
+    fn committed(&mut self, ledger: &Ledger) -> Result<Vec<Action>, EngineStopped> {
+        self.phase = Phase::Silent;
+        self.bodies = Bodies::default();
+        self.owed = None;
+        self.said.clear();
+        self.unflushed = false;
+        let mut actions = vec![Action::Broadcast(Message::tip(ledger.height()))];
+        actions.extend(self.go_on(ledger)?);
+        Ok(actions)
+    }
+
+    /// What can be done at once at a new height: blocks that came, a proposal that came early, entries that wait.
+    fn go_on(&mut self, ledger: &Ledger) -> Result<Vec<Action>, EngineStopped> {
+        let mut actions = self.take_blocks(ledger);
+        if actions.iter().any(|action| matches!(action, Action::Commit(_))) {
+            return Ok(actions);
         }
-        let mut last_body = None;
-        let mut inputs: Vec<LogInput> = Vec::new();
-        for record in records {
-            match record {
-                record if record.height() != height => {}
-                LogRecord::Body { body, .. } => {
-                    // An earlier body that was never signed for is a left-over as well.
-                    if !inputs.iter().any(own) {
-                        inputs.clear();
-                    }
-                    last_body = Some(body);
+        actions.extend(self.consider_asking(ledger));
+        if self.is_called(ledger) {
+            actions.extend(self.open(ledger)?);
+        } else if !self.pool.is_empty() {
+            actions.extend(if self.has_turn(ledger) {
+                self.take_turn(ledger)?
+            } else {
+                self.wait(ledger)
+            });
+        }
+        Ok(actions)
+    }
+
+    fn connected(&mut self, ledger: &Ledger, peer: KeyId) -> Vec<Action> {
+        let mut actions = vec![Action::Send(peer, Message::tip(ledger.height()))];
+        if !self.pool.is_empty() {
+            actions.push(Action::Send(peer, self.waiting()));
+        }
+        if self.phase != Phase::Deciding {
+            return actions;
+        }
+        let height = next(ledger);
+        for said in &self.said {
+            if let Said::Proposal(proposal) = said {
+                let body = self.body(height, &BlockHash(proposal.value));
+                actions.extend(body.map(|body| Action::Send(peer, body)));
+            }
+            actions.push(Action::Send(peer, said_at(height, said.clone())));
+        }
+        actions
+    }
+
+    fn received(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        content: Content,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        match content {
+            Content::Said { height, .. } | Content::Body { height, .. } => {
+                self.about(ledger, from, height, content)
+            }
+            Content::WantBody { height, block } => {
+                let body = (height == next(ledger)).then(|| self.body(height, &BlockHash(block)));
+                Ok(body.flatten().map(|body| Action::Send(from, body)).into_iter().collect())
+            }
+            Content::Tip { height } => {
+                self.catch_up.note(from, height);
+                Ok(self.consider_asking(ledger))
+            }
+            Content::WantBlocks { from: first } => {
+                let has = first >= 1 && first <= ledger.height();
+                let send = Action::SendBlocks { to: from, from: first };
+                Ok(has.then_some(send).into_iter().collect())
+            }
+            // The host checks entries as it checks a client's, and submits them.
+            Content::Entries { .. } => Ok(Vec::new()),
+            Content::Blocks { blocks } => {
+                self.catch_up.take(from, blocks);
+                let mut actions = self.take_blocks(ledger);
+                if actions.is_empty() {
+                    actions.extend(self.ask(ledger));
                 }
-                LogRecord::Input { input, .. } => inputs.push(input),
-                LogRecord::Done { .. } => {}
+                Ok(actions)
             }
         }
-        if !inputs.iter().any(own) {
-            return Ok(Vec::new());
-        }
-        let body = last_body.ok_or_else(|| StartError::Body("its body is missing".into()))?;
-        self.candidate = Some(read_body(ledger, body)?);
-        self.phase = Phase::Deciding;
-        let outputs = self.engine.resume(height, ledger.validators(), inputs)?;
-        // The engine asks for a value before it is told again which one it had; it needs no second one.
-        let again = |output: &Output| !matches!(output, Output::GetValue { .. });
-        Ok(self.carry_out(ledger, outputs.into_iter().filter(again).collect())?)
     }
 }
 
@@ -369,21 +362,10 @@ fn log(record: &LogRecord) -> Action {
     Action::Log(record.encode())
 }
 
-/// A body from the log: it was this validator's own and checksummed, and is verified like anybody else's.
-fn read_body(ledger: &Ledger, bytes: Vec<u8>) -> Result<Candidate, StartError> {
-    let failed = |error: &dyn std::fmt::Display| StartError::Body(error.to_string());
-    let body = Body::decode(Bytes::from(bytes)).map_err(|error| failed(&error))?;
-    let first = ledger.tree_size().saturating_add(u64::from(ledger.height() > 0));
-    let entries =
-        decode_entries(body.header.height, first, &body.entries).map_err(|e| failed(&e))?;
-    let mut batch = EntryBatch::new();
-    for (number, entry) in entries.iter().enumerate() {
-        batch.push(number, entry, |kid| ledger.public_key(kid));
-    }
-    if let Some((_, refuted)) = batch.verify().into_iter().next() {
-        return Err(failed(&refuted));
-    }
-    let executed = ledger.check(&body, &entries).map_err(|error| failed(&error))?;
-    let hash = body.header.hash();
-    Ok(Candidate { hash, body, executed, tickets: Vec::new() })
+fn next(ledger: &Ledger) -> u64 {
+    ledger.height().saturating_add(1)
+}
+
+fn said_at(height: u64, said: Said) -> Message {
+    Message(Content::Said { height, said })
 }

@@ -164,6 +164,11 @@ impl Host {
                 Action::CancelTimers => self.timers.clear(),
                 Action::Refused(id, refusal) => self.refused.push((id, refusal.code)),
                 Action::Turned(id, turned) => self.turned.push((id, turned)),
+                // Nobody is connected.
+                Action::Broadcast(_) => {}
+                Action::Send(..) | Action::SendBlocks { .. } | Action::Suspect { .. } => {
+                    panic!("nobody said anything")
+                }
                 Action::Commit(decided) => {
                     self.disk.blocks.push(decided.block);
                     // It can die once the block is durable, before and after the ledger took it.
@@ -189,5 +194,9 @@ fn name(action: &Action) -> &'static str {
         Action::Commit(_) => "commit",
         Action::Refused(..) => "refused",
         Action::Turned(..) => "turned",
+        Action::Broadcast(_) => "broadcast",
+        Action::Send(..) => "send",
+        Action::SendBlocks { .. } => "send blocks",
+        Action::Suspect { .. } => "suspect",
     }
 }

@@ -1,0 +1,120 @@
+//! Bodies of the height that is being decided: proposed here or by others, each judged once, and those that nobody proposed yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use ledger_format::block::Body;
+use ledger_format::digest::{BlockHash, KeyId};
+use ledger_replay::Executed;
+
+use crate::said::SaidProposal;
+
+/// Most bodies of one sender that no proposal names yet. An honest proposer has one a round.
+const STRAYS: usize = 2;
+
+/// A block of this height, executed and not committed.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) hash: BlockHash,
+    pub(crate) body: Body,
+    pub(crate) executed: Executed,
+}
+
+/// Most proposals that are kept of one round: two are enough to show that a proposer lied. And of all rounds of a height.
+const PROPOSALS_OF_ROUND: usize = 2;
+const PROPOSALS: usize = 512;
+
+/// What is known of the blocks of one height.
+#[derive(Debug, Default)]
+pub(crate) struct Bodies {
+    candidates: BTreeMap<BlockHash, Candidate>,
+    /// Blocks that may not follow.
+    refuted: BTreeSet<BlockHash>,
+    /// Proposals whose signatures were checked, by round. Of a proposer that makes two, the engine keeps both as evidence.
+    proposals: Vec<SaidProposal>,
+    strays: BTreeMap<KeyId, Vec<(BlockHash, Bytes)>>,
+    /// Verdicts that the engine has.
+    told: BTreeMap<BlockHash, bool>,
+}
+
+impl Bodies {
+    pub(crate) fn add(&mut self, candidate: Candidate) {
+        self.candidates.insert(candidate.hash, candidate);
+    }
+
+    pub(crate) fn refute(&mut self, block: BlockHash) {
+        self.refuted.insert(block);
+    }
+
+    pub(crate) fn get(&self, block: &BlockHash) -> Option<&Candidate> {
+        self.candidates.get(block)
+    }
+
+    pub(crate) fn take(&mut self, block: &BlockHash) -> Option<Candidate> {
+        self.candidates.remove(block)
+    }
+
+    /// Takes out a block of this validator that no proposal names yet.
+    pub(crate) fn take_unproposed(&mut self, own: &KeyId) -> Option<Candidate> {
+        let unproposed = |candidate: &&Candidate| {
+            candidate.body.header.proposer == *own
+                && !self.proposals.iter().any(|proposal| proposal.value == candidate.hash.0)
+        };
+        let hash = self.candidates.values().find(unproposed)?.hash;
+        self.take(&hash)
+    }
+
+    /// Whether a body was executed, or refuted.
+    pub(crate) fn is_judged(&self, block: &BlockHash) -> bool {
+        self.candidates.contains_key(block) || self.refuted.contains(block)
+    }
+
+    /// Keeps a proposal; whether it is new, and not one too many.
+    pub(crate) fn propose(&mut self, proposal: &SaidProposal) -> bool {
+        let of_round = self.proposals.iter().filter(|known| known.round == proposal.round).count();
+        let new = !self.proposals.contains(proposal)
+            && of_round < PROPOSALS_OF_ROUND
+            && self.proposals.len() < PROPOSALS;
+        if new {
+            self.proposals.push(proposal.clone());
+        }
+        new
+    }
+
+    /// Proposals of a block.
+    pub(crate) fn proposals_of(&self, block: &BlockHash) -> Vec<SaidProposal> {
+        self.proposals.iter().filter(|proposal| proposal.value == block.0).cloned().collect()
+    }
+
+    /// Keeps a body that no proposal names yet.
+    pub(crate) fn stray(&mut self, from: KeyId, block: BlockHash, body: Bytes) {
+        let strays = self.strays.entry(from).or_default();
+        if strays.iter().any(|(known, _)| *known == block) {
+            return;
+        }
+        if strays.len() >= STRAYS {
+            strays.remove(0);
+        }
+        strays.push((block, body));
+    }
+
+    /// Takes a body out that came before its proposal.
+    pub(crate) fn take_stray(&mut self, block: &BlockHash) -> Option<Bytes> {
+        let strays = self.strays.values_mut();
+        let mut found = strays.filter_map(|strays| {
+            let at = strays.iter().position(|(known, _)| known == block)?;
+            Some(strays.remove(at).1)
+        });
+        found.next()
+    }
+
+    /// Notes the verdict that the engine is about to get; whether it has not got it, or a better one, already.
+    pub(crate) fn tell(&mut self, block: BlockHash, valid: bool) -> bool {
+        let before = self.told.get(&block).copied();
+        let new = before.is_none() || (before == Some(false) && valid);
+        if new {
+            self.told.insert(block, valid);
+        }
+        new
+    }
+}

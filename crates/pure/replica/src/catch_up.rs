@@ -1,0 +1,94 @@
+//! Which blocks others have that are missing here, whom to ask for them, and those that came. One request at a time, of one peer:
+//! memory is bounded by one message.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use ledger_format::digest::KeyId;
+
+/// How long a peer has to answer before another one is asked, in milliseconds.
+const ANSWER_MS: u64 = 2_000;
+/// How often a peer that is behind is told of it, in milliseconds.
+const REMIND_MS: u64 = 500;
+
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    peer: KeyId,
+    at_ms: u64,
+}
+
+/// Tips of others, the open request, and blocks that wait to be executed.
+#[derive(Debug, Default)]
+pub(crate) struct CatchUp {
+    tips: BTreeMap<KeyId, u64>,
+    asked: Option<Asked>,
+    /// Who did not answer, or answered with what may not follow: asked last.
+    failed: Option<KeyId>,
+    blocks: VecDeque<(KeyId, Bytes)>,
+    /// When somebody who is behind was told last.
+    reminded: BTreeMap<KeyId, u64>,
+}
+
+impl CatchUp {
+    /// Notes that a peer has all blocks up to a height.
+    pub(crate) fn note(&mut self, peer: KeyId, height: u64) {
+        let tip = self.tips.entry(peer).or_default();
+        *tip = (*tip).max(height);
+    }
+
+    /// Forgets what a peer claimed to have: it gave something that is no block of this ledger.
+    pub(crate) fn distrust(&mut self, peer: KeyId) {
+        self.tips.remove(&peer);
+        self.blocks.retain(|(from, _)| *from != peer);
+        self.failed = Some(peer);
+    }
+
+    /// The highest tip that a peer claims.
+    pub(crate) fn highest(&self) -> u64 {
+        self.tips.values().copied().max().unwrap_or_default()
+    }
+
+    /// Whom to ask for `next` now, if anybody: nobody while an answer may still come, or blocks wait.
+    pub(crate) fn ask(&mut self, next: u64, now_ms: u64) -> Option<KeyId> {
+        if !self.blocks.is_empty() {
+            return None;
+        }
+        if let Some(asked) = self.asked {
+            if now_ms < asked.at_ms.saturating_add(ANSWER_MS) && now_ms >= asked.at_ms {
+                return None;
+            }
+            self.failed = Some(asked.peer);
+        }
+        let having = self.tips.iter().filter(|(_, tip)| **tip >= next);
+        let preferred = having.max_by_key(|(peer, tip)| (Some(**peer) != self.failed, **tip));
+        let peer = preferred.map(|(peer, _)| *peer);
+        self.asked = peer.map(|peer| Asked { peer, at_ms: now_ms });
+        peer
+    }
+
+    /// Takes blocks that were asked for. Others are dropped.
+    pub(crate) fn take(&mut self, from: KeyId, blocks: Vec<Vec<u8>>) {
+        if self.asked.is_none_or(|asked| asked.peer != from) {
+            return;
+        }
+        self.asked = None;
+        if blocks.is_empty() {
+            self.distrust(from);
+        }
+        self.blocks.extend(blocks.into_iter().map(|block| (from, Bytes::from(block))));
+    }
+
+    /// The next block to execute.
+    pub(crate) fn next(&mut self) -> Option<(KeyId, Bytes)> {
+        self.blocks.pop_front()
+    }
+
+    /// Whether a peer that is behind may be told of it again.
+    pub(crate) fn may_remind(&mut self, peer: KeyId, now_ms: u64) -> bool {
+        let due = self.reminded.get(&peer).is_none_or(|last| now_ms.abs_diff(*last) >= REMIND_MS);
+        if due {
+            self.reminded.insert(peer, now_ms);
+        }
+        due
+    }
+}

@@ -1,0 +1,53 @@
+//! Messages about heights that are not open here yet. A quorum may be faster than this validator; what it said must not be lost, or
+//! the others would have to say it again. Bounded by sender, so that nobody can fill it for others.
+
+use std::collections::BTreeMap;
+
+use ledger_format::digest::KeyId;
+
+use crate::message::Content;
+
+/// Heights that are kept, from the next one on.
+const HEIGHTS: u64 = 8;
+/// Messages that are kept of one sender and height, and bodies among them.
+const MESSAGES: usize = 48;
+const BODIES: usize = 2;
+
+/// What was said by one sender.
+type Kept = Vec<Content>;
+
+/// Kept messages by height and sender.
+#[derive(Debug, Default)]
+pub(crate) struct LookAhead {
+    heights: BTreeMap<u64, BTreeMap<KeyId, Kept>>,
+}
+
+impl LookAhead {
+    /// Keeps a message about a height at or above `next`; drops what is too far ahead or too much.
+    pub(crate) fn keep(&mut self, next: u64, height: u64, from: KeyId, content: Content) {
+        if height < next || height >= next.saturating_add(HEIGHTS) {
+            return;
+        }
+        let kept = self.heights.entry(height).or_default().entry(from).or_default();
+        let bodies = kept.iter().filter(|kept| matches!(kept, Content::Body { .. })).count();
+        let is_body = matches!(content, Content::Body { .. });
+        if kept.len() < MESSAGES && (!is_body || bodies < BODIES) && !kept.contains(&content) {
+            kept.push(content);
+        }
+    }
+
+    /// What each sender said about a height.
+    pub(crate) fn of(&self, height: u64) -> impl Iterator<Item = (&KeyId, &Kept)> {
+        self.heights.get(&height).into_iter().flatten()
+    }
+
+    /// Takes everything about a height out, and forgets heights below.
+    pub(crate) fn take(&mut self, height: u64) -> Vec<(KeyId, Content)> {
+        let mut above = self.heights.split_off(&height);
+        let taken = above.remove(&height).unwrap_or_default();
+        self.heights = above;
+        let each =
+            |(from, kept): (KeyId, Kept)| kept.into_iter().map(move |content| (from, content));
+        taken.into_iter().flat_map(each).collect()
+    }
+}

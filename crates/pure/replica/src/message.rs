@@ -1,0 +1,230 @@
+//! Messages between nodes, in bincode. A message is opaque to the transport, which knows who sent it; what it says is believed only
+//! after its signatures, or the block that it brings, were checked.
+
+use bincode::{Decode, Encode};
+use ledger_format::digest::{BlockHash, KeyId};
+
+use crate::said::{Said, SaidProposal, SaidVote};
+
+/// Longest message that is read: some blocks and their wrapping.
+const LIMIT: usize = 24 * 1024 * 1024;
+/// Most blocks or entries in one message.
+const MAX_ITEMS: usize = 16_384;
+
+/// Which queue of the transport a message travels in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Small, and others wait for it.
+    Consensus,
+    /// Bodies and blocks.
+    Blocks,
+    /// Entries that wait.
+    Entries,
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message(pub(crate) Content);
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Content {
+    /// Votes, proposals and certificates of a height.
+    Said { height: u64, said: Said },
+    /// The body of a block that somebody proposes.
+    Body { height: u64, body: Vec<u8> },
+    /// Please send a body of a height that is being decided.
+    WantBody { height: u64, block: [u8; 32] },
+    /// The sender has all blocks up to here.
+    Tip { height: u64 },
+    /// Please send blocks from here on.
+    WantBlocks { from: u64 },
+    /// Entries that wait for a block at the sender.
+    Entries { entries: Vec<Vec<u8>> },
+    /// Decided blocks with their certificates, ascending without gap.
+    Blocks { blocks: Vec<Vec<u8>> },
+}
+
+/// What one validator signed: a vote or a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Statement {
+    /// Its height.
+    pub height: u64,
+    /// Its round.
+    pub round: u32,
+    /// What it is.
+    pub kind: StatementKind,
+    /// The block; `None` is a vote for none.
+    pub block: Option<BlockHash>,
+    /// Who signed.
+    pub validator: KeyId,
+    /// The signature over the bytes of `ledger_format::vote`.
+    pub signature: [u8; 64],
+}
+
+/// The kinds of statement. Of each kind a validator signs one a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StatementKind {
+    /// A proposal, with the round in which a quorum prevoted for the same block before.
+    Proposal {
+        /// That round.
+        valid_round: Option<u32>,
+    },
+    /// A first vote.
+    Prevote,
+    /// A second vote.
+    Precommit,
+}
+
+/// Bytes that are no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the bytes are no message of this protocol version")]
+pub struct NoMessage;
+
+fn configuration() -> impl bincode::config::Config {
+    bincode::config::standard().with_big_endian().with_fixed_int_encoding().with_limit::<LIMIT>()
+}
+
+impl Message {
+    /// Blocks that were asked for, in their encoding.
+    pub fn blocks(blocks: Vec<Vec<u8>>) -> Self {
+        Self(Content::Blocks { blocks })
+    }
+
+    /// Entries that clients submitted, for validators that may be next to propose.
+    pub const fn entries(entries: Vec<Vec<u8>>) -> Self {
+        Self(Content::Entries { entries })
+    }
+
+    /// The entries that it brings, if it brings any: unchecked bytes.
+    ///
+    /// # Errors
+    /// The message itself, when it is of another kind.
+    pub fn into_entries(self) -> Result<Vec<Vec<u8>>, Self> {
+        match self.0 {
+            Content::Entries { entries } => Ok(entries),
+            other => Err(Self(other)),
+        }
+    }
+
+    /// What is said when two nodes meet.
+    pub const fn tip(height: u64) -> Self {
+        Self(Content::Tip { height })
+    }
+
+    /// The vote or proposal that it is, if it is one. The signature is not checked.
+    pub fn statement(&self) -> Option<Statement> {
+        let Content::Said { height, said } = &self.0 else { return None };
+        match said {
+            Said::Vote(vote) => Some(Statement {
+                height: *height,
+                round: vote.round?,
+                kind: if vote.precommit {
+                    StatementKind::Precommit
+                } else {
+                    StatementKind::Prevote
+                },
+                block: vote.value.map(BlockHash),
+                validator: KeyId(vote.validator),
+                signature: vote.signature,
+            }),
+            Said::Proposal(proposal) => Some(Statement {
+                height: *height,
+                round: proposal.round?,
+                kind: StatementKind::Proposal { valid_round: proposal.valid_round },
+                block: Some(BlockHash(proposal.value)),
+                validator: KeyId(proposal.proposer),
+                signature: proposal.signature,
+            }),
+            Said::Polka(_) | Said::Round(_) => None,
+        }
+    }
+
+    /// The message that makes a statement; `None` for a proposal of no block.
+    pub fn stating(statement: &Statement) -> Option<Self> {
+        let Statement { height, round, kind, block, validator, signature } = *statement;
+        let value = block.map(|block| block.0);
+        let said = match kind {
+            StatementKind::Proposal { valid_round } => Said::Proposal(SaidProposal {
+                round: Some(round),
+                value: value?,
+                valid_round,
+                proposer: validator.0,
+                signature,
+            }),
+            StatementKind::Prevote | StatementKind::Precommit => Said::Vote(SaidVote {
+                precommit: kind == StatementKind::Precommit,
+                round: Some(round),
+                value,
+                validator: validator.0,
+                signature,
+            }),
+        };
+        Some(Self(Content::Said { height, said }))
+    }
+
+    /// A body that is proposed at a height.
+    pub const fn body(height: u64, body: Vec<u8>) -> Self {
+        Self(Content::Body { height, body })
+    }
+
+    /// The body that it brings, and its height.
+    pub fn as_body(&self) -> Option<(u64, &[u8])> {
+        match &self.0 {
+            Content::Body { height, body } => Some((*height, body)),
+            _ => None,
+        }
+    }
+
+    /// The bytes; empty in the impossible case that a message in memory does not encode.
+    pub fn encode(&self) -> Vec<u8> {
+        bincode::encode_to_vec(&self.0, configuration()).unwrap_or_default()
+    }
+
+    /// Reads exactly one message.
+    ///
+    /// # Errors
+    /// [`NoMessage`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, NoMessage> {
+        let decoded = bincode::decode_from_slice(bytes, configuration());
+        let (content, read): (Content, usize) = decoded.map_err(|_malformed| NoMessage)?;
+        let bounded = match &content {
+            Content::Blocks { blocks: many } | Content::Entries { entries: many } => {
+                many.len() <= MAX_ITEMS
+            }
+            _ => true,
+        };
+        if read != bytes.len() || !bounded {
+            return Err(NoMessage);
+        }
+        Ok(Self(content))
+    }
+
+    /// The queue that it travels in.
+    pub const fn lane(&self) -> Lane {
+        match self.0 {
+            Content::Body { .. } | Content::Blocks { .. } => Lane::Blocks,
+            Content::Entries { .. } => Lane::Entries,
+            _ => Lane::Consensus,
+        }
+    }
+
+    /// What kind of message it is, for logs and counters.
+    pub const fn kind(&self) -> &'static str {
+        match &self.0 {
+            Content::Said { said: Said::Vote(_), .. } => "vote",
+            Content::Said { said: Said::Proposal(_), .. } => "proposal",
+            Content::Said { said: Said::Polka(_), .. } => "polka",
+            Content::Said { said: Said::Round(_), .. } => "round",
+            Content::Body { .. } => "body",
+            Content::WantBody { .. } => "want_body",
+            Content::Tip { .. } => "tip",
+            Content::WantBlocks { .. } => "want_blocks",
+            Content::Blocks { .. } => "blocks",
+            Content::Entries { .. } => "entries",
+        }
+    }
+
+    pub(crate) const fn want_body(height: u64, block: &BlockHash) -> Self {
+        Self(Content::WantBody { height, block: block.0 })
+    }
+}

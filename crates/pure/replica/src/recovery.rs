@@ -1,0 +1,100 @@
+//! What a restart finds in the consensus log.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use ledger_format::digest::KeyId;
+use ledger_replay::Ledger;
+
+use crate::bodies::Candidate;
+use crate::engine::EngineStopped;
+use crate::examine::examine;
+use crate::log_record::{LogInput, LogRecord};
+
+/// Why a replica cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The key is not a validator's of this ledger.
+    #[error("the vote key {0} is not a validator's of this ledger")]
+    NotAValidator(KeyId),
+    /// The log and the ledger disagree.
+    #[error(transparent)]
+    Engine(#[from] EngineStopped),
+    /// The log was kept and blocks were not. Whoever went on would sign others of the same heights.
+    #[error(
+        "the store ends at height {stored}, and the consensus log shows that block {logged} was durable"
+    )]
+    BlocksLost {
+        /// Height of the store.
+        stored: u64,
+        /// Height that the log knows to have been stored.
+        logged: u64,
+    },
+    /// A logged body is not what it was.
+    #[error("the consensus log holds a block that does not verify: {0}")]
+    Body(String),
+}
+
+/// An interrupted height: nothing when the log has no record of it that matters.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) inputs: Vec<LogInput>,
+}
+
+impl Recovered {
+    /// Rounds in which a validator made a proposal.
+    pub(crate) fn rounds_proposed(&self, by: &KeyId) -> BTreeSet<u32> {
+        let round = |input: &LogInput| match input {
+            LogInput::Proposal(proposal) if proposal.proposer == by.0 => proposal.round,
+            _ => None,
+        };
+        self.inputs.iter().filter_map(round).collect()
+    }
+}
+
+/// Reads the records of the next height. Records of other heights are left-overs. Without a vote or proposal nothing has left this
+/// validator, and the records are left-overs too.
+pub(crate) fn recover(ledger: &Ledger, log: &[Vec<u8>]) -> Result<Recovered, StartError> {
+    let unreadable = || EngineStopped("the consensus log holds an unreadable record".into());
+    let records: Vec<LogRecord> = log
+        .iter()
+        .map(|bytes| LogRecord::decode(bytes).ok_or_else(unreadable))
+        .collect::<Result<_, _>>()?;
+    let (stored, logged) = (ledger.height(), records.iter().map(LogRecord::durable).max());
+    if let Some(logged) = logged.filter(|logged| *logged > stored) {
+        return Err(StartError::BlocksLost { stored, logged });
+    }
+    let next = ledger.height().saturating_add(1);
+    let (mut bodies, mut inputs) = (Vec::new(), Vec::new());
+    for record in records.into_iter().filter(|record| record.height() == next) {
+        match record {
+            LogRecord::Body { body, .. } => bodies.push(body),
+            LogRecord::Input { input, .. } => inputs.push(input),
+            LogRecord::Done { .. } => {}
+        }
+    }
+    let signed = |input: &LogInput| matches!(input, LogInput::Vote(_) | LogInput::Proposal(_));
+    if !inputs.iter().any(signed) {
+        return Ok(Recovered::default());
+    }
+    let candidates = bodies.into_iter().map(|body| candidate(ledger, body));
+    let candidates: Vec<Candidate> = candidates.collect::<Result<_, _>>()?;
+    let named = |input: &LogInput| match input {
+        LogInput::Value { value, valid: true, .. } => Some(*value),
+        _ => None,
+    };
+    for value in inputs.iter().filter_map(named) {
+        if !candidates.iter().any(|candidate| candidate.hash.0 == value) {
+            return Err(StartError::Body("its body is missing".into()));
+        }
+    }
+    Ok(Recovered { candidates, inputs })
+}
+
+/// A body from the log was executed before it was logged, and is verified like anybody else's all the same.
+fn candidate(ledger: &Ledger, bytes: Vec<u8>) -> Result<Candidate, StartError> {
+    let (body, executed) =
+        examine(ledger, Bytes::from(bytes), |_| false).map_err(StartError::Body)?;
+    Ok(Candidate { hash: body.header.hash(), body, executed })
+}

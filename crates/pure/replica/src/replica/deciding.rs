@@ -1,0 +1,260 @@
+//! What others say about a height: when it is opened for it, how proposals and bodies are judged, and what is said in turn.
+
+use bytes::Bytes;
+use ledger_event::Clock;
+use ledger_format::block::Body;
+use ledger_format::digest::{BlockHash, KeyId};
+use ledger_replay::Ledger;
+use ledger_verify::block::proposer;
+use ledger_verify::signature;
+
+use super::{Action, Phase, Replica, log, next, said_at};
+use crate::bodies::Candidate;
+use crate::engine::{EngineStopped, Judged};
+use crate::examine::examine;
+use crate::log_record::LogRecord;
+use crate::message::{Content, Message};
+use crate::said::{Said, SaidProposal};
+
+/// Messages of its own that a validator keeps for those who come late.
+const SAID: usize = 64;
+
+impl Replica {
+    /// Says something to the others; a proposal goes with its body.
+    pub(super) fn publish(&mut self, height: u64, said: Said) -> Vec<Action> {
+        if self.said.len() >= SAID {
+            self.said.remove(0);
+        }
+        self.said.push(said.clone());
+        let body = match &said {
+            Said::Proposal(proposal) if proposal.valid_round.is_none() => {
+                self.body(height, &BlockHash(proposal.value)).map(Action::Broadcast)
+            }
+            _ => None,
+        };
+        body.into_iter().chain([Action::Broadcast(said_at(height, said))]).collect()
+    }
+
+    /// Says something again, and what this validator proposed: the engine does not repeat that.
+    pub(super) fn repeat(&self, height: u64, said: Said) -> Vec<Action> {
+        let proposed = self.said.iter().filter(|said| matches!(said, Said::Proposal(_)));
+        let again = proposed.cloned().chain([said]);
+        again.map(|said| Action::Broadcast(said_at(height, said))).collect()
+    }
+
+    pub(super) fn body(&self, height: u64, block: &BlockHash) -> Option<Message> {
+        let body = self.bodies.get(block)?.body.encode();
+        Some(Message(Content::Body { height, body }))
+    }
+
+    /// Something about a height that is being decided, somewhere.
+    pub(super) fn about(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        height: u64,
+        content: Content,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        if self.engine.is_none() || ledger.validators().get(&from).is_none() {
+            return Ok(Vec::new());
+        }
+        if height < next(ledger) {
+            return Ok(self.remind(ledger, from));
+        }
+        if height == next(ledger) && self.phase == Phase::Deciding {
+            return if self.is_open() {
+                self.about_open(ledger, from, content)
+            } else {
+                Ok(Vec::new())
+            };
+        }
+        self.ahead.keep(next(ledger), height, from, content);
+        // Whoever decides a height has all blocks below.
+        self.catch_up.note(from, height.saturating_sub(1));
+        let mut actions = self.consider_asking(ledger);
+        if height == next(ledger) && self.is_called(ledger) {
+            actions.extend(self.open(ledger)?);
+        }
+        Ok(actions)
+    }
+
+    /// Whether others have opened the next height: whose turn it is proposed a block, or more than a third of the power speaks of
+    /// it, so somebody honest does. One voice alone must not wake everybody.
+    pub(super) fn is_called(&self, ledger: &Ledger) -> bool {
+        let (height, validators) = (next(ledger), ledger.validators());
+        let mut power: u64 = 0;
+        for (from, contents) in self.ahead.of(height) {
+            power += validators.get(from).map_or(0, |member| u64::from(member.power));
+            let bodies: Vec<BlockHash> = contents.iter().filter_map(body_hash).collect();
+            let proposed = contents.iter().any(|content| match content {
+                Content::Said { said: Said::Proposal(proposal), .. } => {
+                    bodies.contains(&BlockHash(proposal.value))
+                        && is_proposed(ledger, height, proposal)
+                }
+                _ => false,
+            });
+            if proposed {
+                return true;
+            }
+        }
+        power.saturating_mul(3) > validators.total_power()
+    }
+
+    /// Something about the open height.
+    pub(super) fn about_open(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        content: Content,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        match content {
+            Content::Said { height, said: Said::Proposal(proposal) } => {
+                self.proposed(ledger, from, height, proposal)
+            }
+            Content::Said { said, .. } => {
+                let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
+                let outputs = engine.hear(said)?;
+                self.carry_out(ledger, outputs)
+            }
+            Content::Body { body, .. } => {
+                let content = Bytes::from(body);
+                let Some(block) = hash_of(&content) else {
+                    return Ok(vec![Action::suspect(
+                        from,
+                        next(ledger),
+                        "a body without a header",
+                    )]);
+                };
+                if self.bodies.is_judged(&block) {
+                    return Ok(Vec::new());
+                }
+                if self.bodies.proposals_of(&block).is_empty() {
+                    self.bodies.stray(from, block, content);
+                    return Ok(Vec::new());
+                }
+                self.judge(ledger, from, block, content)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// A proposal for the open height: its body is judged once it is here.
+    pub(super) fn proposed(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        height: u64,
+        proposal: SaidProposal,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        let (Some(engine), true) = (&mut self.engine, is_proposed(ledger, height, &proposal))
+        else {
+            return Ok(vec![Action::suspect(
+                from,
+                height,
+                "a proposal that its proposer did not sign",
+            )]);
+        };
+        let block = BlockHash(proposal.value);
+        let mut actions = Vec::new();
+        if self.bodies.propose(&proposal) {
+            let outputs = engine.hear(Said::Proposal(proposal))?;
+            actions.extend(self.carry_out(ledger, outputs)?);
+        }
+        if !self.is_open() || self.bodies.proposals_of(&block).is_empty() {
+            return Ok(actions);
+        }
+        if self.bodies.is_judged(&block) {
+            actions.extend(self.tell(ledger, block)?);
+        } else if let Some(body) = self.bodies.take_stray(&block) {
+            actions.extend(self.judge(ledger, from, block, body)?);
+        } else {
+            actions.push(Action::Send(from, Message::want_body(height, &block)));
+        }
+        Ok(actions)
+    }
+
+    /// Executes a body that was proposed, logs it, and tells the engine what it is.
+    pub(super) fn judge(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        block: BlockHash,
+        bytes: Bytes,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        let mut actions = Vec::new();
+        match examine(ledger, bytes.clone(), |id| self.pool.contains(id)) {
+            Ok((body, executed)) => {
+                let (height, body_bytes) = (next(ledger), bytes.to_vec());
+                actions.push(log(&LogRecord::Body { height, body: body_bytes }));
+                self.unflushed = true;
+                self.bodies.add(Candidate { hash: block, body, executed });
+            }
+            Err(why) => {
+                actions.push(Action::suspect(from, next(ledger), &why));
+                self.bodies.refute(block);
+            }
+        }
+        actions.extend(self.tell(ledger, block)?);
+        Ok(actions)
+    }
+
+    /// Tells the engine the verdict on a body. How far its time may be from this validator's clock is asked only of a block that is
+    /// proposed for the first time: a quorum has accepted the others already.
+    pub(super) fn tell(
+        &mut self,
+        ledger: &Ledger,
+        block: BlockHash,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        let mut actions = Vec::new();
+        for proposal in self.bodies.proposals_of(&block) {
+            let fresh = proposal.valid_round.is_none();
+            let valid = self.bodies.get(&block).is_some_and(|candidate| {
+                !fresh || self.is_timely(ledger, candidate.body.header.time_ms)
+            });
+            let (Some(round), true) = (proposal.round, self.bodies.tell(block, valid)) else {
+                continue;
+            };
+            let (valid_round, proposer) = (proposal.valid_round, KeyId(proposal.proposer));
+            let Some(engine) = &mut self.engine else { break };
+            let outputs = engine.judged(Judged { round, valid_round, proposer, block, valid })?;
+            actions.extend(self.carry_out(ledger, outputs)?);
+            if !self.is_open() {
+                break;
+            }
+        }
+        Ok(actions)
+    }
+
+    /// Whether a header's time is within the ledger's skew of this validator's clock. After a header that is itself ahead of the
+    /// clock, the next millisecond is as good as it gets.
+    pub(super) fn is_timely(&self, ledger: &Ledger, time_ms: u64) -> bool {
+        let genesis = ledger.genesis();
+        if ledger.height() == 0 || genesis.clock() == Clock::Declared {
+            return true;
+        }
+        let skew = u64::from(genesis.limits().skew_ms);
+        let latest = self.now_ms.saturating_add(skew).max(ledger.time_ms().saturating_add(1));
+        time_ms >= self.now_ms.saturating_sub(skew) && time_ms <= latest
+    }
+}
+
+fn body_hash(content: &Content) -> Option<BlockHash> {
+    match content {
+        Content::Body { body, .. } => hash_of(&Bytes::copy_from_slice(body)),
+        _ => None,
+    }
+}
+
+fn hash_of(body: &Bytes) -> Option<BlockHash> {
+    Body::decode(body.clone()).ok().map(|body| body.header.hash())
+}
+
+/// Whether whose turn it is signed a proposal.
+fn is_proposed(ledger: &Ledger, height: u64, proposal: &SaidProposal) -> bool {
+    let (validators, by) = (ledger.validators(), KeyId(proposal.proposer));
+    let turn = proposal.round.map(|round| proposer(validators, height, round));
+    let Some(member) = validators.get(&by).filter(|_| turn == Some(by)) else { return false };
+    let signed = proposal.clone().at(height);
+    let bytes = signed.message.signed_bytes(&ledger.genesis().id());
+    signature::verify(&member.vote_key, &bytes, &signed.signature.0).is_ok()
+}

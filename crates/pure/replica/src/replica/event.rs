@@ -1,0 +1,114 @@
+//! What can happen to a replica, and what it wants done.
+
+use std::time::Duration;
+
+use ledger_format::block::Block;
+use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::entry::Entry;
+use ledger_replay::Executed;
+use ledger_rules::Refusal;
+
+use crate::engine::RoundTimer;
+use crate::message::Message;
+use crate::pool::Turned;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// An entry came whose form and signatures were checked.
+    Submitted(Box<Entry>),
+    /// The time to gather entries is over.
+    Gathered,
+    /// A timer has fired.
+    TimerFired(Timer),
+    /// The block of the last [`Action::Commit`] is durable, and the ledger has taken it.
+    Committed,
+    /// A connection with another node began. What was said on the one before may be lost.
+    Connected(KeyId),
+    /// Another node said something.
+    Received {
+        /// Who sent it, as the transport knows.
+        from: KeyId,
+        /// What it said.
+        message: Message,
+    },
+}
+
+/// Something to do, in order. An error while doing it must stop the process.
+#[derive(Debug)]
+pub enum Action {
+    /// Append to the consensus log.
+    Log(Vec<u8>),
+    /// Make the consensus log durable.
+    FlushLog,
+    /// Call back with [`Event::Gathered`] after a while.
+    Gather(Duration),
+    /// Call back with [`Event::TimerFired`] after a while.
+    SetTimer(Timer, Duration),
+    /// Forget one timer.
+    CancelTimer(Timer),
+    /// Forget all timers that [`Timer::is_of_a_round`].
+    CancelTimers,
+    /// Make a block durable, let the ledger take it, then come back with [`Event::Committed`].
+    Commit(Box<Decided>),
+    /// Tell whoever waits that an entry was refused.
+    Refused(EntryId, Refusal),
+    /// Tell the submitter that the entry was not taken into the pool.
+    Turned(EntryId, Turned),
+    /// Send to every node that is connected.
+    Broadcast(Message),
+    /// Send to one node.
+    Send(KeyId, Message),
+    /// Send decided blocks to one node, from a height on, as many as one message should hold ([`Message::blocks`]).
+    SendBlocks {
+        /// Who asked.
+        to: KeyId,
+        /// The first height.
+        from: u64,
+    },
+    /// Tell the operator that a node sent something that may not follow. It was dropped.
+    Suspect {
+        /// Who sent it.
+        peer: KeyId,
+        /// The height that it is about.
+        height: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// When to call back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timer(pub(crate) Wake);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// A step of a round takes too long.
+    Round(RoundTimer),
+    /// Entries wait, and whose turn it is proposes nothing.
+    Patience { height: u64 },
+    /// Others have a block that is missing here.
+    CatchUp { next: u64 },
+}
+
+impl Timer {
+    /// Whether the timer ends with the height.
+    pub const fn is_of_a_round(&self) -> bool {
+        matches!(self.0, Wake::Round(_))
+    }
+}
+
+/// A decided block, executed.
+#[derive(Debug)]
+pub struct Decided {
+    /// The block with its certificate.
+    pub block: Block,
+    /// What executing it gave.
+    pub executed: Executed,
+}
+
+impl Action {
+    pub(super) fn suspect(peer: KeyId, height: u64, why: &str) -> Self {
+        Self::Suspect { peer, height, why: why.to_owned() }
+    }
+}

@@ -1,0 +1,80 @@
+//! Blocks that others have and this node lacks: the way of followers, and of validators that were away.
+
+use std::time::Duration;
+
+use ledger_format::block::Block;
+use ledger_format::digest::{EntryId, KeyId};
+use ledger_replay::Ledger;
+
+use super::{Action, Decided, Replica, Timer, Wake, next};
+use crate::examine::examine_decided;
+use crate::message::{Content, Message};
+
+/// How long to wait before a peer that is one block ahead is asked for it: usually the block is about to be decided here as well.
+const ALMOST_THERE: Duration = Duration::from_millis(250);
+/// How long to wait for an answer before another peer is asked.
+const ASK_AGAIN: Duration = Duration::from_millis(2_050);
+
+impl Replica {
+    pub(super) fn commit(&mut self, decided: Decided) -> Vec<Action> {
+        for id in &decided.executed.ids {
+            self.pool.forget(id);
+        }
+        vec![Action::CancelTimers, Action::Commit(Box::new(decided))]
+    }
+
+    /// Tells somebody who still decides a height that is over, now and then.
+    pub(super) fn remind(&mut self, ledger: &Ledger, peer: KeyId) -> Vec<Action> {
+        if self.catch_up.may_remind(peer, self.now_ms) {
+            return vec![Action::Send(peer, Message::tip(ledger.height()))];
+        }
+        Vec::new()
+    }
+
+    /// Executes the next block that came from somebody who has it.
+    pub(super) fn take_blocks(&mut self, ledger: &Ledger) -> Vec<Action> {
+        let mut actions = Vec::new();
+        while let Some((from, bytes)) = self.catch_up.next() {
+            let block = Block::decode(bytes).map_err(|error| error.to_string());
+            if block.as_ref().is_ok_and(|block| block.body.header.height < next(ledger)) {
+                // It was decided here while it was on its way.
+                continue;
+            }
+            let known = |id: &EntryId| self.pool.contains(id);
+            match block.and_then(|block| examine_decided(ledger, block, known)) {
+                Ok(decided) => {
+                    if let Some(engine) = &mut self.engine {
+                        engine.abandon();
+                    }
+                    actions.extend(self.commit(decided));
+                    return actions;
+                }
+                Err(why) => {
+                    self.catch_up.distrust(from);
+                    actions.push(Action::suspect(from, next(ledger), &why));
+                }
+            }
+        }
+        actions
+    }
+
+    /// Asks for missing blocks: at once when a peer is well ahead, a little later when the block is about to be decided here.
+    pub(super) fn consider_asking(&mut self, ledger: &Ledger) -> Vec<Action> {
+        let highest = self.catch_up.highest();
+        if highest < next(ledger) {
+            return Vec::new();
+        }
+        if highest == next(ledger) && self.engine.is_some() {
+            let timer = Timer(Wake::CatchUp { next: highest });
+            return vec![Action::SetTimer(timer, ALMOST_THERE)];
+        }
+        self.ask(ledger)
+    }
+
+    pub(super) fn ask(&mut self, ledger: &Ledger) -> Vec<Action> {
+        let from = next(ledger);
+        let Some(peer) = self.catch_up.ask(from, self.now_ms) else { return Vec::new() };
+        let again = Action::SetTimer(Timer(Wake::CatchUp { next: from }), ASK_AGAIN);
+        vec![Action::Send(peer, Message(Content::WantBlocks { from })), again]
+    }
+}

@@ -1,0 +1,160 @@
+//! Blocks of this validator's own: when it is its turn, when nobody else takes theirs, and of which entries.
+
+use ledger_format::block::Body;
+use ledger_replay::Ledger;
+use ledger_rules::Refusal;
+use ledger_verify::block::proposer;
+
+use super::{Action, Phase, Replica, Timer, Wake, log, next};
+use crate::bodies::Candidate;
+use crate::engine::EngineStopped;
+use crate::log_record::LogRecord;
+use crate::message::Message;
+
+/// Waiting entries that a node is told of when it may lack them, and their bytes.
+const RELAYED: usize = 4_096;
+const RELAYED_BYTES: usize = 2 * 1024 * 1024;
+
+impl Replica {
+    /// Entries wait: for company when it is this validator's turn, else for whose turn it is.
+    pub(super) fn wait(&mut self, ledger: &Ledger) -> Vec<Action> {
+        self.phase = Phase::Waiting;
+        if self.has_turn(ledger) {
+            return vec![Action::Gather(self.settings.gather)];
+        }
+        let timer = Timer(Wake::Patience { height: next(ledger) });
+        vec![Action::SetTimer(timer, self.settings.patience)]
+    }
+
+    pub(super) fn has_turn(&self, ledger: &Ledger) -> bool {
+        self.engine.is_some() && proposer(ledger.validators(), next(ledger), 0) == self.id
+    }
+
+    /// Opens the next height with a block of its own, if any waiting entry may enter one. A height is never opened without a block
+    /// to propose, so a ledger that nobody writes to is silent.
+    pub(super) fn take_turn(&mut self, ledger: &Ledger) -> Result<Vec<Action>, EngineStopped> {
+        self.phase = Phase::Silent;
+        let mut actions = Vec::new();
+        if let Some(candidate) = self.build(ledger, &mut actions)? {
+            // The engine asks for it when the round begins.
+            self.bodies.add(candidate);
+            actions.extend(self.open(ledger)?);
+        }
+        Ok(actions)
+    }
+
+    /// Whose turn it is has not proposed anything. The height is opened all the same if any waiting entry may enter a block.
+    pub(super) fn lose_patience(
+        &mut self,
+        ledger: &Ledger,
+        height: u64,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        if height != next(ledger) || self.phase != Phase::Waiting || self.engine.is_none() {
+            return Ok(Vec::new());
+        }
+        self.phase = Phase::Silent;
+        let mut actions = Vec::new();
+        if self.build(ledger, &mut actions)?.is_some() {
+            // The others may not have heard of these entries.
+            actions.push(Action::Broadcast(self.waiting()));
+            actions.extend(self.open(ledger)?);
+        }
+        Ok(actions)
+    }
+
+    /// The first waiting entries, for whoever may lack them.
+    pub(super) fn waiting(&self) -> Message {
+        let (_, entries) = self.pool.first(RELAYED, RELAYED_BYTES);
+        Message::entries(entries.into_iter().map(|entry| entry.bytes().to_vec()).collect())
+    }
+
+    /// Gives the engine the block that it waits for.
+    pub(super) fn pay(&mut self, ledger: &Ledger) -> Result<Vec<Action>, EngineStopped> {
+        let Some(round) = self.owed else { return Ok(Vec::new()) };
+        let mut actions = Vec::new();
+        if let Some(candidate) = self.build(ledger, &mut actions)? {
+            self.owed = None;
+            actions.extend(self.propose(ledger, round, candidate)?);
+        }
+        Ok(actions)
+    }
+
+    /// Builds a block from the first waiting entries, and drops those that are refused, until there is a block or no entry.
+    pub(super) fn build(
+        &mut self,
+        ledger: &Ledger,
+        actions: &mut Vec<Action>,
+    ) -> Result<Option<Candidate>, EngineStopped> {
+        while !self.pool.is_empty() {
+            let (candidate, refused) = self.try_build(ledger);
+            let none_refused = refused.is_empty();
+            actions.extend(refused);
+            if candidate.is_some() {
+                return Ok(candidate);
+            }
+            if none_refused {
+                // Genesis cannot ask for blocks that the longest entry does not fit.
+                let why = "no block can be made of the waiting entries, and none is refused";
+                return Err(EngineStopped(why.into()));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn try_build(&mut self, ledger: &Ledger) -> (Option<Candidate>, Vec<Action>) {
+        let limits = ledger.genesis().limits();
+        let size = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
+        let (tickets, entries) =
+            self.pool.first(size(limits.block_entries), size(limits.block_bytes));
+        let proposal = ledger.propose(self.id, self.now_ms, &entries);
+        let candidate = proposal.block.map(|executed| {
+            let bytes = |number: &usize| entries.get(*number).map(|entry| entry.bytes().clone());
+            let body = Body {
+                header: executed.header.clone(),
+                entries: proposal.included.iter().filter_map(bytes).collect(),
+            };
+            Candidate { hash: executed.header.hash(), body, executed }
+        });
+        let refused: Vec<(u64, Refusal)> = proposal
+            .refused
+            .into_iter()
+            .filter_map(|(number, refusal)| Some((tickets.get(number).copied()?, refusal)))
+            .collect();
+        let drop = |(ticket, refusal)| {
+            let entry = self.pool.remove(ticket)?;
+            Some(Action::Refused(entry.id(), refusal))
+        };
+        (candidate, refused.into_iter().filter_map(drop).collect())
+    }
+
+    pub(super) fn propose(
+        &mut self,
+        ledger: &Ledger,
+        round: u32,
+        candidate: Candidate,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
+        let hash = candidate.hash;
+        // The body first: the engine's records hold only its hash.
+        let mut actions =
+            vec![log(&LogRecord::Body { height: engine.height(), body: candidate.body.encode() })];
+        self.unflushed = true;
+        self.bodies.add(candidate);
+        let outputs = engine.propose(engine.height(), round, hash)?;
+        actions.extend(self.carry_out(ledger, outputs)?);
+        Ok(actions)
+    }
+
+    /// The engine wants a block. One that was built for this height and not proposed yet is taken first.
+    pub(super) fn asked_for(
+        &mut self,
+        ledger: &Ledger,
+        round: u32,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        if let Some(candidate) = self.bodies.take_unproposed(&self.id) {
+            return self.propose(ledger, round, candidate);
+        }
+        self.owed = Some(round);
+        self.pay(ledger)
+    }
+}

@@ -1,0 +1,66 @@
+//! How a replica behaves. None of it is agreed on with others.
+
+use std::time::Duration;
+
+use consensus_types::LinearTimeouts;
+
+use crate::pool::PoolLimits;
+
+/// Settings of a replica.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long to gather entries before the first block after a quiet time. Under load blocks fill while the one before is
+    /// written.
+    pub gather: Duration,
+    /// How long entries wait for whose turn it is before the height is opened without it.
+    pub patience: Duration,
+    /// How long a round waits for others.
+    pub timeouts: Timeouts,
+    /// Bounds of the pool.
+    pub pool: PoolLimits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            gather: Duration::from_millis(2),
+            patience: Duration::from_millis(400),
+            timeouts: Timeouts::default(),
+            pool: PoolLimits::default(),
+        }
+    }
+}
+
+/// How long a round waits for others. Every further round of a height waits half as long again, so that slow networks get through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a proposal and its body.
+    pub propose: Duration,
+    /// For the votes of the others, after a quorum has voted for different things.
+    pub vote: Duration,
+}
+
+/// No round waits longer.
+const LONGEST: Duration = Duration::from_secs(20);
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { propose: Duration::from_millis(1_000), vote: Duration::from_millis(500) }
+    }
+}
+
+impl Timeouts {
+    pub(crate) fn linear(self) -> LinearTimeouts {
+        let Self { propose, vote } = self;
+        LinearTimeouts {
+            propose,
+            propose_delta: propose / 2,
+            prevote: vote,
+            prevote_delta: vote / 2,
+            precommit: vote,
+            precommit_delta: vote / 2,
+            rebroadcast: propose,
+            max_timeout: LONGEST,
+        }
+    }
+}
