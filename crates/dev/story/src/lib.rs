@@ -25,7 +25,7 @@ use std::sync::LazyLock;
 use ed25519_dalek::SigningKey;
 use jiff::civil::DateTime;
 use ledger_event::{Clock, Genesis, Limits, Record, Timeline, Validator, ValidatorSet};
-use ledger_format::digest::{EntryId, Hash, KeyId};
+use ledger_format::digest::{EntryId, Hash, KeyId, sha256};
 use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::id::state_key;
@@ -120,19 +120,18 @@ pub const LIMITS: Limits = Limits {
 
 /// A genesis document of the three founders, which announces the rule set and the calendars of mainland China.
 pub fn genesis(clock: Clock, start_ms: u64, limits: Limits) -> GenesisDocument {
-    let key = |purpose: &str| {
-        let key = validator_key(purpose).verifying_key().to_bytes();
-        key.to_vec().into()
-    };
-    let validator = Validator {
-        party: cast::EXCHANGE.into(),
-        name: "validator.example".into(),
-        power: 1,
-        vote_key: key("vote"),
-        log_key: key("log"),
-        cosign_key: key("cosign"),
-        receipt_key: key("receipt"),
-    };
+    genesis_of(&[""], clock, start_ms, limits)
+}
+
+/// The same with several validators, told apart by their names.
+pub fn genesis_of(
+    validators: &[&str],
+    clock: Clock,
+    start_ms: u64,
+    limits: Limits,
+) -> GenesisDocument {
+    let mut validators: Vec<Validator> = validators.iter().map(|name| a_validator(name)).collect();
+    validators.sort_by_key(|validator| sha256(&[&validator.vote_key]));
     let mut documents: Vec<_> =
         ANNOUNCED.map(|name| document_digest(&data::calendar(name)).to_vec().into()).into();
     documents.push(document_digest(&data::cn_nda_2026()).to_vec().into());
@@ -145,11 +144,27 @@ pub fn genesis(clock: Clock, start_ms: u64, limits: Limits) -> GenesisDocument {
         start_ms,
         founders: FOUNDERS.map(founder).into(),
         governance_threshold: 2,
-        validators: Some(ValidatorSet { validators: vec![validator] }),
+        validators: Some(ValidatorSet { validators }),
         documents,
         limits: Some(limits),
     };
     GenesisDocument::decode(message::encode(&genesis).into()).unwrap()
+}
+
+fn a_validator(name: &str) -> Validator {
+    let key = |purpose: &str| {
+        let key = validator_key_of(name, purpose).verifying_key().to_bytes();
+        key.to_vec().into()
+    };
+    Validator {
+        party: cast::EXCHANGE.into(),
+        name: format!("{name}validator.example"),
+        power: 1,
+        vote_key: key("vote"),
+        log_key: key("log"),
+        cosign_key: key("cosign"),
+        receipt_key: key("receipt"),
+    }
 }
 
 /// The id of the validator.
@@ -159,7 +174,12 @@ pub fn validator() -> KeyId {
 
 /// Its key to vote, to sign as the log (`log`), to cosign (`cosign`) or to sign receipts (`receipt`).
 pub fn validator_key(purpose: &str) -> SigningKey {
-    signing_key(&format!("validator {purpose}"))
+    validator_key_of("", purpose)
+}
+
+/// The key of one of several validators.
+pub fn validator_key_of(name: &str, purpose: &str) -> SigningKey {
+    signing_key(&format!("validator {name}{purpose}"))
 }
 
 /// The calendars that genesis announces.

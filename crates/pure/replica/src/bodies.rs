@@ -46,6 +46,11 @@ impl Bodies {
         self.refuted.insert(block);
     }
 
+    /// Whether no block of this height is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.candidates.is_empty()
+    }
+
     pub(crate) fn get(&self, block: &BlockHash) -> Option<&Candidate> {
         self.candidates.get(block)
     }

@@ -6,22 +6,16 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use ledger_format::digest::KeyId;
 
-/// How long a peer has to answer before another one is asked, in milliseconds.
-const ANSWER_MS: u64 = 2_000;
 /// How often a peer that is behind is told of it, in milliseconds.
 const REMIND_MS: u64 = 500;
-
-#[derive(Debug, Clone, Copy)]
-struct Asked {
-    peer: KeyId,
-    at_ms: u64,
-}
 
 /// Tips of others, the open request, and blocks that wait to be executed.
 #[derive(Debug, Default)]
 pub(crate) struct CatchUp {
     tips: BTreeMap<KeyId, u64>,
-    asked: Option<Asked>,
+    /// The open request: its number and whom it was made of.
+    asked: Option<(u64, KeyId)>,
+    requests: u64,
     /// Who did not answer, or answered with what may not follow: asked last.
     failed: Option<KeyId>,
     blocks: VecDeque<(KeyId, Bytes)>,
@@ -48,27 +42,30 @@ impl CatchUp {
         self.tips.values().copied().max().unwrap_or_default()
     }
 
-    /// Whom to ask for `next` now, if anybody: nobody while an answer may still come, or blocks wait.
-    pub(crate) fn ask(&mut self, next: u64, now_ms: u64) -> Option<KeyId> {
-        if !self.blocks.is_empty() {
+    /// Whom to ask for `next` now, if anybody, and the number of the request: nobody while an answer may still come, or blocks wait.
+    pub(crate) fn ask(&mut self, next: u64) -> Option<(u64, KeyId)> {
+        if self.asked.is_some() || !self.blocks.is_empty() {
             return None;
-        }
-        if let Some(asked) = self.asked {
-            if now_ms < asked.at_ms.saturating_add(ANSWER_MS) && now_ms >= asked.at_ms {
-                return None;
-            }
-            self.failed = Some(asked.peer);
         }
         let having = self.tips.iter().filter(|(_, tip)| **tip >= next);
         let preferred = having.max_by_key(|(peer, tip)| (Some(**peer) != self.failed, **tip));
-        let peer = preferred.map(|(peer, _)| *peer);
-        self.asked = peer.map(|peer| Asked { peer, at_ms: now_ms });
-        peer
+        let peer = preferred.map(|(peer, _)| *peer)?;
+        self.requests += 1;
+        self.asked = Some((self.requests, peer));
+        self.asked
+    }
+
+    /// A request was not answered in time: another peer is asked if there is one.
+    pub(crate) fn give_up(&mut self, request: u64) {
+        if let Some((_, peer)) = self.asked.filter(|(number, _)| *number == request) {
+            self.failed = Some(peer);
+            self.asked = None;
+        }
     }
 
     /// Takes blocks that were asked for. Others are dropped.
     pub(crate) fn take(&mut self, from: KeyId, blocks: Vec<Vec<u8>>) {
-        if self.asked.is_none_or(|asked| asked.peer != from) {
+        if self.asked.is_none_or(|(_, peer)| peer != from) {
             return;
         }
         self.asked = None;

@@ -1,7 +1,5 @@
 //! What a restart finds in the consensus log.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use ledger_format::digest::KeyId;
 use ledger_replay::Ledger;
@@ -42,19 +40,8 @@ pub(crate) struct Recovered {
     pub(crate) inputs: Vec<LogInput>,
 }
 
-impl Recovered {
-    /// Rounds in which a validator made a proposal.
-    pub(crate) fn rounds_proposed(&self, by: &KeyId) -> BTreeSet<u32> {
-        let round = |input: &LogInput| match input {
-            LogInput::Proposal(proposal) if proposal.proposer == by.0 => proposal.round,
-            _ => None,
-        };
-        self.inputs.iter().filter_map(round).collect()
-    }
-}
-
-/// Reads the records of the next height. Records of other heights are left-overs. Without a vote or proposal nothing has left this
-/// validator, and the records are left-overs too.
+/// Reads the records of the next height; those of other heights are left-overs. Everything that the engine was told counts, signed or
+/// not: what follows in the log was concluded from it, and every later start must conclude the same.
 pub(crate) fn recover(ledger: &Ledger, log: &[Vec<u8>]) -> Result<Recovered, StartError> {
     let unreadable = || EngineStopped("the consensus log holds an unreadable record".into());
     let records: Vec<LogRecord> = log
@@ -74,8 +61,8 @@ pub(crate) fn recover(ledger: &Ledger, log: &[Vec<u8>]) -> Result<Recovered, Sta
             LogRecord::Done { .. } => {}
         }
     }
-    let signed = |input: &LogInput| matches!(input, LogInput::Vote(_) | LogInput::Proposal(_));
-    if !inputs.iter().any(signed) {
+    if inputs.is_empty() {
+        // A body that was never told of.
         return Ok(Recovered::default());
     }
     let candidates = bodies.into_iter().map(|body| candidate(ledger, body));

@@ -12,21 +12,23 @@
 //! | 6 state in memory moved on | as 5 | the state, read from the store or rebuilt from blocks |
 //! | 7 client answered | as 5 | the client asks again and gets the same receipt |
 
+use std::collections::BTreeSet;
+
 use ed25519_dalek::SigningKey;
 use ledger_format::block::Block;
-use ledger_format::digest::{BlockHash, KeyId};
+use ledger_format::digest::{BlockHash, EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_replay::Ledger;
 
 use crate::bodies::Bodies;
 use crate::catch_up::CatchUp;
-use crate::engine::{Engine, EngineStopped, Output};
-use crate::log_record::LogRecord;
+use crate::engine::{Engine, EngineStopped, Output, RoundTimer};
+use crate::log_record::{LogInput, LogRecord};
 use crate::look_ahead::LookAhead;
 use crate::message::{Content, Message};
 use crate::pool::Pool;
 use crate::recovery::{Recovered, StartError, recover};
-use crate::said::Said;
+use crate::said::{Said, SaidProposal};
 use crate::settings::Settings;
 
 mod deciding;
@@ -61,6 +63,8 @@ pub struct Replica {
     owed: Option<u32>,
     /// What this validator said at the open height.
     said: Vec<Said>,
+    /// Timers of the open height that fired while there was nothing to decide.
+    dozing: Vec<RoundTimer>,
     ahead: LookAhead,
     catch_up: CatchUp,
     /// Something was logged and is not durable yet.
@@ -108,6 +112,7 @@ impl Replica {
             bodies: Bodies::default(),
             owed: None,
             said: Vec::new(),
+            dozing: Vec::new(),
             ahead: LookAhead::default(),
             catch_up: CatchUp::default(),
             unflushed: false,
@@ -117,15 +122,26 @@ impl Replica {
 
     /// Goes through an interrupted height again.
     fn resume(&mut self, ledger: &Ledger, found: Recovered) -> Result<Vec<Action>, StartError> {
-        let Some(engine) = self.engine.as_mut().filter(|_| !found.inputs.is_empty()) else {
+        if found.inputs.is_empty() {
             return Ok(Vec::new());
-        };
-        let proposed = found.rounds_proposed(&self.id);
+        }
         for candidate in found.candidates {
+            self.keep_entries(&candidate.body);
             self.bodies.add(candidate);
+        }
+        // The engine makes its votes anew while it goes through the log, and takes its proposals from there.
+        let own = found.inputs.iter().filter_map(|input| match input {
+            LogInput::Proposal(proposal) if proposal.proposer == self.id.0 => Some(proposal),
+            _ => None,
+        });
+        let own: Vec<SaidProposal> = own.cloned().collect();
+        let proposed: BTreeSet<u32> = own.iter().filter_map(|proposal| proposal.round).collect();
+        for proposal in own {
+            self.remember(Said::Proposal(proposal));
         }
         self.phase = Phase::Deciding;
         let height = ledger.height().saturating_add(1);
+        let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
         let outputs = engine.resume(height, ledger.validators(), found.inputs)?;
         // The engine asks for a value before it is told again which one it had; it needs no second one.
         let again = |output: &Output| match output {
@@ -140,9 +156,14 @@ impl Replica {
         (self.pool.len(), self.pool.bytes())
     }
 
-    /// Whether a height is open: something was proposed or is about to be, and timers run.
-    pub fn is_deciding(&self) -> bool {
-        self.phase == Phase::Deciding
+    /// Whether an entry waits here already.
+    pub fn is_waiting(&self, id: &EntryId) -> bool {
+        self.pool.contains(id)
+    }
+
+    /// Whether nothing is going on: no height is open, or one that nothing could fill, and no entry waits.
+    pub fn is_at_rest(&self) -> bool {
+        self.phase == Phase::Silent || self.has_nothing()
     }
 
     /// Whether the open height is not decided yet.
@@ -177,15 +198,44 @@ impl Replica {
 
     fn wake(&mut self, ledger: &Ledger, timer: Timer) -> Result<Vec<Action>, EngineStopped> {
         match timer.0 {
-            Wake::Round(timer) => {
-                let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
-                let outputs = engine.elapsed(timer)?;
-                self.carry_out(ledger, outputs)
+            Wake::Round(timer) if self.has_nothing() => {
+                self.dozing.push(timer);
+                Ok(Vec::new())
             }
+            Wake::Round(timer) => self.elapsed(ledger, timer),
             Wake::Patience { height } => self.lose_patience(ledger, height),
-            Wake::CatchUp { next: height } if height == next(ledger) => Ok(self.ask(ledger)),
-            Wake::CatchUp { .. } => Ok(Vec::new()),
+            Wake::AlmostThere { next: height } if height == next(ledger) => Ok(self.ask(ledger)),
+            Wake::AlmostThere { .. } => Ok(Vec::new()),
+            Wake::Unanswered { request } => {
+                self.catch_up.give_up(request);
+                Ok(self.ask(ledger))
+            }
         }
+    }
+
+    fn elapsed(
+        &mut self,
+        ledger: &Ledger,
+        timer: RoundTimer,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
+        let outputs = engine.elapsed(timer)?;
+        self.carry_out(ledger, outputs)
+    }
+
+    /// Whether a height is open that nothing could fill: whoever opened it has lost what it had, or lied. Its rounds would follow
+    /// each other for ever, so they wait. To wait is always safe; an entry or a body ends it ([`Replica::wake_up`]).
+    fn has_nothing(&self) -> bool {
+        self.phase == Phase::Deciding && self.pool.is_empty() && self.bodies.is_empty()
+    }
+
+    /// Lets the rounds go on that waited for something to decide.
+    fn wake_up(&mut self, ledger: &Ledger) -> Result<Vec<Action>, EngineStopped> {
+        let mut actions = Vec::new();
+        for timer in std::mem::take(&mut self.dozing) {
+            actions.extend(self.elapsed(ledger, timer)?);
+        }
+        Ok(actions)
     }
 
     fn submitted(
@@ -193,14 +243,23 @@ impl Replica {
         ledger: &Ledger,
         entry: Box<Entry>,
     ) -> Result<Vec<Action>, EngineStopped> {
+        if self.engine.is_none() {
+            // Validators have it from the host; here it is seen again in a block.
+            return Ok(Vec::new());
+        }
         let id = entry.id();
         if let Err(turned) = self.pool.add(entry) {
             return Ok(vec![Action::Turned(id, turned)]);
         }
         match self.phase {
             Phase::Silent => Ok(self.wait(ledger)),
-            Phase::Deciding if self.owed.is_some() => self.pay(ledger),
-            Phase::Waiting | Phase::Deciding => Ok(Vec::new()),
+            Phase::Deciding if self.owed.is_some() => {
+                let mut actions = self.pay(ledger)?;
+                actions.extend(self.wake_up(ledger)?);
+                Ok(actions)
+            }
+            Phase::Deciding => self.wake_up(ledger),
+            Phase::Waiting => Ok(Vec::new()),
         }
     }
 
@@ -244,10 +303,12 @@ impl Replica {
                     actions.push(Action::SetTimer(round_timer(timer), after));
                 }
                 Output::CancelTimer(timer) => {
+                    self.dozing.retain(|dozing| *dozing != timer);
                     actions.push(Action::CancelTimer(round_timer(timer)));
                 }
                 Output::CancelTimers => {
                     self.owed = None;
+                    self.dozing.clear();
                     actions.push(Action::CancelTimers);
                 }
                 Output::GetValue { round } => actions.extend(self.asked_for(ledger, round)?),
@@ -272,6 +333,7 @@ impl Replica {
         self.bodies = Bodies::default();
         self.owed = None;
         self.said.clear();
+        self.dozing.clear();
         self.unflushed = false;
         let mut actions = vec![Action::Broadcast(Message::tip(ledger.height()))];
         actions.extend(self.go_on(ledger)?);

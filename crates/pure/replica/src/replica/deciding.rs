@@ -4,6 +4,7 @@ use bytes::Bytes;
 use ledger_event::Clock;
 use ledger_format::block::Body;
 use ledger_format::digest::{BlockHash, KeyId};
+use ledger_format::entry::Entry;
 use ledger_replay::Ledger;
 use ledger_verify::block::proposer;
 use ledger_verify::signature;
@@ -17,15 +18,12 @@ use crate::message::{Content, Message};
 use crate::said::{Said, SaidProposal};
 
 /// Messages of its own that a validator keeps for those who come late.
-const SAID: usize = 64;
+const SAID: usize = 24;
 
 impl Replica {
     /// Says something to the others; a proposal goes with its body.
     pub(super) fn publish(&mut self, height: u64, said: Said) -> Vec<Action> {
-        if self.said.len() >= SAID {
-            self.said.remove(0);
-        }
-        self.said.push(said.clone());
+        self.remember(said.clone());
         let body = match &said {
             Said::Proposal(proposal) if proposal.valid_round.is_none() => {
                 self.body(height, &BlockHash(proposal.value)).map(Action::Broadcast)
@@ -35,11 +33,27 @@ impl Replica {
         body.into_iter().chain([Action::Broadcast(said_at(height, said))]).collect()
     }
 
-    /// Says something again, and what this validator proposed: the engine does not repeat that.
+    /// Keeps what this validator said for those who come late.
+    pub(super) fn remember(&mut self, said: Said) {
+        if let Said::Proposal(proposal) = &said {
+            self.bodies.propose(proposal);
+        }
+        if self.said.len() >= SAID {
+            self.said.remove(0);
+        }
+        self.said.push(said);
+    }
+
+    /// Says something again, and what this validator proposed last and what waits here: the engine does not repeat that.
     pub(super) fn repeat(&self, height: u64, said: Said) -> Vec<Action> {
-        let proposed = self.said.iter().filter(|said| matches!(said, Said::Proposal(_)));
-        let again = proposed.cloned().chain([said]);
-        again.map(|said| Action::Broadcast(said_at(height, said))).collect()
+        let proposed = self.said.iter().rfind(|said| matches!(said, Said::Proposal(_)));
+        let again = proposed.cloned().into_iter().chain([said]);
+        let mut actions: Vec<Action> =
+            again.map(|said| Action::Broadcast(said_at(height, said))).collect();
+        if !self.pool.is_empty() {
+            actions.push(Action::Broadcast(self.waiting()));
+        }
+        actions
     }
 
     pub(super) fn body(&self, height: u64, block: &BlockHash) -> Option<Message> {
@@ -187,7 +201,9 @@ impl Replica {
                 let (height, body_bytes) = (next(ledger), bytes.to_vec());
                 actions.push(log(&LogRecord::Body { height, body: body_bytes }));
                 self.unflushed = true;
+                self.keep_entries(&body);
                 self.bodies.add(Candidate { hash: block, body, executed });
+                actions.extend(self.wake_up(ledger)?);
             }
             Err(why) => {
                 actions.push(Action::suspect(from, next(ledger), &why));
@@ -196,6 +212,16 @@ impl Replica {
         }
         actions.extend(self.tell(ledger, block)?);
         Ok(actions)
+    }
+
+    /// Keeps the entries of a body, which were checked: whoever proposes next can propose them if this body is not decided.
+    pub(super) fn keep_entries(&mut self, body: &Body) {
+        for entry in &body.entries {
+            if let Ok(entry) = Entry::decode(entry.clone()) {
+                // A full pool has enough to propose.
+                let _turned = self.pool.add(Box::new(entry));
+            }
+        }
     }
 
     /// Tells the engine the verdict on a body. How far its time may be from this validator's clock is asked only of a block that is

@@ -87,8 +87,10 @@ pub(crate) enum Wake {
     Round(RoundTimer),
     /// Entries wait, and whose turn it is proposes nothing.
     Patience { height: u64 },
-    /// Others have a block that is missing here.
-    CatchUp { next: u64 },
+    /// Others have one block that is missing here, and was about to be decided.
+    AlmostThere { next: u64 },
+    /// Whoever was asked for blocks has had time enough.
+    Unanswered { request: u64 },
 }
 
 impl Timer {

@@ -12,8 +12,8 @@ use crate::message::{Content, Message};
 
 /// How long to wait before a peer that is one block ahead is asked for it: usually the block is about to be decided here as well.
 const ALMOST_THERE: Duration = Duration::from_millis(250);
-/// How long to wait for an answer before another peer is asked.
-const ASK_AGAIN: Duration = Duration::from_millis(2_050);
+/// How long a peer has to answer before another one is asked.
+const ANSWER: Duration = Duration::from_secs(2);
 
 impl Replica {
     pub(super) fn commit(&mut self, decided: Decided) -> Vec<Action> {
@@ -65,7 +65,7 @@ impl Replica {
             return Vec::new();
         }
         if highest == next(ledger) && self.engine.is_some() {
-            let timer = Timer(Wake::CatchUp { next: highest });
+            let timer = Timer(Wake::AlmostThere { next: highest });
             return vec![Action::SetTimer(timer, ALMOST_THERE)];
         }
         self.ask(ledger)
@@ -73,8 +73,8 @@ impl Replica {
 
     pub(super) fn ask(&mut self, ledger: &Ledger) -> Vec<Action> {
         let from = next(ledger);
-        let Some(peer) = self.catch_up.ask(from, self.now_ms) else { return Vec::new() };
-        let again = Action::SetTimer(Timer(Wake::CatchUp { next: from }), ASK_AGAIN);
+        let Some((request, peer)) = self.catch_up.ask(from) else { return Vec::new() };
+        let again = Action::SetTimer(Timer(Wake::Unanswered { request }), ANSWER);
         vec![Action::Send(peer, Message(Content::WantBlocks { from })), again]
     }
 }

@@ -12,8 +12,8 @@ use crate::log_record::LogRecord;
 use crate::message::Message;
 
 /// Waiting entries that a node is told of when it may lack them, and their bytes.
-const RELAYED: usize = 4_096;
-const RELAYED_BYTES: usize = 2 * 1024 * 1024;
+const RELAYED: usize = 512;
+const RELAYED_BYTES: usize = 512 * 1024;
 
 impl Replica {
     /// Entries wait: for company when it is this validator's turn, else for whose turn it is.

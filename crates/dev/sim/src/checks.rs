@@ -1,0 +1,121 @@
+//! What must hold whatever happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ledger_format::block::Block;
+use ledger_format::digest::{BlockHash, EntryId, KeyId};
+use ledger_replica::{Statement, StatementKind};
+
+/// Something that must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// Two blocks of one height were committed.
+    Fork {
+        /// The height.
+        height: u64,
+        /// The node that committed the second.
+        node: usize,
+    },
+    /// An honest validator signed two different things of one kind in one round.
+    DoubleVote {
+        /// Who.
+        validator: KeyId,
+        /// The height.
+        height: u64,
+        /// The round.
+        round: u32,
+        /// What was signed.
+        kind: &'static str,
+    },
+    /// A node said that an entry is in the ledger, and it is not, or elsewhere.
+    LostAcknowledgement {
+        /// The entry.
+        entry: EntryId,
+        /// The height that was told.
+        height: u64,
+    },
+    /// A node stopped by itself.
+    Stopped {
+        /// Which.
+        node: usize,
+        /// What it said.
+        why: String,
+    },
+    /// The network did not come to rest after everything was healed.
+    Unrest(String),
+    /// The chain does not stand before the auditor's verifier.
+    Refuted(String),
+}
+
+/// What has been seen so far.
+#[derive(Debug, Default)]
+pub struct Checks {
+    blocks: BTreeMap<u64, BlockHash>,
+    said: BTreeMap<(KeyId, u64, u32, &'static str), (Option<BlockHash>, Option<u32>)>,
+    acknowledged: BTreeMap<EntryId, u64>,
+    /// Validators that lie: what they sign is their own affair.
+    liars: BTreeSet<KeyId>,
+    /// What must not be.
+    pub violations: Vec<Violation>,
+}
+
+impl Checks {
+    /// Leaves a validator out of the checks of honest ones.
+    pub fn lies(&mut self, validator: KeyId) {
+        self.liars.insert(validator);
+    }
+
+    /// A node has committed a block: from here on its entries are acknowledged.
+    pub fn committed(&mut self, node: usize, block: &Block, ids: &[EntryId]) {
+        let (height, hash) = (block.body.header.height, block.body.header.hash());
+        if *self.blocks.entry(height).or_insert(hash) != hash {
+            self.violations.push(Violation::Fork { height, node });
+        }
+        for id in ids {
+            self.acknowledged.entry(*id).or_insert(height);
+        }
+    }
+
+    /// A validator has said something.
+    pub fn says(&mut self, statement: &Statement) {
+        if self.liars.contains(&statement.validator) {
+            return;
+        }
+        let (kind, valid_round) = match statement.kind {
+            StatementKind::Proposal { valid_round } => ("proposal", valid_round),
+            StatementKind::Prevote => ("prevote", None),
+            StatementKind::Precommit => ("precommit", None),
+        };
+        let slot = (statement.validator, statement.height, statement.round, kind);
+        let said = (statement.block, valid_round);
+        if *self.said.entry(slot).or_insert(said) != said {
+            let (validator, height, round, kind) = slot;
+            self.violations.push(Violation::DoubleVote { validator, height, round, kind });
+        }
+    }
+
+    /// At the end: the heights of all entries in a node's chain.
+    pub fn finished(&mut self, chain: &BTreeMap<EntryId, u64>) {
+        let lost = self.acknowledged.iter().filter(|(id, height)| chain.get(id) != Some(*height));
+        let lost = lost.map(|(entry, height)| Violation::LostAcknowledgement {
+            entry: *entry,
+            height: *height,
+        });
+        self.violations.extend(lost);
+    }
+
+    /// The highest block that anybody committed.
+    pub fn height(&self) -> u64 {
+        self.blocks.keys().next_back().copied().unwrap_or_default()
+    }
+
+    /// Entries that were acknowledged.
+    pub fn acknowledged(&self) -> usize {
+        self.acknowledged.len()
+    }
+
+    /// Whether an entry was acknowledged.
+    pub fn is_acknowledged(&self, id: &EntryId) -> bool {
+        self.acknowledged.contains_key(id)
+    }
+}

@@ -1,0 +1,28 @@
+//! A whole network on one thread, from a seed.
+//!
+//! Every node runs the product's own replica and ledger; network, disks, clocks and clients are simulated here, in virtual time. A
+//! seed decides everything, so a run that fails is one line to paste: `cargo xtask sim --seed S --nodes N`.
+//!
+//! A run has three parts. First the network starts and clients write, while faults of the plan ([`plan`]) happen: messages are lost,
+//! delayed, doubled, overtaken and cut off, disks fail, clocks jump, processes die, one validator may lie ([`liars`]). Then
+//! everything is healed. Last, the network must come to rest: every node with the same blocks, every entry with its verdict, and
+//! nothing said any more. [`checks`] watches all the while.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a simulation that cannot go on is a finding"
+)]
+
+pub mod campaign;
+pub mod checks;
+mod clients;
+mod disk;
+pub mod liars;
+mod network;
+mod node;
+pub mod plan;
+mod world;
+
+pub use world::{Failure, Report, run};

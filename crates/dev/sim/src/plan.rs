@@ -1,0 +1,133 @@
+//! What is going to happen in a run: drawn from the seed before it begins, so that it can be checked afterwards that it did.
+
+use ledger_fixtures::Rng;
+
+use crate::liars::LiarKind;
+
+/// How the network treats messages. Chances are in thousandths.
+#[derive(Clone, Copy, Debug)]
+pub struct Weather {
+    /// A message is lost.
+    pub loss: usize,
+    /// It arrives twice.
+    pub doubled: usize,
+    /// It takes twenty times as long.
+    pub slow: usize,
+    /// A bit of it is flipped.
+    pub damage: usize,
+    /// Shortest delay and how much longer it may be, in milliseconds. Messages overtake each other when the second is large.
+    pub delay_ms: (usize, usize),
+}
+
+impl Weather {
+    /// Nothing is lost, and everything arrives in order.
+    pub const fn calm() -> Self {
+        Self { loss: 0, doubled: 0, slow: 0, damage: 0, delay_ms: (2, 1) }
+    }
+
+    fn drawn(dice: &mut Rng) -> Self {
+        Self {
+            loss: *dice.pick(&[0, 10, 30, 100]),
+            doubled: *dice.pick(&[0, 20, 100]),
+            slow: *dice.pick(&[0, 5, 30]),
+            damage: *dice.pick(&[0, 0, 2, 10]),
+            delay_ms: *dice.pick(&[(1, 3), (1, 30), (5, 150)]),
+        }
+    }
+}
+
+/// Faults that come now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// A process dies, and is started again.
+    Crash,
+    /// A process dies the next time it flushes: the flush fails.
+    FlushError,
+    /// A process dies after a few actions more, wherever that is.
+    CrashAtAction,
+    /// Some nodes cannot reach the others, nor be reached.
+    Partition,
+    /// Nothing gets from one node to another, and everything the other way.
+    OneWay,
+    /// A connection breaks and is made anew.
+    Reconnect,
+    /// A clock jumps.
+    ClockJump,
+}
+
+/// All kinds of trouble.
+pub const TROUBLES: [Trouble; 7] = [
+    Trouble::Crash,
+    Trouble::FlushError,
+    Trouble::CrashAtAction,
+    Trouble::Partition,
+    Trouble::OneWay,
+    Trouble::Reconnect,
+    Trouble::ClockJump,
+];
+
+impl Trouble {
+    /// Its name in counts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Crash => "crash",
+            Self::FlushError => "flush_error",
+            Self::CrashAtAction => "crash_at_action",
+            Self::Partition => "partition",
+            Self::OneWay => "one_way",
+            Self::Reconnect => "reconnect",
+            Self::ClockJump => "clock_jump",
+        }
+    }
+}
+
+/// A run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What decides everything.
+    pub seed: u64,
+    /// Validators.
+    pub validators: usize,
+    /// Followers.
+    pub followers: usize,
+    /// Heights that must be reached while faults happen.
+    pub heights: u64,
+    /// How the network is until it heals.
+    pub weather: Weather,
+    /// Mean time between troubles in milliseconds, and their kinds.
+    pub trouble_ms: usize,
+    /// Kinds that happen in this run.
+    pub troubles: Vec<Trouble>,
+    /// How far clocks are from the truth, in milliseconds.
+    pub skew_ms: Vec<i64>,
+    /// What one validator does wrong.
+    pub liar: Option<LiarKind>,
+}
+
+impl Plan {
+    /// The plan of a seed. A third of all runs have a liar, as far as the network tolerates one.
+    pub fn of(seed: u64, validators: usize, heights: u64) -> Self {
+        let mut dice = Rng(seed ^ 0x706c_616e);
+        let liars = LiarKind::ALL;
+        let has_liar = validators >= 4 && dice.once_in(3);
+        let liar = has_liar.then(|| *dice.pick(&liars));
+        let troubles = if dice.once_in(8) {
+            Vec::new()
+        } else {
+            TROUBLES.into_iter().filter(|_| !dice.once_in(3)).collect()
+        };
+        let followers = dice.below(2);
+        let skew = |dice: &mut Rng| i64::try_from(dice.below(1_800)).unwrap() - 900;
+        Self {
+            seed,
+            validators,
+            followers,
+            heights,
+            weather: Weather::drawn(&mut dice),
+            trouble_ms: *dice.pick(&[700, 2_000, 6_000]),
+            troubles,
+            skew_ms: (0..validators + followers).map(|_| skew(&mut dice)).collect(),
+            liar,
+        }
+    }
+}
