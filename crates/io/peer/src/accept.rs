@@ -131,11 +131,18 @@ async fn admit(
     }
     tokio::select! {
         () = link.admitted.cancelled() => {}
-        () = link.closed.cancelled() => {}
+        () = link.closed.cancelled() => {
+            // A call is dropped with its connection, and cannot say why that broke.
+            if let Some((code, by)) = link.fault() {
+                let failure = Failure::with(Why::Refused { code, by }, "before a Hello");
+                local.judged(&failure, &link, None);
+            }
+        }
         () = local.stop.cancelled() => link.close().await,
         () = tokio::time::sleep_until(deadline) => {
+            // A call has its own timer, and tells the dialler.
             if !link.called.load(Ordering::Acquire) {
-                local.refuse(&timeout(), remote, None);
+                local.judged(&timeout().into(), &link, None);
             }
             link.close().await;
         }

@@ -282,3 +282,125 @@ impl Drop for Events {
         self.stop.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(frames: usize) -> Events {
+        let bound = Bound { frames, bytes: 1_000 };
+        let inbox = Inbox::new(Lanes { consensus: bound, blocks: bound, entries: bound });
+        Events { inbox, stop: CancellationToken::new() }
+    }
+
+    fn peer(number: u8) -> KeyId {
+        KeyId([number; 32])
+    }
+
+    async fn push(events: &Events, number: u8, lane: Lane) {
+        assert!(events.inbox.push(peer(number), number.into(), lane, Bytes::new()).await);
+    }
+
+    /// Peers of the events that are there, in order.
+    fn order(events: &mut Events) -> Vec<u8> {
+        let all = std::iter::from_fn(|| events.try_recv().ok());
+        all.map(|event| match event {
+            Event::Connected { peer, .. }
+            | Event::Received { peer, .. }
+            | Event::Disconnected { peer, .. } => peer.0[0],
+        })
+        .collect()
+    }
+
+    #[tokio::test]
+    async fn peers_take_turns_whatever_they_send() {
+        let mut events = events(100);
+        for number in 1..=3 {
+            events.inbox.open(peer(number), number.into(), Role::Validator, 0);
+        }
+        assert_eq!(order(&mut events), [1, 2, 3]);
+        for _ in 0..50 {
+            push(&events, 1, Lane::Consensus).await;
+        }
+        push(&events, 2, Lane::Entries).await;
+        push(&events, 3, Lane::Consensus).await;
+        push(&events, 3, Lane::Consensus).await;
+        assert_eq!(order(&mut events)[..6], [1, 2, 3, 1, 3, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_announced_first_and_gone_last() {
+        let mut events = events(4);
+        events.inbox.open(peer(1), 1, Role::Validator, 5);
+        push(&events, 1, Lane::Entries).await;
+        push(&events, 1, Lane::Consensus).await;
+        events.inbox.end(peer(1), 1, Why::Closed);
+        events.inbox.end(peer(1), 1, Why::Replaced);
+        assert!(!events.inbox.push(peer(1), 1, Lane::Blocks, Bytes::new()).await);
+        let (peer, bytes) = (peer(1), Bytes::new());
+        let received = |lane| Event::Received { peer, lane, bytes: bytes.clone() };
+        let expected = [
+            Event::Connected { peer, role: Role::Validator, height: 5 },
+            received(Lane::Consensus),
+            received(Lane::Entries),
+            Event::Disconnected { peer, why: Why::Closed },
+        ];
+        for event in expected {
+            assert_eq!(events.try_recv(), Ok(event));
+        }
+        assert_eq!(events.try_recv(), Err(TryRecvError::Empty));
+        assert!(events.inbox.state().peers.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_newer_connection_comes_after_the_end_of_the_older_and_without_its_frames() {
+        let mut events = events(4);
+        events.inbox.open(peer(1), 1, Role::Validator, 0);
+        assert!(matches!(events.try_recv(), Ok(Event::Connected { .. })));
+        push(&events, 1, Lane::Entries).await;
+        events.inbox.end(peer(1), 1, Why::Replaced);
+        // Never announced, so nobody has to hear of it.
+        events.inbox.open(peer(1), 2, Role::Validator, 0);
+        events.inbox.end(peer(1), 2, Why::Closed);
+        events.inbox.open(peer(1), 3, Role::Validator, 9);
+        let (peer, role) = (peer(1), Role::Validator);
+        assert_eq!(events.try_recv(), Ok(Event::Disconnected { peer, why: Why::Replaced }));
+        assert_eq!(events.try_recv(), Ok(Event::Connected { peer, role, height: 9 }));
+        assert_eq!(events.try_recv(), Err(TryRecvError::Empty));
+    }
+
+    #[tokio::test]
+    async fn followers_that_are_gone_leave_no_frames_behind() {
+        let mut events = events(4);
+        for number in 1..=200 {
+            events.inbox.open(peer(number), number.into(), Role::Follower, 0);
+            push(&events, number, Lane::Entries).await;
+            events.inbox.end(peer(number), number.into(), Why::Closed);
+        }
+        assert!(events.inbox.state().peers.is_empty());
+        assert_eq!(order(&mut events), []);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_waits_for_the_consumer_or_the_end() {
+        let mut events = events(1);
+        events.inbox.open(peer(1), 1, Role::Validator, 0);
+        push(&events, 1, Lane::Entries).await;
+        let inbox = Arc::clone(&events.inbox);
+        let again = || {
+            let inbox = Arc::clone(&inbox);
+            tokio::spawn(async move { inbox.push(peer(1), 1, Lane::Entries, Bytes::new()).await })
+        };
+        let waiting = again();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!waiting.is_finished());
+        // The announcement makes no room, the frame does.
+        assert!(matches!(events.try_recv(), Ok(Event::Connected { .. })));
+        assert!(matches!(events.try_recv(), Ok(Event::Received { .. })));
+        assert!(waiting.await.unwrap());
+        let waiting = again();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        inbox.end(peer(1), 1, Why::Closed);
+        assert!(!waiting.await.unwrap());
+    }
+}

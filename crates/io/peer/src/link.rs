@@ -40,6 +40,8 @@ pub(crate) struct Link {
     pub(crate) admitted: CancellationToken,
     /// Whether the other side's Hello was good, so that it may send messages of any length.
     pub(crate) introduced: AtomicBool,
+    /// Whether a refusal was counted: one connection counts once.
+    pub(crate) judged: AtomicBool,
     /// Whether the one call of the connection was made.
     pub(crate) called: AtomicBool,
     fault: OnceLock<(Code, By)>,
@@ -63,6 +65,7 @@ impl Link {
             closed: CancellationToken::new(),
             admitted: CancellationToken::new(),
             introduced: AtomicBool::new(false),
+            judged: AtomicBool::new(false),
             called: AtomicBool::new(false),
             fault: OnceLock::new(),
             read: AtomicUsize::new(0),

@@ -113,15 +113,20 @@ impl Local {
         }
     }
 
-    /// Counts and logs what a failure says of either side.
+    /// What a failure says of either side, counted and logged once for each connection.
     pub(crate) fn judged(&self, failure: &Failure, link: &Link, peer: Option<KeyId>) -> Why {
+        let first = || !link.judged.swap(true, Ordering::AcqRel);
         match failure {
             Failure::Refused(refusal) => {
-                self.refuse(refusal, link.remote, peer);
+                if first() {
+                    self.refuse(refusal, link.remote, peer);
+                }
                 Why::Refused { code: refusal.code, by: By::Us }
             }
             Failure::Ended(why) => {
-                if let Why::Refused { code, by: By::Them } = why {
+                if let Why::Refused { code, by: By::Them } = why
+                    && first()
+                {
                     self.refused(*code, link.remote, peer);
                 }
                 *why

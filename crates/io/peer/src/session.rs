@@ -168,10 +168,13 @@ impl From<Refusal> for Failure {
 impl Failure {
     /// What a status means that ended a stream.
     pub(crate) fn of(status: &tonic::Status, link: &Link) -> Self {
-        match wire::why(status, link) {
-            Why::Refused { code, by: By::Us } => {
-                Self::Refused(Refusal::new(code, status.message().to_owned()))
-            }
+        Self::with(wire::why(status, link), status.message())
+    }
+
+    /// A reason, as a refusal if this node refuses.
+    pub(crate) fn with(why: Why, detail: &str) -> Self {
+        match why {
+            Why::Refused { code, by: By::Us } => Self::Refused(Refusal::new(code, detail)),
             why => Self::Ended(why),
         }
     }
