@@ -46,9 +46,8 @@ pub enum Event {
 
 /// Queues of all peers. One consumer takes one event of each peer in turn, so that what a peer sends waits for no more than one event of
 /// each other peer, whatever they send.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    bounds: Lanes<Bound>,
     state: Mutex<State>,
     filled: Condvar,
     filled_async: Notify,
@@ -68,6 +67,7 @@ struct Received {
     session: u64,
     role: Role,
     height: u64,
+    bounds: Lanes<Bound>,
     announced: bool,
     lanes: Lanes<Queue>,
     ended: Option<Why>,
@@ -128,17 +128,15 @@ impl State {
 }
 
 impl Inbox {
-    pub(crate) fn new(bounds: Lanes<Bound>) -> Arc<Self> {
-        Arc::new(Self {
-            bounds,
-            state: Mutex::default(),
-            filled: Condvar::new(),
-            filled_async: Notify::new(),
-        })
-    }
-
     /// Begins a connection. Frames of the peer's connections before it are dropped: what matters of them is sent again.
-    pub(crate) fn open(&self, peer: KeyId, session: u64, role: Role, height: u64) {
+    pub(crate) fn open(
+        &self,
+        peer: KeyId,
+        session: u64,
+        role: Role,
+        height: u64,
+        bounds: Lanes<Bound>,
+    ) {
         let mut state = self.state();
         let connections = state.peers.entry(peer).or_default();
         connections.retain(|received| received.announced);
@@ -149,6 +147,7 @@ impl Inbox {
             session,
             role,
             height,
+            bounds,
             announced: false,
             lanes: Lanes::default(),
             ended: None,
@@ -188,12 +187,13 @@ impl Inbox {
                 if closed || received.ended.is_some() {
                     return false;
                 }
-                if received.lanes.get_mut(lane).push(self.bounds.get(lane), bytes.clone()) {
+                let Received { lanes, bounds, room, .. } = received;
+                if lanes.get_mut(lane).push(bounds.get(lane), bytes.clone()) {
                     state.give_turn(peer);
                     self.wake(state);
                     return true;
                 }
-                Arc::clone(&received.room)
+                Arc::clone(room)
             };
             room.notified().await;
         }
@@ -287,10 +287,14 @@ impl Drop for Events {
 mod tests {
     use super::*;
 
-    fn events(frames: usize) -> Events {
-        let bound = Bound { frames, bytes: 1_000 };
-        let inbox = Inbox::new(Lanes { consensus: bound, blocks: bound, entries: bound });
-        Events { inbox, stop: CancellationToken::new() }
+    fn events() -> Events {
+        Events { inbox: Arc::default(), stop: CancellationToken::new() }
+    }
+
+    fn open(events: &Events, number: u8, session: u64, role: Role, height: u64) {
+        let bound = Bound { frames: 50, bytes: 1_000 };
+        let bounds = Lanes { consensus: bound, blocks: bound, entries: bound };
+        events.inbox.open(peer(number), session, role, height, bounds);
     }
 
     fn peer(number: u8) -> KeyId {
@@ -314,9 +318,9 @@ mod tests {
 
     #[tokio::test]
     async fn peers_take_turns_whatever_they_send() {
-        let mut events = events(100);
+        let mut events = events();
         for number in 1..=3 {
-            events.inbox.open(peer(number), number.into(), Role::Validator, 0);
+            open(&events, number, number.into(), Role::Validator, 0);
         }
         assert_eq!(order(&mut events), [1, 2, 3]);
         for _ in 0..50 {
@@ -330,8 +334,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_is_announced_first_and_gone_last() {
-        let mut events = events(4);
-        events.inbox.open(peer(1), 1, Role::Validator, 5);
+        let mut events = events();
+        open(&events, 1, 1, Role::Validator, 5);
         push(&events, 1, Lane::Entries).await;
         push(&events, 1, Lane::Consensus).await;
         events.inbox.end(peer(1), 1, Why::Closed);
@@ -354,15 +358,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_newer_connection_comes_after_the_end_of_the_older_and_without_its_frames() {
-        let mut events = events(4);
-        events.inbox.open(peer(1), 1, Role::Validator, 0);
+        let mut events = events();
+        open(&events, 1, 1, Role::Validator, 0);
         assert!(matches!(events.try_recv(), Ok(Event::Connected { .. })));
         push(&events, 1, Lane::Entries).await;
         events.inbox.end(peer(1), 1, Why::Replaced);
         // Never announced, so nobody has to hear of it.
-        events.inbox.open(peer(1), 2, Role::Validator, 0);
+        open(&events, 1, 2, Role::Validator, 0);
         events.inbox.end(peer(1), 2, Why::Closed);
-        events.inbox.open(peer(1), 3, Role::Validator, 9);
+        open(&events, 1, 3, Role::Validator, 9);
         let (peer, role) = (peer(1), Role::Validator);
         assert_eq!(events.try_recv(), Ok(Event::Disconnected { peer, why: Why::Replaced }));
         assert_eq!(events.try_recv(), Ok(Event::Connected { peer, role, height: 9 }));
@@ -371,9 +375,9 @@ mod tests {
 
     #[tokio::test]
     async fn followers_that_are_gone_leave_no_frames_behind() {
-        let mut events = events(4);
+        let mut events = events();
         for number in 1..=200 {
-            events.inbox.open(peer(number), number.into(), Role::Follower, 0);
+            open(&events, number, number.into(), Role::Follower, 0);
             push(&events, number, Lane::Entries).await;
             events.inbox.end(peer(number), number.into(), Why::Closed);
         }
@@ -383,9 +387,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_waits_for_the_consumer_or_the_end() {
-        let mut events = events(1);
-        events.inbox.open(peer(1), 1, Role::Validator, 0);
-        push(&events, 1, Lane::Entries).await;
+        let mut events = events();
+        open(&events, 1, 1, Role::Validator, 0);
+        for _ in 0..50 {
+            push(&events, 1, Lane::Entries).await;
+        }
         let inbox = Arc::clone(&events.inbox);
         let again = || {
             let inbox = Arc::clone(&inbox);

@@ -63,7 +63,7 @@ impl Network {
             }
         };
         let listening = listener.as_ref().map(|(_, bound)| *bound);
-        let inbox = Inbox::new(settings.queues);
+        let inbox = Arc::<Inbox>::default();
         let stop = CancellationToken::new();
         let events = Events { inbox: Arc::clone(&inbox), stop: stop.clone() };
         let local = Arc::new(Local {

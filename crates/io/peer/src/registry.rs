@@ -98,7 +98,8 @@ impl Registry {
             local.inbox.end(older.peer, older.number, Why::Replaced);
         }
         // Under the lock, so that the consumer sees connections in the order in which they replace each other.
-        local.inbox.open(session.peer, session.number, session.role, session.height);
+        let bounds = *local.settings.receive_queues(session.role);
+        local.inbox.open(session.peer, session.number, session.role, session.height, bounds);
         Ok(())
     }
 

@@ -230,7 +230,7 @@ async fn receive<M: Incoming>(
     let Said::Frame(lane, bytes) = next(&session.link, inbound).await? else {
         return Err(Refusal::new(Code::Malformed, "a second Hello").into());
     };
-    if bytes.len() > local.settings.max_frame_bytes {
+    if bytes.len() > local.settings.longest_from(session.role, lane) {
         return Err(Refusal::new(Code::TooLarge, format!("a frame of {}", bytes.len())).into());
     }
     session.received(lane, &bytes);

@@ -113,6 +113,8 @@ pub struct Settings {
     pub max_frame_bytes: usize,
     /// Of each connection, what waits to be sent, and as much again of what waits to be taken.
     pub queues: Lanes<Bound>,
+    /// What waits to be taken from a follower, of which there may be many and strangers. A longer frame is refused.
+    pub follower_queues: Lanes<Bound>,
     /// From the acceptance of a connection to the end of both sides' Hello.
     pub hello_timeout: Duration,
     /// Between two pings of HTTP/2, and how long the answer may take.
@@ -124,23 +126,41 @@ pub struct Settings {
 impl Settings {
     /// A node of `ledger` that neither listens nor knows anybody.
     pub fn new(ledger: LedgerId, limits: Hash) -> Self {
-        let mib = 1024 * 1024;
+        let (kib, mib) = (1024, 1024 * 1024);
         Self {
             listen: None,
             peers: Vec::new(),
             ledger,
             limits,
-            max_followers: 64,
+            max_followers: 16,
             max_frame_bytes: 24 * mib,
             queues: Lanes {
                 consensus: Bound { frames: 4_096, bytes: 64 * mib },
                 blocks: Bound { frames: 64, bytes: 64 * mib },
                 entries: Bound { frames: 256, bytes: 32 * mib },
             },
+            follower_queues: Lanes {
+                consensus: Bound { frames: 16, bytes: 64 * kib },
+                blocks: Bound { frames: 16, bytes: 64 * kib },
+                entries: Bound { frames: 64, bytes: 4 * mib },
+            },
             hello_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(5),
             max_backoff: Duration::from_secs(5),
         }
+    }
+
+    /// What waits to be taken from a peer.
+    pub(crate) const fn receive_queues(&self, role: Role) -> &Lanes<Bound> {
+        match role {
+            Role::Validator => &self.queues,
+            Role::Follower => &self.follower_queues,
+        }
+    }
+
+    /// Longest payload that a peer may send, in bytes.
+    pub(crate) fn longest_from(&self, role: Role, lane: Lane) -> usize {
+        self.receive_queues(role).get(lane).bytes.min(self.max_frame_bytes)
     }
 
     pub(crate) fn check(&self) -> Result<(), PeerError> {
@@ -152,6 +172,9 @@ impl Settings {
                     "the queue {lane:?} holds {frames} frames and {bytes} bytes; one frame of {} has to fit",
                     self.max_frame_bytes
                 ));
+            }
+            if self.follower_queues.get(lane).frames == 0 {
+                return wrong(format!("the queue {lane:?} of followers holds no frame"));
             }
         }
         let mut identities: Vec<_> = self.peers.iter().map(|peer| peer.identity).collect();

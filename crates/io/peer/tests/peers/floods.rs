@@ -15,7 +15,7 @@ use crate::stranger::{Card, dial};
 fn small() -> Settings {
     let bound = Bound { frames: 64, bytes: 1024 * 1024 };
     let queues = Lanes { consensus: bound, blocks: bound, entries: bound };
-    Settings { max_frame_bytes: 1024 * 1024, queues, ..settings() }
+    Settings { max_frame_bytes: 1024 * 1024, queues, follower_queues: queues, ..settings() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -204,6 +204,21 @@ async fn a_payload_above_the_limit_in_a_message_below_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_frame_that_is_long_for_a_follower() {
+    let mut node = Node::validator(&validators()[1], &[]).await;
+    let peer = id(&follower(1));
+    let stranger = dial(node.address(), &Card::new()).await;
+    let mut call = stranger.enter(&follower(1), v1::Role::Follower).await;
+    node.connected(&peer).await;
+    call.frame(v1::Lane::Blocks, vec![0; 64 * 1024]);
+    assert_eq!(node.received(&peer, ledger_peer::Lane::Blocks).await.len(), 64 * 1024);
+    call.frame(v1::Lane::Blocks, vec![0; 64 * 1024 + 1]);
+    let end = timeout(PATIENCE, call.end()).await.unwrap();
+    assert_eq!(code(&end.unwrap_err()), "PEER_TOO_LARGE");
+    node.counted(Code::TooLarge, By::Us).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_followers_than_allowed() {
     let few = Settings { max_followers: 2, ..settings() };
     let mut node = Node::start(&validators()[1], Role::Validator, few).await;
