@@ -26,8 +26,9 @@ pub(crate) fn run(args: &Explain) -> Result<Answer, ClientError> {
     let Some(code) = &args.code else { return Ok(list()) };
     let code = code.to_uppercase();
     let Some(found) = explain(&code) else {
-        let help = if code.starts_with("NODE_") || code.starts_with("STORE_") {
-            "codes of a node's own files are in docs/OPERATING.md"
+        let of_nodes = ["NODE_", "STORE_", "PEER_"];
+        let help = if of_nodes.iter().any(|family| code.starts_with(family)) {
+            "codes of a node, its files and its peers are in docs/OPERATING.md"
         } else {
             "ledger-cli explain --all lists the codes"
         };

@@ -1,4 +1,4 @@
-//! gRPC services, generated from `proto/ledger/v1`, and the codes of their errors.
+//! gRPC services, generated from `proto/ledger`, and the codes of their errors.
 //!
 //! **Invariant:** entries, records and proofs travel as canonical bytes, so that this crate needs none of the vocabulary in
 //! `ledger-event`.
@@ -12,6 +12,11 @@ pub mod codes;
 /// `ledger.v1`.
 pub mod v1 {
     tonic::include_proto!("ledger.v1");
+}
+
+/// `ledger.peer.v1`.
+pub mod peer {
+    tonic::include_proto!("ledger.peer.v1");
 }
 
 /// The compiled service files, for reflection.

@@ -8,12 +8,13 @@ use super::{Violation, lines};
 use crate::tree::Tree;
 
 /// Where the tables are, and the document, or folder of documents, that has to name each of their codes.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 9] = [
     ("crates/pure/format/src/malformed.rs", "docs/spec/"),
     ("crates/pure/rules/src/code.rs", "docs/spec/"),
     ("crates/pure/verify/src/finding.rs", "docs/spec/"),
     ("crates/io/catalogue/src/code.rs", "docs/CLI.md"),
     ("crates/io/client/src/error.rs", "docs/CLI.md"),
+    ("crates/io/peer/src/code.rs", "docs/OPERATING.md"),
     ("crates/io/proto/src/codes.rs", "docs/API.md"),
     ("crates/io/store/src/error.rs", "docs/OPERATING.md"),
     ("ledger-node/src/failure.rs", "docs/OPERATING.md"),

@@ -1,0 +1,178 @@
+//! One TLS connection below HTTP/2: what it tells the layers above, and how they end it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use ledger_format::digest::Hash;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::transport::server::Connected;
+
+use crate::certificate::spki_sha256;
+use crate::code::{By, Code};
+use crate::tls::refusal_of;
+
+/// Bytes that a peer may send before its Hello was found good. A Hello and the frames of HTTP/2 around it are below 1 KiB; the limit of messages
+/// is for those whose identity is known.
+const MAX_BYTES_BEFORE_HELLO: usize = 32 * 1024;
+/// How long a connection is left open after its last message, for the other side to read why.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// What is known of a connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) remote: SocketAddr,
+    /// SHA-256 of the SubjectPublicKeyInfo of the certificate that the other side proved to hold.
+    pub(crate) their_spki: Hash,
+    /// Until when both sides have to be admitted.
+    pub(crate) deadline: Instant,
+    /// Cancelled to close the connection, and when it is closed.
+    pub(crate) closed: CancellationToken,
+    /// Cancelled when both sides are admitted.
+    pub(crate) admitted: CancellationToken,
+    /// Whether the other side's Hello was good, so that it may send messages of any length.
+    pub(crate) introduced: AtomicBool,
+    /// Whether a refusal was counted: one connection counts once.
+    pub(crate) judged: AtomicBool,
+    /// Whether the one call of the connection was made.
+    pub(crate) called: AtomicBool,
+    fault: OnceLock<(Code, By)>,
+    read: AtomicUsize,
+}
+
+impl Link {
+    /// Wraps a finished handshake.
+    pub(crate) fn new(
+        stream: TlsStream<TcpStream>,
+        remote: SocketAddr,
+        deadline: Instant,
+    ) -> Result<(Arc<Self>, LinkIo), rustls::Error> {
+        let (_, session) = stream.get_ref();
+        let certificates = session.peer_certificates().unwrap_or_default();
+        let certificate = certificates.first().ok_or(rustls::Error::NoCertificatesPresented)?;
+        let link = Arc::new(Self {
+            remote,
+            their_spki: spki_sha256(certificate)?,
+            deadline,
+            closed: CancellationToken::new(),
+            admitted: CancellationToken::new(),
+            introduced: AtomicBool::new(false),
+            judged: AtomicBool::new(false),
+            called: AtomicBool::new(false),
+            fault: OnceLock::new(),
+            read: AtomicUsize::new(0),
+        });
+        let closing = Box::pin(link.closed.clone().cancelled_owned());
+        let io = LinkIo { stream, link: Arc::clone(&link), closing };
+        Ok((link, io))
+    }
+
+    /// The refusal that was found below HTTP/2, which reports no more than that the connection is broken.
+    pub(crate) fn fault(&self) -> Option<(Code, By)> {
+        self.fault.get().copied()
+    }
+
+    /// Closes the connection as soon as the other side has, or after a while.
+    pub(crate) async fn close(&self) {
+        let _either = tokio::time::timeout(LINGER, self.closed.cancelled()).await;
+        self.closed.cancel();
+    }
+
+    /// The first fault counts: those that follow are its consequences.
+    fn note(&self, fault: (Code, By)) {
+        let _later = self.fault.set(fault);
+    }
+}
+
+/// The bytes of a [`Link`].
+#[derive(Debug)]
+pub(crate) struct LinkIo {
+    stream: TlsStream<TcpStream>,
+    link: Arc<Link>,
+    closing: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl LinkIo {
+    fn check_open(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.link.closed.is_cancelled() || self.closing.as_mut().poll(cx).is_ready() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
+
+    fn noted(&self, error: io::Error) -> io::Error {
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let Some(fault) = tls.and_then(refusal_of) {
+            self.link.note(fault);
+        }
+        error
+    }
+}
+
+impl Drop for LinkIo {
+    fn drop(&mut self) {
+        self.link.closed.cancel();
+    }
+}
+
+impl AsyncRead for LinkIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check_open(cx)?;
+        let before = buffer.filled().len();
+        match ready!(Pin::new(&mut self.stream).poll_read(cx, buffer)) {
+            Ok(()) if self.link.introduced.load(Ordering::Acquire) => Poll::Ready(Ok(())),
+            Ok(()) => {
+                let read = buffer.filled().len().saturating_sub(before);
+                let sum = self.link.read.fetch_add(read, Ordering::Relaxed).saturating_add(read);
+                if sum > MAX_BYTES_BEFORE_HELLO {
+                    self.link.note((Code::TooLarge, By::Us));
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
+                Poll::Ready(Ok(()))
+            }
+            Err(error) => Poll::Ready(Err(self.noted(error))),
+        }
+    }
+}
+
+impl AsyncWrite for LinkIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check_open(cx)?;
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        Poll::Ready(written.map_err(|error| self.noted(error)))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check_open(cx)?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check_open(cx)?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Connected for LinkIo {
+    type ConnectInfo = Arc<Link>;
+
+    fn connect_info(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
+    }
+}

@@ -1,0 +1,136 @@
+//! This node's side of all its connections.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ed25519_dalek::SigningKey;
+use ledger_format::digest::{Hash, KeyId};
+use ledger_proto::peer as v1;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::code::{By, Code, Refusal, Refusals};
+use crate::hello::{self, Binding, Expected, Introduced, Sender};
+use crate::inbox::Inbox;
+use crate::link::Link;
+use crate::outbox::Outbox;
+use crate::registry::Registry;
+use crate::session::{Failure, Why};
+use crate::settings::{Role, Settings};
+
+/// The vote key of a validator.
+pub(crate) type Members = dyn Fn(&KeyId) -> Option<[u8; 32]> + Send + Sync;
+/// Height of this node's last block.
+pub(crate) type Height = dyn Fn() -> u64 + Send + Sync;
+
+/// What all connections of this node share.
+pub(crate) struct Local {
+    pub(crate) settings: Settings,
+    pub(crate) key: SigningKey,
+    pub(crate) id: KeyId,
+    pub(crate) role: Role,
+    pub(crate) spki: Hash,
+    pub(crate) members: Box<Members>,
+    pub(crate) height: Box<Height>,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) registry: Registry,
+    pub(crate) refusals: Refusals,
+    pub(crate) sessions: AtomicU64,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local")
+            .field("id", &self.id)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Local {
+    pub(crate) fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Queues of a new connection, with this node's Hello in front.
+    pub(crate) fn outbox(&self, sender: Sender, link: &Link) -> Arc<Outbox> {
+        let binding = self.binding(self.spki, link.their_spki);
+        Outbox::new(self.settings.queues, self.hello(sender, &binding))
+    }
+
+    fn hello(&self, sender: Sender, binding: &Binding) -> v1::Hello {
+        hello::make(sender, binding, &self.key, self.role, (self.height)())
+    }
+
+    /// Checks the Hello of the other side of a connection.
+    pub(crate) fn verify(
+        &self,
+        hello: &v1::Hello,
+        sender: Sender,
+        link: &Link,
+        dialled: Option<KeyId>,
+    ) -> Result<Introduced, Refusal> {
+        let binding = self.binding(link.their_spki, self.spki);
+        let members = &*self.members;
+        let introduced =
+            hello::verify(hello, &Expected { sender, binding, dialled, own: self.id, members })?;
+        link.introduced.store(true, Ordering::Release);
+        Ok(introduced)
+    }
+
+    fn binding(&self, sender_spki: Hash, receiver_spki: Hash) -> Binding {
+        let (ledger, limits) = (self.settings.ledger, self.settings.limits);
+        Binding { ledger, limits, sender_spki, receiver_spki }
+    }
+
+    /// Counts and logs a refusal of a peer.
+    pub(crate) fn refuse(&self, refusal: &Refusal, remote: SocketAddr, peer: Option<KeyId>) {
+        let Refusal { code, detail } = refusal;
+        self.count(*code, By::Us, peer);
+        if self.refusals.may_log() {
+            let peer = peer.map(tracing::field::display);
+            tracing::warn!(%code, peer, address = %remote, detail, "peer refused");
+        }
+    }
+
+    /// Counts and logs a refusal by a peer.
+    pub(crate) fn refused(&self, code: Code, remote: SocketAddr, peer: Option<KeyId>) {
+        self.count(code, By::Them, peer);
+        if self.refusals.may_log() {
+            let peer = peer.map(tracing::field::display);
+            tracing::warn!(%code, peer, address = %remote, "refused by peer");
+        }
+    }
+
+    fn count(&self, code: Code, by: By, peer: Option<KeyId>) {
+        self.refusals.count(code, by);
+        if let Some(peer) = peer {
+            self.registry.note_refusal(&peer, code, by);
+        }
+    }
+
+    /// What a failure says of either side, counted and logged once for each connection.
+    pub(crate) fn judged(&self, failure: &Failure, link: &Link, peer: Option<KeyId>) -> Why {
+        let first = || !link.judged.swap(true, Ordering::AcqRel);
+        match failure {
+            Failure::Refused(refusal) => {
+                if first() {
+                    self.refuse(refusal, link.remote, peer);
+                }
+                Why::Refused { code: refusal.code, by: By::Us }
+            }
+            Failure::Ended(why) => {
+                if let Why::Refused { code, by: By::Them } = why
+                    && first()
+                {
+                    self.refused(*code, link.remote, peer);
+                }
+                *why
+            }
+        }
+    }
+}

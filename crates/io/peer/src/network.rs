@@ -1,0 +1,159 @@
+//! The transport as the rest of a node sees it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use bytes::Bytes;
+use ledger_format::digest::KeyId;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accept::listen;
+use crate::code::{By, Code, Refusals};
+use crate::dial::dial;
+use crate::inbox::{Events, Inbox};
+use crate::local::Local;
+use crate::registry::{PeerStatus, Registry};
+use crate::session::Session;
+use crate::settings::{Identity, Lane, PeerError, Role, Settings};
+use crate::tls::configurations;
+
+/// Whom a broadcast is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Connected validators.
+    Validators,
+    /// Everybody who is connected.
+    All,
+}
+
+/// A handle to the transport; clones are handles to the same one.
+#[derive(Clone, Debug)]
+pub struct Network {
+    local: Arc<Local>,
+    listening: Option<SocketAddr>,
+}
+
+impl Network {
+    /// Listens, and dials peers, on the tokio runtime that this is called on.
+    ///
+    /// `members` gives the vote key of a validator of the ledger, `height` that of this node's last block; both are asked at every
+    /// Hello and must not wait.
+    ///
+    /// # Errors
+    /// `PEER_LISTEN`, `PEER_SETTINGS`, `PEER_CERTIFICATE`.
+    pub async fn start(
+        settings: Settings,
+        identity: Identity,
+        members: impl Fn(&KeyId) -> Option<[u8; 32]> + Send + Sync + 'static,
+        height: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Result<(Self, Events), PeerError> {
+        settings.check()?;
+        let (server, client) = configurations(&identity.certificate)?;
+        let listener = match settings.listen {
+            None => None,
+            Some(address) => {
+                let wrong = |source| PeerError::Listen { address, source };
+                let listener = TcpListener::bind(address).await.map_err(wrong)?;
+                let bound = listener.local_addr().map_err(wrong)?;
+                Some((listener, bound))
+            }
+        };
+        let listening = listener.as_ref().map(|(_, bound)| *bound);
+        let inbox = Arc::<Inbox>::default();
+        let stop = CancellationToken::new();
+        let events = Events { inbox: Arc::clone(&inbox), stop: stop.clone() };
+        let local = Arc::new(Local {
+            id: KeyId::of(identity.key.verifying_key().as_bytes()),
+            key: identity.key,
+            role: identity.role,
+            spki: *identity.certificate.spki_sha256(),
+            members: Box::new(members),
+            height: Box::new(height),
+            inbox,
+            registry: Registry::new(&settings.peers),
+            refusals: Refusals::default(),
+            sessions: AtomicU64::new(0),
+            stop,
+            tasks: TaskTracker::new(),
+            settings,
+        });
+        if let Some((listener, _)) = listener {
+            local.tasks.spawn(listen(Arc::clone(&local), listener, server));
+        }
+        for peer in local.settings.peers.iter().filter(|peer| dials(&local, &peer.identity)) {
+            local.tasks.spawn(dial(Arc::clone(&local), peer.clone(), Arc::clone(&client)));
+        }
+        let stopping = Arc::clone(&local);
+        local.tasks.spawn(async move {
+            stopping.stop.cancelled().await;
+            stopping.registry.stop();
+        });
+        Ok((Self { local, listening }, events))
+    }
+
+    /// Where the node listens, if it does.
+    pub const fn local_addr(&self) -> Option<SocketAddr> {
+        self.listening
+    }
+
+    /// This node's identity.
+    pub fn identity(&self) -> KeyId {
+        self.local.id
+    }
+
+    /// Queues a message for a peer. Never waits.
+    ///
+    /// False when the peer is not connected, the message is too long, or the queue of the lane is full. A full queue of
+    /// [`Lane::Consensus`] or [`Lane::Blocks`] ends the connection, so that it can begin again from known state. True says no more
+    /// than that the message waits to be sent.
+    pub fn send(&self, to: &KeyId, lane: Lane, bytes: Bytes) -> bool {
+        self.local.registry.get(to).is_some_and(|session| self.send_in(&session, lane, bytes))
+    }
+
+    /// Queues a message for many, as [`Network::send`] does for one, and returns for how many.
+    pub fn broadcast(&self, to: Audience, lane: Lane, bytes: &Bytes) -> usize {
+        let sessions = self.local.registry.all();
+        let heard = sessions
+            .iter()
+            .filter(|session| to == Audience::All || session.role == Role::Validator);
+        heard.filter(|session| self.send_in(session, lane, bytes.clone())).count()
+    }
+
+    fn send_in(&self, session: &Session, lane: Lane, bytes: Bytes) -> bool {
+        if bytes.len() > self.local.settings.max_frame_bytes {
+            session.dropped(lane);
+            return false;
+        }
+        session.send(lane, bytes)
+    }
+
+    /// All configured peers, and all that are connected.
+    pub fn peers(&self) -> Vec<PeerStatus> {
+        self.local.registry.statuses()
+    }
+
+    /// How often each code was given to a peer or received from one since the start.
+    pub fn refusals(&self) -> BTreeMap<(Code, By), u64> {
+        self.local.refusals.all()
+    }
+
+    /// Ends all connections, after what is queued for them or half a second, and returns when nothing of the transport runs any more.
+    pub async fn stop(self) {
+        self.local.stop.cancel();
+        self.local.tasks.close();
+        self.local.tasks.wait().await;
+        self.local.inbox.close();
+    }
+}
+
+/// Of two validators the one with the smaller identity dials: one connection for each pair.
+fn dials(local: &Local, peer: &KeyId) -> bool {
+    match local.role {
+        Role::Validator => local.id < *peer,
+        Role::Follower => local.id != *peer,
+    }
+}

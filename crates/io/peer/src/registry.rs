@@ -1,0 +1,162 @@
+//! Who is connected: one connection of each identity.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::SystemTime;
+
+use ledger_format::digest::KeyId;
+
+use crate::code::{By, Code, Refusal};
+use crate::local::Local;
+use crate::session::{Counts, Failure, Session, Traffic, Why};
+use crate::settings::{Lanes, Peer, Role};
+
+/// One peer, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Who.
+    pub identity: KeyId,
+    /// What it is, when it is connected.
+    pub role: Option<Role>,
+    /// The configured address, or the one that a peer without came from.
+    pub address: String,
+    /// Since when it is connected, if it is.
+    pub connected_since: Option<SystemTime>,
+    /// Height of its last block as its Hello said, when it is connected.
+    pub height: Option<u64>,
+    /// Frames and bytes.
+    pub counts: Lanes<Counts>,
+    /// The last refusal between the two nodes, and whose it was. Only of configured peers.
+    pub last_refusal: Option<(Code, By)>,
+}
+
+/// A configured peer.
+#[derive(Debug)]
+struct Known {
+    address: String,
+    traffic: Arc<Traffic>,
+    last_refusal: Mutex<Option<(Code, By)>>,
+}
+
+#[derive(Debug, Default)]
+struct Sessions {
+    live: BTreeMap<KeyId, Arc<Session>>,
+    stopped: bool,
+}
+
+/// Connections by identity, and what is known of configured peers without one.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    known: BTreeMap<KeyId, Known>,
+    sessions: RwLock<Sessions>,
+}
+
+impl Registry {
+    pub(crate) fn new(peers: &[Peer]) -> Self {
+        let known = peers.iter().map(|peer| {
+            let address = peer.address.clone();
+            let known = Known { address, traffic: Arc::default(), last_refusal: Mutex::default() };
+            (peer.identity, known)
+        });
+        Self { known: known.collect(), sessions: RwLock::default() }
+    }
+
+    pub(crate) fn get(&self, peer: &KeyId) -> Option<Arc<Session>> {
+        self.read().live.get(peer).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+        self.read().live.values().cloned().collect()
+    }
+
+    pub(crate) fn traffic(&self, peer: &KeyId) -> Arc<Traffic> {
+        self.known.get(peer).map(|known| Arc::clone(&known.traffic)).unwrap_or_default()
+    }
+
+    pub(crate) fn note_refusal(&self, peer: &KeyId, code: Code, by: By) {
+        if let Some(known) = self.known.get(peer) {
+            *known.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, by));
+        }
+    }
+
+    /// Whether one more follower is taken. One that comes again takes its own place.
+    pub(crate) fn has_room(&self, local: &Local, peer: &KeyId, role: Role) -> Result<(), Refusal> {
+        has_room(&self.read(), local, peer, role)
+    }
+
+    /// Adds a connection, instead of an older one of the same identity. Whoever holds the key may do that, and a peer that lost its
+    /// connection knows it sooner than this node.
+    pub(crate) fn register(&self, local: &Local, session: &Arc<Session>) -> Result<(), Failure> {
+        let mut sessions = self.write();
+        if sessions.stopped {
+            return Err(Failure::Ended(Why::Stopped));
+        }
+        // Others may have come since the Hello was answered.
+        has_room(&sessions, local, &session.peer, session.role)?;
+        if let Some(older) = sessions.live.insert(session.peer, Arc::clone(session)) {
+            older.end(Why::Replaced);
+            local.inbox.end(older.peer, older.number, Why::Replaced);
+        }
+        // Under the lock, so that the consumer sees connections in the order in which they replace each other.
+        let bounds = *local.settings.receive_queues(session.role);
+        local.inbox.open(session.peer, session.number, session.role, session.height, bounds);
+        Ok(())
+    }
+
+    pub(crate) fn remove(&self, session: &Session) {
+        let mut sessions = self.write();
+        let live = sessions.live.get(&session.peer);
+        if live.is_some_and(|live| live.number == session.number) {
+            sessions.live.remove(&session.peer);
+        }
+    }
+
+    /// Ends all connections; none is added any more.
+    pub(crate) fn stop(&self) {
+        let mut sessions = self.write();
+        sessions.stopped = true;
+        for session in sessions.live.values() {
+            session.end(Why::Stopped);
+        }
+    }
+
+    /// All configured peers, and all connected ones.
+    pub(crate) fn statuses(&self) -> Vec<PeerStatus> {
+        let sessions = self.read();
+        let status = |identity: &KeyId| {
+            let (known, live) = (self.known.get(identity), sessions.live.get(identity));
+            let came_from = || live.map(|live| live.link.remote.to_string()).unwrap_or_default();
+            let traffic = known.map(|known| &known.traffic).or(live.map(|live| &live.traffic));
+            PeerStatus {
+                identity: *identity,
+                role: live.map(|live| live.role),
+                address: known.map_or_else(came_from, |known| known.address.clone()),
+                connected_since: live.map(|live| live.since),
+                height: live.map(|live| live.height),
+                counts: traffic.map(|traffic| traffic.counts()).unwrap_or_default(),
+                last_refusal: known.and_then(|known| {
+                    *known.last_refusal.lock().unwrap_or_else(PoisonError::into_inner)
+                }),
+            }
+        };
+        let others = sessions.live.keys().filter(|peer| !self.known.contains_key(*peer));
+        self.known.keys().chain(others).map(status).collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Sessions> {
+        self.sessions.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Sessions> {
+        self.sessions.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn has_room(sessions: &Sessions, local: &Local, peer: &KeyId, role: Role) -> Result<(), Refusal> {
+    let others = sessions.live.values().filter(|other| other.peer != *peer);
+    let followers = others.filter(|other| other.role == Role::Follower).count();
+    if role == Role::Follower && followers >= local.settings.max_followers {
+        return Err(Refusal::new(Code::Followers, format!("{followers} are connected")));
+    }
+    Ok(())
+}
