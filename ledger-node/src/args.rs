@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -46,6 +46,9 @@ pub enum Command {
     Status(StatusArgs),
     /// Prints the settings in force and where each came from.
     Config(RunArgs),
+    /// Makes a network of several exchanges on this machine and runs it until it is told to stop. A second start goes on.
+    #[command(after_help = TESTNET_EXAMPLES)]
+    Testnet(TestnetArgs),
 }
 
 /// Where a node listens unless told otherwise; `ledger-cli` looks there.
@@ -64,6 +67,34 @@ const INIT_EXAMPLES: &str = "Examples:
 const RUN_EXAMPLES: &str = "Examples:
   ledger-node run --data-dir /var/lib/ledger
   LEDGER_LOG_FORMAT=json ledger-node run --data-dir /var/lib/ledger --listen 127.0.0.1:7440";
+
+const TESTNET_EXAMPLES: &str = "Examples:
+  ledger-node testnet --validators 4 --followers 2
+  ledger-node testnet --validators 4 --data-dir /tmp/net --base-port 7500 -o json";
+
+/// Options of `testnet`.
+#[derive(Clone, Debug, Args)]
+pub struct TestnetArgs {
+    /// Validators, each of an exchange of its own.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub validators: u16,
+
+    /// Followers.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=32))]
+    pub followers: u16,
+
+    /// Where the nodes keep their data, each in a directory of its own.
+    #[arg(long, value_name = "DIR", default_value = "ledger-data/testnet")]
+    pub data_dir: PathBuf,
+
+    /// First of the ports: each node takes two, for its services and for its peers.
+    #[arg(long, value_name = "PORT", default_value_t = 7500)]
+    pub base_port: u16,
+
+    /// Make the directories and stop: the nodes are started one by one with `ledger-node run`.
+    #[arg(long)]
+    pub init_only: bool,
+}
 
 /// Where a node keeps its data.
 #[derive(Clone, Debug, Args)]
@@ -167,6 +198,22 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
 
+    /// What the node does: `validator` or `follower` [default: validator].
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<String>,
+
+    /// Address for other nodes; without it nobody connects.
+    #[arg(long, value_name = "ADDR")]
+    pub peer_listen: Option<String>,
+
+    /// Validators to connect to, as `ID@HOST:PORT`, separated by commas.
+    #[arg(long, value_name = "PEERS")]
+    pub peer_known: Option<String>,
+
+    /// Most followers that may be connected at one time [default: 16].
+    #[arg(long, value_name = "N")]
+    pub peer_followers: Option<String>,
+
     /// Log lines as `text` or `json` [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
@@ -193,10 +240,33 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
+    /// A node on a directory, with what its file says.
+    pub(crate) fn at(directory: &Path) -> Self {
+        Self {
+            data_dir: directory.to_owned(),
+            config: None,
+            listen: None,
+            role: None,
+            peer_listen: None,
+            peer_known: None,
+            peer_followers: None,
+            log_format: None,
+            log_filter: None,
+            block_gather_ms: None,
+            pool_entries: None,
+            pool_bytes: None,
+            check_threads: None,
+        }
+    }
+
     /// The settings that were given as flags, by key.
     pub fn flags(&self) -> BTreeMap<&'static str, String> {
         let all = [
             ("listen", &self.listen),
+            ("role", &self.role),
+            ("peer.listen", &self.peer_listen),
+            ("peer.known", &self.peer_known),
+            ("peer.followers", &self.peer_followers),
             ("log.format", &self.log_format),
             ("log.filter", &self.log_filter),
             ("block.gather_ms", &self.block_gather_ms),

@@ -35,19 +35,33 @@ fn settings(args: &RunArgs) -> Result<Config, Failure> {
     config::resolve(&sources)
 }
 
+/// What a node is run with.
+///
+/// # Errors
+/// `NODE_CONFIG`.
+pub(crate) fn options(args: &RunArgs) -> Result<Options, Failure> {
+    Ok(of(args, &settings(args)?))
+}
+
+fn of(args: &RunArgs, config: &Config) -> Options {
+    Options {
+        data_dir: args.data_dir.clone(),
+        listen: config.listen,
+        settings: config.settings,
+        check_threads: config.check_threads,
+        is_follower: config.role == config::RoleSetting::Follower,
+        peers: config.peers.clone(),
+    }
+}
+
 /// `run`.
 ///
 /// # Errors
 /// What keeps the node from starting, or stopped it.
 pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
     let config = settings(args)?;
+    let options = of(args, &config);
     telemetry::start(config.log_format, config.log_filter);
-    let options = Options {
-        data_dir: args.data_dir.clone(),
-        listen: config.listen,
-        settings: config.settings,
-        check_threads: config.check_threads,
-    };
     let node = Node::start(&options).await?;
     let head = node.shared.head();
     let genesis = node.shared.genesis.id();

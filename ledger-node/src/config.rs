@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use ledger_format::digest::KeyId;
+use ledger_peer::Peer;
 use ledger_replica::{PoolLimits, Settings};
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
+use crate::peers::PeerOptions;
 
 /// One setting: its key in files, its variable, and what it is.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +35,30 @@ pub const SETTINGS: &[Setting] = &[
         variable: "LEDGER_LISTEN",
         default: "127.0.0.1:7440",
         about: "address of the gRPC services",
+    },
+    Setting {
+        key: "role",
+        variable: "LEDGER_ROLE",
+        default: "validator",
+        about: "`validator`: votes with its key; `follower`: replicates and verifies, never votes",
+    },
+    Setting {
+        key: "peer.listen",
+        variable: "LEDGER_PEER_LISTEN",
+        default: "",
+        about: "address for other nodes (TLS 1.3 both ways); empty: nobody connects",
+    },
+    Setting {
+        key: "peer.known",
+        variable: "LEDGER_PEER_KNOWN",
+        default: "",
+        about: "validators to connect to, as `ID@HOST:PORT`, separated by commas (an array in the file)",
+    },
+    Setting {
+        key: "peer.followers",
+        variable: "LEDGER_PEER_FOLLOWERS",
+        default: "16",
+        about: "most followers that may be connected at one time",
     },
     Setting {
         key: "log.format",
@@ -102,6 +129,62 @@ impl FromStr for LogFormat {
     }
 }
 
+/// What a node does on its ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleSetting {
+    /// Votes.
+    Validator,
+    /// Follows.
+    Follower,
+}
+
+impl FromStr for RoleSetting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "validator" => Ok(Self::Validator),
+            "follower" => Ok(Self::Follower),
+            other => Err(format!("expected `validator` or `follower`, found {other:?}")),
+        }
+    }
+}
+
+/// An address that may be left out.
+#[derive(Clone, Copy, Debug)]
+struct Listen(Option<SocketAddr>);
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        text.parse().map(|address| Self(Some(address))).map_err(|error| format!("{error}"))
+    }
+}
+
+/// Known peers.
+#[derive(Clone, Debug)]
+struct Known(Vec<Peer>);
+
+impl FromStr for Known {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let peers = text.split(',').map(str::trim).filter(|peer| !peer.is_empty());
+        let peer = |text: &str| {
+            let wrong = || format!("expected ID@HOST:PORT, found {text:?}");
+            let (id, address) = text.split_once('@').ok_or_else(wrong)?;
+            let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            let identity = KeyId::from_hex(id).map_err(|error| format!("{text:?}: {error}"))?;
+            port.map(|_| Peer { identity, address: address.to_owned() }).ok_or_else(wrong)
+        };
+        peers.map(peer).collect::<Result<_, _>>().map(Self)
+    }
+}
+
 /// Settings in force, and where each came from.
 #[derive(Debug)]
 pub struct Config {
@@ -115,6 +198,10 @@ pub struct Config {
     pub settings: Settings,
     /// Threads that check signatures.
     pub check_threads: usize,
+    /// Whether the node votes.
+    pub role: RoleSetting,
+    /// How the node meets others.
+    pub peers: PeerOptions,
     /// Value and origin of each setting, in the order of [`SETTINGS`].
     pub origins: Vec<(&'static str, String, String)>,
 }
@@ -141,6 +228,10 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
     let mut values = Values { sources, file, mistakes, origins: Vec::new() };
     let config = (
         values.get::<SocketAddr>("listen"),
+        values.get::<RoleSetting>("role"),
+        values.get::<Listen>("peer.listen"),
+        values.get::<Known>("peer.known"),
+        values.number("peer.followers", 0, 1_024),
         values.get::<LogFormat>("log.format"),
         values.get::<EnvFilter>("log.filter"),
         values.number("block.gather_ms", 0, 10_000),
@@ -152,6 +243,10 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
     match config {
         (
             Some(listen),
+            Some(role),
+            Some(Listen(peer_listen)),
+            Some(Known(peers)),
+            Some(followers),
             Some(log_format),
             Some(log_filter),
             Some(gather),
@@ -161,9 +256,20 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
         ) if mistakes.is_empty() => {
             let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
             let pool = PoolLimits { entries: size(entries), bytes: size(bytes) };
-            let settings = Settings { gather: Duration::from_millis(gather), pool };
+            let gather = Duration::from_millis(gather);
+            let settings = Settings { gather, pool, ..Settings::default() };
+            let peers = PeerOptions { listen: peer_listen, peers, max_followers: size(followers) };
             let check_threads = if threads == 0 { cores() } else { size(threads) };
-            Ok(Config { listen, log_format, log_filter, settings, check_threads, origins })
+            Ok(Config {
+                listen,
+                log_format,
+                log_filter,
+                settings,
+                check_threads,
+                role,
+                peers,
+                origins,
+            })
         }
         _ => Err(Failure::config(mistakes.join("; "))),
     }
@@ -200,6 +306,12 @@ fn flatten(prefix: &str, table: &toml::Table, values: &mut BTreeMap<String, Stri
         match value {
             toml::Value::Table(table) => flatten(&key, table, values),
             toml::Value::String(text) => drop(values.insert(key, text.clone())),
+            toml::Value::Array(items) => {
+                let text =
+                    |item: &toml::Value| item.as_str().map_or(item.to_string(), str::to_owned);
+                let items: Vec<String> = items.iter().map(text).collect();
+                values.insert(key, items.join(","));
+            }
             other => drop(values.insert(key, other.to_string())),
         }
     }
@@ -332,6 +444,10 @@ mod tests {
             origins,
             [
                 "--listen",
+                "default",
+                "default",
+                "default",
+                "default",
                 "config.toml",
                 "default",
                 "default",

@@ -108,6 +108,15 @@ impl From<ClientError> for Failure {
     }
 }
 
+impl From<ledger_peer::PeerError> for Failure {
+    fn from(error: ledger_peer::PeerError) -> Self {
+        let code = error.code().as_str();
+        let known = ledger_peer::CODES.iter().find(|known| known.code == code);
+        let help = known.map_or("", |known| known.help).to_owned();
+        Self { code: code.to_owned(), message: error.to_string(), help, exit: 1 }
+    }
+}
+
 impl From<Malformed> for Failure {
     fn from(malformed: Malformed) -> Self {
         Self::genesis(malformed)

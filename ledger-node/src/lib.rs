@@ -11,10 +11,12 @@ pub mod failure;
 mod maintenance;
 pub mod node;
 pub mod open;
+pub mod peers;
 mod replica_loop;
 mod report;
 pub mod setup;
 mod telemetry;
+mod testnet;
 
 use std::panic;
 use std::process::ExitCode;
@@ -33,6 +35,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Reindex(args) => commands::reindex(&args, output),
         Command::Status(args) => blocking(commands::status(&args, output)),
         Command::Config(args) => commands::show_config(&args, output),
+        Command::Testnet(args) => blocking(testnet::testnet(&args, output)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,9 +9,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ledger_api::Shared;
-use ledger_api::admission;
+use ledger_api::admission::{self, CheckedEntry};
+use ledger_api::intake::Source;
 use ledger_format::entry::Entry;
-use ledger_replica::{Replica, Settings};
+use ledger_peer::Network;
+use ledger_replica::{Replica, Settings, StartError};
 use ledger_store::Wal;
 use ledger_verify::entry::check_signatures;
 use tokio::net::TcpListener;
@@ -20,10 +22,13 @@ use tokio::sync::oneshot;
 use crate::failure::Failure;
 use crate::maintenance;
 use crate::open::{Layout, Opened, open};
-use crate::replica_loop::ReplicaLoop;
+use crate::peers::{self, PeerOptions};
+use crate::replica_loop::{Arrival, ReplicaLoop};
 
 /// Batches of checked entries that wait for the replica.
 const CHECKED_QUEUE: usize = 16;
+/// How long one validator alone may take to make block 1.
+const ALONE: Duration = Duration::from_secs(30);
 /// How long calls under way may take to end when the node stops.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -38,6 +43,10 @@ pub struct Options {
     pub settings: Settings,
     /// Threads that check signatures.
     pub check_threads: usize,
+    /// Whether the node votes, or follows what validators decide.
+    pub is_follower: bool,
+    /// How the node meets others.
+    pub peers: PeerOptions,
 }
 
 /// A running node.
@@ -53,6 +62,8 @@ pub struct Node {
     replica: Option<JoinHandle<Result<(), Failure>>>,
     others: Vec<JoinHandle<()>>,
     failed: tokio::sync::watch::Receiver<bool>,
+    /// The other nodes.
+    pub network: Network,
 }
 
 impl Node {
@@ -72,30 +83,48 @@ impl Node {
         let Opened { store, ledger } = open(&options.data_dir, &genesis.document)?;
         let (wal, log) = Wal::open(&store.directory().wal())?;
         let first_start = ledger.height() == 0;
-        let (replica, actions) = Replica::start(&ledger, vote.clone(), options.settings, &log)?;
         let id = ledger_client::keys::kid(&vote);
         let member = ledger.validators().get(&id).cloned();
-        let member = member.ok_or_else(|| Failure::stopped("not a validator"))?;
+        let (replica, actions) = match (&member, options.is_follower) {
+            (Some(_), true) => {
+                // Its validator may be running elsewhere; two of them would be punished for what they say.
+                return Err(Failure::config(
+                    "role: the vote key is a validator's; a follower needs a key of its own",
+                ));
+            }
+            (None, true) => (Replica::follow(id, options.settings), Vec::new()),
+            (Some(_), false) => Replica::start(&ledger, vote.clone(), options.settings, &log)?,
+            (None, false) => return Err(StartError::NotAValidator(id).into()),
+        };
 
         let (checked, arrivals) = sync_channel(CHECKED_QUEUE);
         let (committed, commits) = sync_channel(1);
-        let shared = Shared::new(ledger, store, member, keys);
+        let shared = Shared::new(ledger, store, member.map(|member| (member, keys)));
+        let network = peers::start(&options.peers, vote, &shared).await?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (failure, failed) = tokio::sync::watch::channel(false);
 
-        if first_start {
-            checked.send(check_genesis(&shared, genesis.entries)?).map_err(Failure::stopped)?;
+        if first_start && !options.is_follower {
+            let entries = Arrival::Checked(check_genesis(&shared, genesis.entries)?);
+            checked.send(entries).map_err(Failure::stopped)?;
         }
         let mut others = check_threads(options.check_threads, &shared, &checked, &stopping)?;
-        drop(checked);
+        let (network, events) = network;
+        others.push(spawn("peers", {
+            let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
+            move || {
+                peers::listen(events, &shared, &checked, &|| stopping.load(Ordering::Acquire));
+            }
+        })?);
         others.push(spawn("maintenance", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             move || maintenance::run(&shared, &commits, &|| stopping.load(Ordering::Acquire))
         })?);
         let replica = spawn("replica", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
+            let said = network.clone();
             move || {
-                let replica = ReplicaLoop::new(shared, replica, wal, committed);
+                let replica = ReplicaLoop::new(shared, replica, wal, committed, Some(said));
                 let result = replica.run(actions, &arrivals, &|| stopping.load(Ordering::Acquire));
                 if let Err(error) = &result {
                     tracing::error!(code = %error.code, %error, "the replica stopped");
@@ -126,6 +155,7 @@ impl Node {
             replica: Some(replica),
             others,
             failed,
+            network,
         };
         node.until_genesis().await?;
         Ok(node)
@@ -141,9 +171,15 @@ impl Node {
                 }
             }
         };
-        match tokio::time::timeout(Duration::from_secs(30), wait).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Failure::genesis("its entries did not become block 1; see the log")),
+        let is_alone = self.shared.ledger().validators().members().len() == 1;
+        let most = if is_alone { ALONE } else { Duration::MAX };
+        tokio::select! {
+            done = tokio::time::timeout(most, wait) => {
+                let why = "its entries did not become block 1; see the log";
+                done.map_err(|_elapsed| Failure::genesis(why))
+            }
+            // Others may come at any time, and a node that waits for them can be told to stop.
+            () = self.failed() => Err(Failure::stopped("the replica stopped; see the log")),
         }
     }
 
@@ -170,6 +206,7 @@ impl Node {
             Err(_) => self.server.abort(),
         }
         self.stopping.store(true, Ordering::Release);
+        self.network.stop().await;
         let (replica, others) = (self.replica.take(), std::mem::take(&mut self.others));
         let shared = self.shared;
         let joined = tokio::task::spawn_blocking(move || {
@@ -194,20 +231,22 @@ fn check_genesis(shared: &Shared, entries: Vec<Entry>) -> Result<admission::Chec
     for entry in &entries {
         check_signatures(entry, |kid| ledger.public_key(kid)).map_err(Failure::genesis)?;
     }
-    Ok(entries.into_iter().map(Box::new).collect())
+    let checked = |entry| CheckedEntry { entry: Box::new(entry), source: Source::Client(None) };
+    Ok(entries.into_iter().map(checked).collect())
 }
 
 fn check_threads(
     count: usize,
     shared: &Arc<Shared>,
-    checked: &SyncSender<admission::Checked>,
+    checked: &SyncSender<Arrival>,
     stopping: &Arc<AtomicBool>,
 ) -> Result<Vec<JoinHandle<()>>, Failure> {
     let start = |number: usize| {
         let shared = Arc::clone(shared);
         let (checked, stopping) = (checked.clone(), Arc::clone(stopping));
         spawn(&format!("check-{number}"), move || {
-            admission::run(&shared, &checked, &|| stopping.load(Ordering::Acquire));
+            let forward = |entries| checked.send(Arrival::Checked(entries)).is_ok();
+            admission::run(&shared, &forward, &|| stopping.load(Ordering::Acquire));
         })
     };
     (0..count.max(1)).map(start).collect()

@@ -144,7 +144,7 @@ pub fn reindex(
     Ok(Opened { store, ledger: replay.into_ledger() })
 }
 
-fn decode(stored: &StoredBlock) -> Result<Block, Failure> {
+pub(crate) fn decode(stored: &StoredBlock) -> Result<Block, Failure> {
     let broken = |error| Failure::block(error);
     let header = Header::decode(stored.header.clone()).map_err(broken)?;
     let certificate = Certificate::decode(stored.certificate.clone()).map_err(broken)?;

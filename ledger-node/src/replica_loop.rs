@@ -5,21 +5,38 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ledger_api::admission::Checked;
+use ledger_api::admission::{Checked, CheckedEntry};
+use ledger_api::intake::Source;
 use ledger_api::outcomes::{Outcome, Position, RefusedAt};
 use ledger_api::problem::Problem;
 use ledger_api::{Head, Shared};
-use ledger_format::digest::EntryId;
-use ledger_replica::{Action, Decided, Event, Replica, Timer, Turned};
+use ledger_format::digest::{EntryId, KeyId};
+use ledger_peer::Network;
+use ledger_replica::{Action, Decided, Event, Message, Replica, Timer, Turned};
 use ledger_rules::{Code, Refusal};
 use ledger_store::{LinkRow, NewBlock, Wal, WindowRow};
 
 use crate::failure::Failure;
+use crate::peers;
 
 /// How long a client is asked to wait when the pool is full.
 const FULL_RETRY: Duration = Duration::from_millis(200);
 /// Wake-ups without any timer, to notice that the node is stopping.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// Entries that are passed on in one message.
+const PASSED_ON: usize = 1_024;
+
+/// What the loop is told.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// Entries whose signatures were checked.
+    Checked(Checked),
+    /// A connection with another node began.
+    Connected(KeyId),
+    /// Another node said something.
+    Said(KeyId, Box<Message>),
+}
 
 /// A running replica.
 pub(crate) struct ReplicaLoop {
@@ -29,6 +46,8 @@ pub(crate) struct ReplicaLoop {
     gather_at: Option<Instant>,
     timers: Vec<(Instant, Timer)>,
     committed: SyncSender<()>,
+    /// The other nodes; none of a ledger that one node keeps for itself.
+    network: Option<Network>,
 }
 
 impl ReplicaLoop {
@@ -38,21 +57,22 @@ impl ReplicaLoop {
         replica: Replica,
         wal: Wal,
         committed: SyncSender<()>,
+        network: Option<Network>,
     ) -> Self {
-        Self { shared, replica, wal, gather_at: None, timers: Vec::new(), committed }
+        Self { shared, replica, wal, gather_at: None, timers: Vec::new(), committed, network }
     }
 
     /// Runs until the queue closes or `stopping` says so.
     pub(crate) fn run(
         mut self,
         first: Vec<Action>,
-        queue: &Receiver<Checked>,
+        queue: &Receiver<Arrival>,
         stopping: &dyn Fn() -> bool,
     ) -> Result<(), Failure> {
         self.carry_out(first)?;
         loop {
             match queue.recv_timeout(self.wait()) {
-                Ok(entries) => self.submitted(entries, queue)?,
+                Ok(arrival) => self.arrived(arrival, queue)?,
                 Err(RecvTimeoutError::Timeout) if stopping() => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -66,23 +86,49 @@ impl ReplicaLoop {
         next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()).min(IDLE))
     }
 
-    /// Puts what has arrived into the pool, and tells those who wait for no more than that.
-    fn submitted(&mut self, entries: Checked, queue: &Receiver<Checked>) -> Result<(), Failure> {
-        let mut accepted = Vec::with_capacity(entries.len());
-        let mut arrived = Some(entries);
-        while let Some(entries) = arrived {
-            for entry in entries {
-                let id = entry.id();
-                let actions = self.step(Event::Submitted(entry))?;
-                if !actions.iter().any(|action| matches!(action, Action::Turned(..))) {
-                    accepted.push(id);
+    /// Takes what has arrived, and all that arrived after it: entries that come together fill one block.
+    fn arrived(&mut self, first: Arrival, queue: &Receiver<Arrival>) -> Result<(), Failure> {
+        let mut arrived = Some(first);
+        while let Some(arrival) = arrived {
+            match arrival {
+                Arrival::Checked(entries) => self.submitted(entries)?,
+                Arrival::Connected(peer) => {
+                    let actions = self.step(Event::Connected(peer))?;
+                    self.carry_out(actions)?;
                 }
-                self.carry_out(actions)?;
+                Arrival::Said(from, message) => {
+                    let actions = self.step(Event::Received { from, message: *message })?;
+                    self.carry_out(actions)?;
+                }
             }
             arrived = queue.try_recv().ok();
         }
-        self.shared.outcomes.accepted(accepted);
         self.update_pool();
+        Ok(())
+    }
+
+    /// Puts entries into the pool, tells those who wait for no more than that, and passes clients' entries on to other nodes: any of
+    /// them may be the next to propose.
+    fn submitted(&mut self, entries: Checked) -> Result<(), Failure> {
+        let (mut accepted, mut passed_on) = (Vec::with_capacity(entries.len()), Vec::new());
+        for CheckedEntry { entry, source } in entries {
+            let id = entry.id();
+            let bytes = matches!(source, Source::Client(_)).then(|| entry.bytes().clone());
+            let actions = self.step(Event::Submitted(entry))?;
+            if !actions.iter().any(|action| matches!(action, Action::Turned(..))) {
+                accepted.push(id);
+                passed_on.extend(bytes);
+            }
+            self.carry_out(actions)?;
+        }
+        self.shared.recent.remember(accepted.iter().copied());
+        self.shared.outcomes.accepted(accepted);
+        if let Some(network) = &self.network {
+            for entries in passed_on.chunks(PASSED_ON) {
+                let entries = entries.iter().map(|entry| entry.to_vec()).collect();
+                peers::broadcast(network, &Message::entries(entries));
+            }
+        }
         Ok(())
     }
 
@@ -130,11 +176,24 @@ impl ReplicaLoop {
                 }
                 // Whoever submitted it first waits for it already, and this one now does as well.
                 Action::Turned(_, Turned::Known) => {}
-                // No other node is connected.
-                Action::Broadcast(_)
-                | Action::Send(..)
-                | Action::SendBlocks { .. }
-                | Action::Suspect { .. } => {}
+                Action::Broadcast(message) => {
+                    if let Some(network) = &self.network {
+                        peers::broadcast(network, &message);
+                    }
+                }
+                Action::Send(to, message) => {
+                    if let Some(network) = &self.network {
+                        peers::send(network, &to, &message);
+                    }
+                }
+                Action::SendBlocks { to, from } => {
+                    if let Some(network) = &self.network {
+                        peers::send(network, &to, &peers::answer(&self.shared, from)?);
+                    }
+                }
+                Action::Suspect { peer, height, why } => {
+                    tracing::warn!(%peer, height, why, "a node sent what may not follow; it was dropped");
+                }
             }
         }
         self.announce(&mut settled);

@@ -131,7 +131,7 @@ pub fn create(path: &Path, plan: &NewLedger, founder: &[FounderKey]) -> Result<L
             keys: founder.iter().map(|k| grant(&plan.party, &k.key, k.factor, k.officer)).collect(),
         }],
         governance_threshold: 1,
-        validators: ValidatorSet { validators: vec![validator(plan, &node)] },
+        validators: ValidatorSet { validators: vec![validator(&plan.party, &plan.origin, &node)] },
         rule_sets: rule_sets()?,
         calendars: calendars()?,
         limits: default_limits(),
@@ -149,19 +149,22 @@ pub fn create(path: &Path, plan: &NewLedger, founder: &[FounderKey]) -> Result<L
     Ok(document.id())
 }
 
-type NodeKeyFiles = [(&'static str, SigningKey); 4];
+/// The keys of a node with the names of their files.
+pub(crate) type NodeKeyFiles = [(&'static str, SigningKey); 4];
 
-fn node_keys() -> Result<NodeKeyFiles, ClientError> {
+/// Fresh keys of a node.
+pub(crate) fn node_keys() -> Result<NodeKeyFiles, ClientError> {
     let key = keys::generate;
     Ok([("vote", key()?), ("log", key()?), ("cosign", key()?), ("receipt", key()?)])
 }
 
-fn validator(plan: &NewLedger, node: &NodeKeyFiles) -> Validator {
+/// A validator of one vote, as genesis lists it.
+pub(crate) fn validator(party: &str, origin: &str, node: &NodeKeyFiles) -> Validator {
     let [vote, log, cosign, receipt] = node;
     let public = |(_, key): &(&str, SigningKey)| key.verifying_key().to_bytes().to_vec().into();
     Validator {
-        party: plan.party.clone(),
-        name: format!("{}/{}", plan.origin, plan.party),
+        party: party.to_owned(),
+        name: format!("{origin}/{party}"),
         power: 1,
         vote_key: public(vote),
         log_key: public(log),

@@ -30,6 +30,7 @@ use crate::dev::summary::{Summary, skipped_json};
 use crate::failure::Failure;
 use crate::node::{Node, Options};
 use crate::open::Layout;
+use crate::peers::PeerOptions;
 use crate::report::{self, Output};
 use crate::setup::{NewLedger, create};
 use crate::telemetry;
@@ -56,6 +57,8 @@ pub async fn run(args: &DevArgs, output: Output) -> Result<(), Failure> {
         data_dir: args.data_dir.clone(),
         listen: args.listen,
         settings: ledger_replica::Settings::default(),
+        is_follower: false,
+        peers: PeerOptions::default(),
         check_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     })
     .await?;

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
 use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
@@ -20,7 +19,7 @@ use crate::shared::{Shared, Submission};
 /// Checks submissions until the node stops. Several threads may run this side by side.
 ///
 /// `forward` takes checked entries to the replica; when it is closed the thread ends.
-pub fn run(shared: &Arc<Shared>, forward: &SyncSender<Checked>, stopping: &dyn Fn() -> bool) {
+pub fn run(shared: &Arc<Shared>, forward: &dyn Fn(Checked) -> bool, stopping: &dyn Fn() -> bool) {
     let intake = &shared.intake;
     loop {
         let Some(batch) = intake.take() else {
@@ -32,8 +31,7 @@ pub fn run(shared: &Arc<Shared>, forward: &SyncSender<Checked>, stopping: &dyn F
         let turn = batch.turn();
         let (checked, bad) = check(shared, batch);
         intake.checked(&turn, bad);
-        let forwarded =
-            intake.in_turn(&turn, || checked.is_empty() || forward.send(checked).is_ok());
+        let forwarded = intake.in_turn(&turn, || checked.is_empty() || forward(checked));
         if !forwarded {
             break;
         }
@@ -42,7 +40,16 @@ pub fn run(shared: &Arc<Shared>, forward: &SyncSender<Checked>, stopping: &dyn F
 }
 
 /// Entries that may enter the pool. Boxed: they are moved several times, and are large.
-pub type Checked = Vec<Box<Entry>>;
+pub type Checked = Vec<CheckedEntry>;
+
+/// An entry whose signatures are good.
+#[derive(Clone, Debug)]
+pub struct CheckedEntry {
+    /// The entry.
+    pub entry: Box<Entry>,
+    /// Who sent it.
+    pub source: Source,
+}
 
 /// Checks the signatures of a batch; whoever waits for a bad one is told. Gives the good ones, and who sent bad ones.
 fn check(shared: &Shared, batch: Batch) -> (Checked, Vec<Source>) {
@@ -61,7 +68,7 @@ fn check(shared: &Shared, batch: Batch) -> (Checked, Vec<Source>) {
     let (mut bad, mut senders) = (Vec::new(), Vec::new());
     for ((number, submission), source) in batch.into_iter().enumerate().zip(sources) {
         match refused.remove(&number) {
-            None => good.push(submission.entry),
+            None => good.push(CheckedEntry { entry: submission.entry, source }),
             Some(problem) => {
                 bad.push((submission.entry.id(), Outcome::refused(problem)));
                 senders.push(source);

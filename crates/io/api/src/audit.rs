@@ -117,7 +117,7 @@ impl AuditService for Audit {
             height => height,
         };
         let (header, _, _) = self.shared.header(height)?;
-        let note = self.shared.checkpoint(&header);
+        let note = self.shared.checkpoint(&header)?;
         Ok(Response::new(v1::GetCheckpointResponse { note, height }))
     }
 

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ledger_format::digest::KeyId;
+
 use crate::problem::Problem;
 use crate::shared::{Submission, bytes_of};
 
@@ -28,8 +30,14 @@ const POLL: Duration = Duration::from_millis(200);
 /// How long a client is asked to wait when the intake is full.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// The connection over which a call came, by its address; `None` where the transport has none.
-pub type Source = Option<SocketAddr>;
+/// Who sent an entry: each waits behind its own flood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A client, by its connection; without an address all share one queue.
+    Client(Option<SocketAddr>),
+    /// Another node of the ledger, which passes on what its clients sent.
+    Peer(KeyId),
+}
 
 /// Submissions that are checked together.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ mod lineage;
 pub mod outcomes;
 pub mod problem;
 mod query;
+pub mod recent;
 pub mod server;
 pub mod shared;
 mod submit;

@@ -54,6 +54,7 @@ problems! {
     timed_out: DeadlineExceeded = TIMED_OUT;
     height_not_kept: OutOfRange = HEIGHT_NOT_KEPT;
     stopping: Unavailable = STOPPING;
+    follower: FailedPrecondition = FOLLOWER;
     internal: Internal = INTERNAL;
 }
 

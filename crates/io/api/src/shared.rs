@@ -16,9 +16,10 @@ use ledger_replay::Ledger;
 use ledger_store::Store;
 use tokio::sync::watch;
 
-use crate::intake::Intake;
+use crate::intake::{Intake, Source};
 use crate::outcomes::{Outcomes, Position};
 use crate::problem::Problem;
+use crate::recent::Recent;
 
 /// The keys with which a node answers. Its vote key is the replica's alone.
 #[derive(Debug)]
@@ -67,17 +68,18 @@ pub struct Shared {
     pub outcomes: Outcomes,
     /// What waits for its signatures to be checked.
     pub intake: Intake,
-    /// This validator's own entry in the set.
-    pub member: Member,
+    /// Entries that came into the pool lately.
+    pub recent: Recent,
     ledger: RwLock<Ledger>,
-    keys: NodeKeys,
+    /// What the node signs with: a follower signs nothing.
+    signer: Option<(Member, NodeKeys)>,
     head: watch::Sender<Head>,
     started: Instant,
 }
 
 impl Shared {
     /// Brings the parts of a node together.
-    pub fn new(ledger: Ledger, store: Store, member: Member, keys: NodeKeys) -> Arc<Self> {
+    pub fn new(ledger: Ledger, store: Store, signer: Option<(Member, NodeKeys)>) -> Arc<Self> {
         let head = Head {
             height: ledger.height(),
             tree_size: ledger.tree_size(),
@@ -89,9 +91,9 @@ impl Shared {
             store,
             outcomes: Outcomes::default(),
             intake: Intake::default(),
-            member,
+            recent: Recent::default(),
             ledger: RwLock::new(ledger),
-            keys,
+            signer,
             head: watch::Sender::new(head),
             started: Instant::now(),
         })
@@ -143,27 +145,54 @@ impl Shared {
         Ok((Header::decode(header.clone())?, header, certificate))
     }
 
+    /// What this node signs with.
+    fn signer(&self) -> Result<&(Member, NodeKeys), Problem> {
+        self.signer
+            .as_ref()
+            .ok_or_else(|| Problem::follower("no key of this node is a validator's"))
+    }
+
+    /// Takes entries in that another node passes on. What is no entry of this ledger, or came into the pool already, is left out; how
+    /// many were taken.
+    ///
+    /// # Errors
+    /// `API_POOL_FULL` when the node has as many entries of this peer to check as it takes.
+    pub fn take_from_peer(&self, peer: KeyId, entries: Vec<Vec<u8>>) -> Result<usize, Problem> {
+        let unknown = |entry: &Entry| {
+            entry.claims().ledger == self.genesis.id() && !self.recent.contains(&entry.id())
+        };
+        let entries =
+            entries.into_iter().filter_map(|bytes| Entry::decode(Bytes::from(bytes)).ok());
+        let submissions: Vec<Submission> =
+            entries.filter(unknown).map(|entry| Submission { entry: Box::new(entry) }).collect();
+        let taken = submissions.len();
+        self.intake.put(Source::Peer(peer), submissions)?;
+        Ok(taken)
+    }
+
     /// The checkpoint of a header, signed as the log and cosigned as a witness of the header's time.
-    pub(crate) fn checkpoint(&self, header: &Header) -> String {
+    pub(crate) fn checkpoint(&self, header: &Header) -> Result<String, Problem> {
         let origin = &self.genesis.message().origin;
         let (size, root) = (header.tree_size, header.tree_root);
         let text = Checkpoint { origin: origin.clone(), size, root }.text();
-        let log = self.keys.log.sign(text.as_bytes()).to_bytes();
+        let (member, keys) = self.signer()?;
+        let log = keys.log.sign(text.as_bytes()).to_bytes();
         let time_s = header.time_ms / 1000;
-        let cosigned = self.keys.cosign.sign(&cosignature_message(time_s, &text)).to_bytes();
-        let cosigner = format!("{}/cosigner", self.member.name);
+        let cosigned = keys.cosign.sign(&cosignature_message(time_s, &text)).to_bytes();
+        let cosigner = format!("{}/cosigner", member.name);
         let signatures = vec![
-            NoteSignature::log(origin, &self.member.log_key, &log),
-            NoteSignature::cosigner(&cosigner, &self.member.cosign_key, time_s, &cosigned),
+            NoteSignature::log(origin, &member.log_key, &log),
+            NoteSignature::cosigner(&cosigner, &member.cosign_key, time_s, &cosigned),
         ];
-        Note { text, signatures }.encode()
+        Ok(Note { text, signatures }.encode())
     }
 
     /// The receipt of an entry in the tree at the end of its own block.
     pub(crate) fn receipt(&self, position: &Position) -> Result<Receipt, Problem> {
         let (header, _, _) = self.header(position.height)?;
         let path = self.store.inclusion_path(position.leaf_index, header.tree_size)?;
-        let kid = KeyId::of(&self.member.receipt_key);
+        let (member, keys) = self.signer()?;
+        let kid = KeyId::of(&member.receipt_key);
         let ledger = self.genesis.id();
         let message = Receipt::signed_message(&ledger, &kid, &header.tree_root);
         Ok(Receipt {
@@ -172,7 +201,7 @@ impl Shared {
             tree_size: header.tree_size,
             leaf_index: position.leaf_index,
             path,
-            signature: self.keys.receipt.sign(&message).to_bytes(),
+            signature: keys.receipt.sign(&message).to_bytes(),
         })
     }
 }

@@ -155,7 +155,7 @@ impl SubmitService for Submit {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
-        let source = request.remote_addr();
+        let source = Source::Client(request.remote_addr());
         let request = request.into_inner();
         let wanted = finality(request.wait_for)?;
         let Message { group, ids, .. } = self.take_all(source, &[request.entry], wanted);
@@ -177,7 +177,7 @@ impl SubmitService for Submit {
         &self,
         request: Request<Streaming<v1::SubmitStreamRequest>>,
     ) -> Result<Response<Outcomes>, Status> {
-        let source = request.remote_addr();
+        let source = Source::Client(request.remote_addr());
         let mut requests = request.into_inner();
         let (pending, mut order) = mpsc::channel(MESSAGES_UNDER_WAY);
         let (responses, answers) = mpsc::channel(MESSAGES_UNDER_WAY);

@@ -37,6 +37,9 @@ codes! {
     STOPPING = "API_STOPPING",
         "The node is stopping.",
         "Try another node, or this one again when it is back.";
+    FOLLOWER = "API_FOLLOWER",
+        "This node follows the ledger and signs nothing: checkpoints and receipts are signed by validators.",
+        "Ask a validator for it; blocks, records and their proofs are the same here.";
     INTERNAL = "API_INTERNAL",
         "The node could not read what it stores.",
         "The operator finds the cause in the node's log; `ledger-node reindex` rebuilds indexes.";

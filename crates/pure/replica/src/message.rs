@@ -199,6 +199,11 @@ impl Message {
         Ok(Self(content))
     }
 
+    /// Whether those who only follow have a use for it: what blocks there are.
+    pub const fn is_for_followers(&self) -> bool {
+        matches!(self.0, Content::Tip { .. } | Content::Blocks { .. })
+    }
+
     /// The queue that it travels in.
     pub const fn lane(&self) -> Lane {
         match self.0 {

@@ -59,13 +59,15 @@ impl Node {
         let member = genesis.validators().members()[0].clone();
         let key = validator_key;
         let keys = NodeKeys { log: key("log"), cosign: key("cosign"), receipt: key("receipt") };
-        let shared = Shared::new(Ledger::new(genesis).unwrap(), store, member, keys);
+        let shared = Shared::new(Ledger::new(genesis).unwrap(), store, Some((member, keys)));
         let stopping = Arc::new(AtomicBool::new(false));
         let (forward, checked) = std::sync::mpsc::sync_channel(64);
         if checking {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             std::thread::spawn(move || {
-                admission::run(&shared, &forward, &|| stopping.load(Ordering::Relaxed));
+                admission::run(&shared, &|entries| forward.send(entries).is_ok(), &|| {
+                    stopping.load(Ordering::Relaxed)
+                });
             });
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -102,7 +104,7 @@ impl Node {
     /// The next entries that were checked.
     pub(crate) fn arrived(&self) -> Vec<EntryId> {
         let entries = self.checked.recv_timeout(Duration::from_secs(20)).unwrap();
-        entries.iter().map(|entry| entry.id()).collect()
+        entries.iter().map(|checked| checked.entry.id()).collect()
     }
 
     /// Whether nothing more was checked.

@@ -1,0 +1,228 @@
+//! `testnet`: several exchanges and followers on one machine, with keys and genesis made on the spot. For trying out and for tests: all
+//! keys of a consortium on one disk are no consortium.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ledger_client::act::Signatory;
+use ledger_client::genesis::{GenesisPlan, default_limits, founder_signatory};
+use ledger_client::keys;
+use ledger_event::{
+    Clock, Founder, PartyKind, PartyProfile, Purpose, Role, Validator, ValidatorSet,
+};
+use ledger_format::digest::{KeyId, LedgerId};
+use ledger_store::write_durably;
+use serde_json::{Value, json};
+
+use crate::args::{RunArgs, TestnetArgs};
+use crate::commands::{options, until_told};
+use crate::config::LogFormat;
+use crate::failure::Failure;
+use crate::node::Node;
+use crate::open::Layout;
+use crate::replica_loop::now_ms;
+use crate::report::{self, Output};
+use crate::setup::{
+    FounderKey, NodeKeyFiles, calendars, founder_keys, grant, node_keys, rule_sets,
+};
+use crate::telemetry;
+
+const ORIGIN: &str = "ledger.invalid/testnet";
+const ROLES: [Role; 3] = [Role::Exchange, Role::IdentityAuthority, Role::NodeOperator];
+
+/// One exchange that founds the network.
+struct Exchange {
+    party: String,
+    founder: Vec<FounderKey>,
+    node: NodeKeyFiles,
+}
+
+/// `testnet`.
+///
+/// # Errors
+/// What keeps it from being made or run.
+pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Failure> {
+    let directories = directories(args);
+    if !directories.iter().all(|directory| Layout(directory.clone()).genesis().exists()) {
+        create(args, &directories)?;
+    }
+    if args.init_only {
+        let lines: Vec<String> = directories
+            .iter()
+            .map(|directory| format!("ledger-node run --data-dir {}", directory.display()))
+            .collect();
+        let json = json!({ "directories": directories });
+        report::result(output, &lines.join("\n"), &json);
+        return Ok(());
+    }
+    telemetry::start(LogFormat::Text, tracing_subscriber::EnvFilter::new("warn"));
+    let mut starting = tokio::task::JoinSet::new();
+    for (number, directory) in directories.iter().cloned().enumerate() {
+        starting.spawn(async move {
+            let options = options(&RunArgs::at(&directory))?;
+            Ok::<_, Failure>((number, Node::start(&options).await?))
+        });
+    }
+    let mut nodes = Vec::new();
+    while let Some(started) = starting.join_next().await {
+        nodes.push(started.map_err(Failure::runtime)??);
+    }
+    nodes.sort_by_key(|(number, _)| *number);
+    announce(args, &nodes, &directories, output);
+    if let Some((_, first)) = nodes.first() {
+        until_told(first).await?;
+    }
+    let mut stopping = tokio::task::JoinSet::new();
+    for (_, node) in nodes {
+        stopping.spawn(node.stop());
+    }
+    while let Some(stopped) = stopping.join_next().await {
+        stopped.map_err(Failure::runtime)??;
+    }
+    Ok(())
+}
+
+fn announce(args: &TestnetArgs, nodes: &[(usize, Node)], directories: &[PathBuf], output: Output) {
+    let genesis = nodes.first().map(|(_, node)| node.shared.genesis.id().to_string());
+    let genesis = genesis.unwrap_or_default();
+    let rows: Vec<Value> = nodes
+        .iter()
+        .zip(directories)
+        .map(|((number, node), directory)| {
+            let role =
+                if *number < usize::from(args.validators) { "validator" } else { "follower" };
+            let grpc = format!("http://{}", node.address);
+            json!({ "role": role, "grpc": grpc, "data_dir": directory })
+        })
+        .collect();
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            format!("{:<10} {}  {}", text("role"), text("grpc"), text("data_dir"))
+        })
+        .collect();
+    let first = rows.first().and_then(|row| row["grpc"].as_str()).unwrap_or_default();
+    let text = format!(
+        "ledger {genesis}\n{}\n\nnext: ledger-cli --node {first} export chain -o chain.ledger\n      \
+         ledger-cli verify chain chain.ledger --trust {genesis}",
+        lines.join("\n")
+    );
+    report::result(output, &text, &json!({ "ready": true, "genesis": genesis, "nodes": rows }));
+}
+
+fn directories(args: &TestnetArgs) -> Vec<PathBuf> {
+    let of = |kind: &str, number: u16| args.data_dir.join(format!("{kind}-{number}"));
+    let validators = (1..=args.validators).map(|number| of("validator", number));
+    validators.chain((1..=args.followers).map(|number| of("follower", number))).collect()
+}
+
+/// Makes all directories: keys, the genesis that all founders sign, and a configuration.
+fn create(args: &TestnetArgs, directories: &[PathBuf]) -> Result<LedgerId, Failure> {
+    if let Some(taken) = directories.iter().find(|directory| directory.exists()) {
+        return Err(Failure::exists(taken.display()));
+    }
+    let exchange = |number: u16| -> Result<Exchange, Failure> {
+        let party = format!("exchange-{number}");
+        Ok(Exchange { party, founder: founder_keys()?, node: node_keys()? })
+    };
+    let exchanges: Vec<Exchange> = (1..=args.validators).map(exchange).collect::<Result<_, _>>()?;
+    let (id, file) = genesis(&exchanges)?;
+    let known: Vec<String> = exchanges
+        .iter()
+        .zip(0_u16..)
+        .map(|(exchange, number)| {
+            let [vote, ..] = &exchange.node;
+            format!("\"{}@127.0.0.1:{}\"", keys::kid(&vote.1), ports(args, number).1)
+        })
+        .collect();
+    for (directory, number) in directories.iter().zip(0_u16..) {
+        let exchange = exchanges.get(usize::from(number));
+        let node = match exchange {
+            Some(exchange) => exchange.node.clone(),
+            None => node_keys()?,
+        };
+        write_node(directory, &node, exchange)?;
+        let role = if exchange.is_some() { "validator" } else { "follower" };
+        let (grpc, peer) = ports(args, number);
+        let config = format!(
+            "listen = \"127.0.0.1:{grpc}\"\nrole = \"{role}\"\n\n[peer]\nlisten = \"127.0.0.1:{peer}\"\nknown = [{}]\n",
+            known.join(", ")
+        );
+        let layout = Layout(directory.clone());
+        fs::write(layout.config(), config).map_err(Failure::runtime)?;
+        // Last: a directory without a genesis file is not a ledger yet.
+        write_durably(&layout.genesis(), &file)?;
+    }
+    Ok(id)
+}
+
+const fn ports(args: &TestnetArgs, number: u16) -> (u16, u16) {
+    let first = args.base_port.saturating_add(number.saturating_mul(2));
+    (first, first.saturating_add(1))
+}
+
+fn write_node(
+    directory: &Path,
+    node: &NodeKeyFiles,
+    exchange: Option<&Exchange>,
+) -> Result<(), Failure> {
+    fs::create_dir_all(directory).map_err(Failure::runtime)?;
+    let layout = Layout(directory.to_owned());
+    for (name, key) in node {
+        keys::write(&layout.keys().join(format!("{name}.pem")), key, None)?;
+    }
+    for key in exchange.map(|exchange| &exchange.founder).into_iter().flatten() {
+        let path = directory.join("founder").join(format!("{}.pem", key.name));
+        keys::write(&path, &key.key, None)?;
+    }
+    Ok(())
+}
+
+fn genesis(exchanges: &[Exchange]) -> Result<(LedgerId, Vec<u8>), Failure> {
+    let mut validators: Vec<Validator> = exchanges.iter().map(validator).collect();
+    validators.sort_by_key(|validator| {
+        validator.vote_key.as_ref().try_into().map(|key| KeyId::of(&key)).unwrap_or_default()
+    });
+    let founders = exchanges.iter().map(founder).collect();
+    let quorum = exchanges.len() - exchanges.len().saturating_sub(1) / 3;
+    let plan = GenesisPlan {
+        name: "A network for trying out".into(),
+        origin: ORIGIN.into(),
+        clock: Clock::Wall,
+        start_ms: now_ms(),
+        founders,
+        governance_threshold: u32::try_from(quorum).unwrap_or(1),
+        validators: ValidatorSet { validators },
+        rule_sets: rule_sets()?,
+        calendars: calendars()?,
+        limits: default_limits(),
+    };
+    let signatory = |(number, exchange): (usize, &Exchange)| {
+        let key = exchange.founder.first()?;
+        let signatory = Signatory::new(&exchange.party, Role::Exchange, Purpose::Issue, &key.key);
+        Some(founder_signatory(number == 0, &signatory))
+    };
+    let signatories: Vec<Signatory> = exchanges.iter().enumerate().filter_map(signatory).collect();
+    let (document, file) = plan.sign(&signatories)?;
+    Ok((document.id(), file))
+}
+
+fn founder(exchange: &Exchange) -> Founder {
+    let keys = exchange.founder.iter();
+    Founder {
+        party: exchange.party.clone(),
+        profile: Some(PartyProfile {
+            kind: PartyKind::Legal.into(),
+            name_en: format!("{} of a test network", exchange.party),
+            jurisdiction: "CN".into(),
+            ..PartyProfile::default()
+        }),
+        roles: ROLES.iter().map(|role| i32::from(*role)).collect(),
+        keys: keys.map(|k| grant(&exchange.party, &k.key, k.factor, k.officer)).collect(),
+    }
+}
+
+fn validator(exchange: &Exchange) -> Validator {
+    crate::setup::validator(&exchange.party, ORIGIN, &exchange.node)
+}
