@@ -39,7 +39,8 @@ const MAX_PENDING: usize = 256;
 const MAX_PENDING_OF_ADDRESS: usize = 32;
 /// How long to wait after a connection could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long what a refused side still sends is read, so that it can read why it was refused: closing a socket with unread bytes resets it.
+/// How long what a refused side still sends is read. Closing a socket with unread bytes resets the connection, and some systems then
+/// drop what the other side has not read yet: the alert that says why.
 const DRAIN: Duration = Duration::from_millis(500);
 
 /// Takes connections until the node stops.

@@ -123,12 +123,14 @@ async fn a_peer_that_comes_back_is_connected_again() {
 async fn a_stopped_node_has_sent_what_was_queued_and_leaves_nothing_behind() {
     let (one, mut other) = pair().await;
     let (id, address, mut events) = (one.id(), one.address(), one.events);
-    for _ in 0..60 {
-        assert!(one.network.send(&other.id(), Lane::Blocks, Bytes::from_static(b"last words")));
+    // More than HTTP/2 takes at once.
+    let words = Bytes::from(vec![8; 256 * 1024]);
+    for _ in 0..20 {
+        assert!(one.network.send(&other.id(), Lane::Blocks, words.clone()));
     }
     timeout(Duration::from_secs(5), one.network.stop()).await.expect("it stops");
-    for _ in 0..60 {
-        assert_eq!(other.received(&id, Lane::Blocks).await, "last words");
+    for _ in 0..20 {
+        assert_eq!(other.received(&id, Lane::Blocks).await, words);
     }
     assert_eq!(other.disconnected(&id).await, Why::Closed);
     let mut last = None;

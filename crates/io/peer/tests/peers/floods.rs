@@ -55,7 +55,7 @@ async fn a_flood_of_entries_does_not_delay_the_votes_of_others() {
     }
     sender.await.unwrap();
     assert!(flood > 50, "the flood goes on: {flood}");
-    assert!(slowest < Duration::from_millis(250), "{slowest:?}");
+    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +122,7 @@ async fn a_peer_that_does_not_read_is_given_up_without_delay_for_others() {
         slowest = slowest.max(begun.elapsed());
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    assert!(slowest < Duration::from_millis(100), "sending waited {slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "sending waited {slowest:?}");
     assert_eq!(one.disconnected(&peer).await, Why::Overflow(Lane::Consensus));
     let mut other = timeout(PATIENCE, consumer).await.expect("others get all").unwrap();
     assert!(!one.network.send(&peer, Lane::Consensus, proposal));

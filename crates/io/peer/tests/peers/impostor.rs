@@ -144,6 +144,11 @@ impl Impostor {
         tokio::time::timeout(crate::node::PATIENCE, found).await.expect("heard in time")
     }
 
+    /// Until a dialler believes it.
+    pub(crate) async fn admitted(&mut self) {
+        self.until(|heard| matches!(heard, Ok(Content::Admitted(_))).then_some(())).await;
+    }
+
     /// The code that it is refused with.
     pub(crate) async fn refusal(&mut self) -> String {
         self.until(|heard| match heard {

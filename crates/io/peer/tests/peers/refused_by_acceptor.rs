@@ -204,6 +204,19 @@ async fn a_payload_above_the_limit_in_a_message_below_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_frame_before_admitted() {
+    let (mut one, mut other) = pair().await;
+    let stranger = dial(other.address(), &Card::new()).await;
+    let mut call = stranger.greet(validator(&stranger)).await.unwrap();
+    call.next().await.unwrap().unwrap();
+    call.frame(v1::Lane::Consensus, "vote");
+    let end = timeout(PATIENCE, call.end()).await.unwrap();
+    assert_eq!(code(&end.unwrap_err()), "PEER_MALFORMED");
+    other.counted(Code::Malformed, By::Us).await;
+    still_exchange(&mut one, &mut other).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_is_long_for_a_follower() {
     let mut node = Node::validator(&validators()[1], &[]).await;
     let peer = id(&follower(1));
@@ -281,6 +294,9 @@ async fn certificates_that_say_nothing() {
         let (mut one, mut other) = pair().await;
         // In TLS 1.3 the client is done before the server has looked: the alert is the first thing to read.
         let (mut stream, _) = tls(other.address(), card.as_ref()).await;
+        // A dialler sends at once, and what nobody reads must not cost it the alert.
+        stream.write_all(&[0; 16_000]).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         let read = timeout(PATIENCE, stream.read(&mut [0; 64])).await.unwrap();
         let error = read.expect_err(name).to_string();
         assert!(error.contains("alert"), "{name}: {error}");

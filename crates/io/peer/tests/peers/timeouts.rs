@@ -104,9 +104,11 @@ async fn an_acceptor_that_froze_is_given_up() {
             let hello = hello(&validators()[2], v1::Role::Validator, 2, &own, dialler);
             vec![v1::exchange_response::Content::Hello(hello)]
         };
-        let impostor = Impostor::start(&card, reply).await;
+        let mut impostor = Impostor::start(&card, reply).await;
         told.send(impostor.as_peer(id(&validators()[2]))).unwrap();
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        impostor.admitted().await;
+        // Long enough to answer a ping.
+        tokio::time::sleep(Duration::from_millis(500)).await;
         impostor
     });
     let keep_alive = Duration::from_millis(300);
