@@ -36,6 +36,19 @@ impl Supplier {
         directory: &Path,
         party: &str,
     ) -> Result<Self, ClientError> {
+        Self::admit_by(node, directory, "exchange", party).await
+    }
+
+    /// The same, signed by the founder of that name.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn admit_by(
+        node: &mut Node,
+        directory: &Path,
+        exchange: &str,
+        party: &str,
+    ) -> Result<Self, ClientError> {
         let founder = |name: &str| {
             keys::read(&directory.join(format!("founder/{name}.pem")), || {
                 Err(ClientError::key("the keys of tests are not encrypted"))
@@ -58,8 +71,8 @@ impl Supplier {
         };
         let (organisation, officer) = (founder("organisation")?, founder("officer-1")?);
         let signers = [
-            Signatory::issuer("exchange", Role::Exchange, &organisation),
-            Signatory::new("exchange", Role::IdentityAuthority, Purpose::Approve, &officer),
+            Signatory::issuer(exchange, Role::Exchange, &organisation),
+            Signatory::new(exchange, Role::IdentityAuthority, Purpose::Approve, &officer),
             Signatory::new(party, Role::Supplier, Purpose::Possession, &key),
         ];
         let ledger = node.ledger_id().await?;

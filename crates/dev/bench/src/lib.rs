@@ -11,3 +11,4 @@
 
 pub mod ingest;
 pub mod limit;
+pub mod network;

@@ -8,9 +8,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ledger_bench::ingest::{Load, run};
+use ledger_bench::network::{NetworkLoad, run_network};
 
 /// Benchmarks of the ledger.
 #[derive(Debug, Parser)]
@@ -24,6 +26,8 @@ struct Cli {
 enum Command {
     /// Signed entries over the gRPC stream into one node, beside the machine's limit of signature checks
     Ingest(Ingest),
+    /// Clients that wait for each answer, on a network of validators over TLS on this machine
+    Network(NetworkArgs),
 }
 
 #[derive(Debug, Args)]
@@ -48,6 +52,22 @@ struct Ingest {
     output: Format,
 }
 
+#[derive(Debug, Args)]
+struct NetworkArgs {
+    /// Validators
+    #[arg(long, default_value_t = 4)]
+    validators: u16,
+    /// Clients, each with one entry under way
+    #[arg(long, default_value_t = 64)]
+    clients: usize,
+    /// How long they write
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Format,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     Table,
@@ -55,7 +75,34 @@ enum Format {
 }
 
 fn main() -> ExitCode {
-    let Command::Ingest(args) = Cli::parse().command;
+    match Cli::parse().command {
+        Command::Ingest(args) => ingest(&args),
+        Command::Network(args) => network(&args),
+    }
+}
+
+fn network(args: &NetworkArgs) -> ExitCode {
+    let time = Duration::from_secs(args.seconds);
+    let load = NetworkLoad { validators: args.validators, clients: args.clients, time };
+    let measured = run_network(load);
+    if args.output == Format::Json {
+        println!("{}", measured.json());
+    } else {
+        println!(
+            "{:.0} entries/s of {} bytes, durable at a quorum of {} validators, from {} clients; {} blocks; p50 {:?}, p99 {:?}",
+            measured.rate(),
+            measured.entry_bytes,
+            args.validators,
+            args.clients,
+            measured.blocks,
+            measured.p50,
+            measured.p99
+        );
+    }
+    ExitCode::SUCCESS
+}
+
+fn ingest(args: &Ingest) -> ExitCode {
     let load = Load { entries: args.entries, signers: args.signers, clients: args.clients };
     let measured = run(&args.directory, load);
     match args.output {

@@ -24,7 +24,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             gather: Duration::from_millis(2),
-            patience: Duration::from_millis(400),
+            patience: Duration::from_millis(250),
             timeouts: Timeouts::default(),
             pool: PoolLimits::default(),
         }
@@ -45,7 +45,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { propose: Duration::from_millis(1_000), vote: Duration::from_millis(500) }
+        Self { propose: Duration::from_millis(800), vote: Duration::from_millis(300) }
     }
 }
 

@@ -1,0 +1,123 @@
+//! Several exchanges on this machine, each node a process of its own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::book::connect;
+use crate::program::{Finished, NODE, run};
+use crate::running::{Running, Signal, node_on};
+
+/// Ports below those that the system gives to outgoing connections.
+static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
+/// How long a network may take to agree.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A network whose nodes run or do not.
+#[derive(Debug)]
+pub struct Exchanges {
+    directory: TempDir,
+    /// Processes, validators first; `None` for a node that is down.
+    pub nodes: Vec<Option<Running>>,
+    validators: u16,
+    /// For calls.
+    pub runtime: Runtime,
+}
+
+fn ports(nodes: u16) -> u16 {
+    let process = u16::try_from(std::process::id() % 900).expect("below 900");
+    let begun = 10_000 + process * 20;
+    begun + NEXT_PORT.fetch_add(nodes * 2, Ordering::Relaxed)
+}
+
+impl Exchanges {
+    /// Makes a network and starts all nodes.
+    pub fn start(validators: u16, followers: u16) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let port = ports(validators + followers).to_string();
+        let (v, f) = (validators.to_string(), followers.to_string());
+        let path = directory.path().join("net");
+        let path = path.to_str().expect("UTF-8");
+        let options = ["--validators", &v, "--followers", &f, "--base-port", &port];
+        let made = run(NODE, ["testnet", "--init-only", "--data-dir", path].iter().chain(&options));
+        let _made = made.expect(0);
+        let nodes = (0..validators + followers).map(|_| None).collect();
+        let runtime = Runtime::new().expect("a runtime");
+        let mut network = Self { directory, nodes, validators, runtime };
+        let all: Vec<usize> = (0..network.nodes.len()).collect();
+        network.start_nodes(&all);
+        network
+    }
+
+    /// The data directory of a node.
+    pub fn path(&self, node: usize) -> PathBuf {
+        let validators = usize::from(self.validators);
+        let name = match node.checked_sub(validators) {
+            None => format!("validator-{}", node + 1),
+            Some(follower) => format!("follower-{}", follower + 1),
+        };
+        self.directory.path().join("net").join(name)
+    }
+
+    /// Starts nodes at the same time: on a new ledger none is ready before a quorum is.
+    pub fn start_nodes(&mut self, nodes: &[usize]) {
+        let started: Vec<(usize, Result<Running, Finished>)> = std::thread::scope(|scope| {
+            let starting: Vec<_> = nodes
+                .iter()
+                .map(|node| (*node, self.path(*node)))
+                .map(|(node, path)| (node, scope.spawn(move || Running::spawn(node_on(&path)))))
+                .collect();
+            starting.into_iter().map(|(n, thread)| (n, thread.join().expect("no panic"))).collect()
+        });
+        for (node, running) in started {
+            let running = running.unwrap_or_else(|ended| panic!("node {node}: {ended:?}"));
+            self.nodes[node] = Some(running);
+        }
+    }
+
+    /// A running node.
+    pub fn node(&self, node: usize) -> &Running {
+        self.nodes[node].as_ref().expect("it runs")
+    }
+
+    /// Ends a node.
+    pub fn end(&mut self, node: usize, signal: Signal) -> Finished {
+        self.nodes[node].take().expect("it runs").stop(signal)
+    }
+
+    /// Takes everything but keys, configuration and genesis from a node that is down.
+    pub fn wipe(&self, node: usize) {
+        for part in ["store", "wal"] {
+            fs::remove_dir_all(self.path(node).join(part)).expect("a part of a data directory");
+        }
+        fs::remove_file(self.path(node).join("FORMAT")).expect("a part of a data directory");
+    }
+
+    /// The height of a node.
+    pub fn height(&self, node: usize) -> u64 {
+        let node = self.node(node);
+        self.runtime
+            .block_on(async { connect(node).await.status().await })
+            .expect("a status")
+            .height
+    }
+
+    /// Waits until all running nodes have the same height, at least this one, and gives it.
+    pub fn agree(&self, least: u64) -> u64 {
+        let begun = Instant::now();
+        loop {
+            let running = (0..self.nodes.len()).filter(|node| self.nodes[*node].is_some());
+            let heights: Vec<u64> = running.map(|node| self.height(node)).collect();
+            let highest = heights.iter().copied().max().expect("a running node");
+            if highest >= least && heights.iter().all(|height| *height == highest) {
+                return highest;
+            }
+            assert!(begun.elapsed() < PATIENCE, "no agreement on {least} or more: {heights:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Several exchanges and a follower, each a process of its own: one history, whoever is down, and proof of it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+
+use std::time::{Duration, Instant};
+
+use ledger_format::digest::LedgerId;
+use ledger_format::entry::Entry;
+use ledger_tests::{Exchanges, Places, Signal, Supplier, connect, place, verified_places};
+use tempfile::TempDir;
+
+/// How long a network may stand still after it has lost whose turn it is.
+const STANDSTILL: Duration = Duration::from_secs(3);
+
+/// A supplier that the first exchange has admitted, known to all running nodes.
+fn supplier(network: &Exchanges) -> Supplier {
+    let admitted = network.runtime.block_on(async {
+        let mut client = connect(network.node(0)).await;
+        let directory = network.path(0);
+        Supplier::admit_by(&mut client, &directory, "exchange-1", "supplier").await.unwrap()
+    });
+    network.agree(2);
+    admitted
+}
+
+/// Submits an entry at a node and waits for its place.
+fn submit(network: &Exchanges, node: usize, entry: &Entry) -> (u64, u64) {
+    let node = network.node(node);
+    let placed = network.runtime.block_on(async { connect(node).await.submit(entry).await });
+    place(placed.unwrap())
+}
+
+/// The proven places of a node's chain, and the bytes of the chain without its certificates' differences.
+fn proven(network: &Exchanges, node: usize) -> Places {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("chain.ledger");
+    let node = network.node(node);
+    node.export(&file);
+    verified_places(&file, &LedgerId::from_hex(&node.genesis).unwrap())
+}
+
+#[test]
+fn an_entry_submitted_anywhere_is_everywhere() {
+    let network = Exchanges::start(4, 1);
+    let supplier = supplier(&network);
+    let mut placed = Places::new();
+    for node in 0..5 {
+        for number in 0..3 {
+            let entry = supplier.describe(&format!("asset-{node}-{number}")).unwrap();
+            placed.insert(entry.id(), submit(&network, node, &entry));
+        }
+    }
+    network.agree(2);
+    let first = proven(&network, 0);
+    for (id, place) in &placed {
+        assert_eq!(first.get(id), Some(place), "{id}");
+    }
+    for node in 1..5 {
+        assert_eq!(proven(&network, node), first, "node {node}");
+    }
+    // An idle network is silent: nobody makes a block of nothing.
+    let height = network.agree(2);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(network.agree(2), height);
+}
+
+#[test]
+fn one_of_four_may_be_down_and_comes_back_by_itself() {
+    let mut network = Exchanges::start(4, 1);
+    let supplier = supplier(&network);
+    let mut longest = Duration::ZERO;
+    for down in 0..4 {
+        network.end(down, Signal::Kill);
+        let writer = (down + 1) % 4;
+        for number in 0..8 {
+            let entry = supplier.describe(&format!("asset-{down}-{number}")).unwrap();
+            let begun = Instant::now();
+            submit(&network, writer, &entry);
+            longest = longest.max(begun.elapsed());
+        }
+        network.start_nodes(&[down]);
+        network.agree(2);
+    }
+    println!("longest wait for a place with one of four down: {longest:?}");
+    assert!(longest < STANDSTILL, "{longest:?}");
+    let first = proven(&network, 0);
+    assert_eq!(proven(&network, 4), first);
+    assert_eq!(proven(&network, 3), first);
+}
+
+#[test]
+fn two_of_four_down_is_a_standstill_and_no_fork() {
+    let mut network = Exchanges::start(4, 0);
+    let supplier = supplier(&network);
+    network.end(2, Signal::Kill);
+    network.end(3, Signal::Kill);
+    let before = network.agree(2);
+    let entry = supplier.describe("asset").unwrap();
+    let node = network.node(0);
+    let answered = network.runtime.block_on(async {
+        let mut client = connect(node).await;
+        tokio::time::timeout(Duration::from_secs(4), client.submit(&entry)).await
+    });
+    assert!(!matches!(answered, Ok(Ok(_))), "half of the power decided: {answered:?}");
+    assert_eq!(network.agree(2), before);
+    network.start_nodes(&[2, 3]);
+    // Nobody has to send it again.
+    network.agree(before + 1);
+    let chain = proven(&network, 3);
+    assert!(chain.contains_key(&entry.id()));
+    assert_eq!(proven(&network, 0), chain);
+}
+
+#[test]
+fn a_follower_that_lost_everything_takes_the_history_from_others() {
+    let mut network = Exchanges::start(4, 1);
+    let supplier = supplier(&network);
+    network.end(4, Signal::Terminate);
+    network.wipe(4);
+    for number in 0..40 {
+        let entry = supplier.describe(&format!("asset-{number}")).unwrap();
+        submit(&network, number % 4, &entry);
+    }
+    network.start_nodes(&[4]);
+    network.agree(3);
+    assert_eq!(proven(&network, 4), proven(&network, 0));
+}
