@@ -6,9 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Args, ValueEnum};
 use ledger_catalogue::{Delimiter, Format as CatalogueFormat, Options};
 use ledger_client::act::Times;
+use ledger_client::explain::explain;
 use ledger_client::import::{Imported, Importer, Remark, import};
 use ledger_client::keys::kid;
-use ledger_client::{ClientError, Node};
+use ledger_client::{ClientError, Failure, Node};
 use ledger_event::Clock;
 use ledger_event::record::Body;
 use serde_json::{Value, json};
@@ -25,7 +26,8 @@ const SHOWN: usize = 20;
 #[command(after_help = "Examples:
   ledger-cli import open-data/datapackage.json --key acme-org
   ledger-cli import catalogue.csv --catalogue 'City open data' --key acme-org -o json
-Run it again to go on after a break: what is there unchanged is left alone.")]
+Run it again to go on after a break: what is there unchanged is left alone. Records that are skipped are listed with their
+codes; the exit code is 1 when all of them were.")]
 pub(crate) struct Import {
     /// datapackage.json, a CSV table, CKAN or DCAT JSON, or a directory with one of them
     source: PathBuf,
@@ -142,7 +144,7 @@ fn answer(catalogue: &str, notices: &[String], done: &Imported) -> Answer {
             |one: &Remark| json!({ "place": one.place, "code": one.code, "reason": one.reason });
         remarks.iter().map(one).collect()
     };
-    let value = json!({
+    let mut value = json!({
         "catalogue": catalogue, "described": described, "revised": revised, "unchanged": unchanged,
         "claims": claims, "claims_unchanged": claims_unchanged, "notices": notices,
         "skipped": json_of(skipped), "findings": json_of(findings),
@@ -160,5 +162,29 @@ fn answer(catalogue: &str, notices: &[String], done: &Imported) -> Answer {
         }
     }
     lines.extend(notices.iter().map(|notice| format!("note: {notice}")));
-    Answer::new("imported", value, lines.join("\n"))
+    let help = next_step(done);
+    if let Some(help) = &help {
+        value["help"] = json!(help);
+        lines.push(format!("nothing was imported\n  help: {help}"));
+    }
+    let answer = Answer::new("imported", value, lines.join("\n"));
+    if help.is_some() { answer.exiting(Failure::Refused.exit_code()) } else { answer }
+}
+
+/// What to do where a source had records and the ledger has none of them; `None` where at least one is there.
+///
+/// Records that are left out beside others are usual, and told. A run that leaves out all of them has failed, and a script must
+/// not take it for a success.
+fn next_step(done: &Imported) -> Option<String> {
+    let there =
+        done.described + done.revised + done.unchanged + done.claims + done.claims_unchanged;
+    let first = done.skipped.first().filter(|_| there == 0)?;
+    let all = "`ledger-cli explain CODE` does so for each code; then import again.";
+    let known = explain(&first.code).filter(|explanation| !explanation.help.is_empty());
+    Some(
+        known.map_or_else(
+            || all.to_owned(),
+            |known| format!("{}: {} {all}", first.code, known.help),
+        ),
+    )
 }

@@ -1,7 +1,7 @@
 //! Answers for people: times, nested values, reports.
 
 use jiff::Timestamp;
-use ledger_verify::verdict::{Report, Verdict};
+use ledger_verify::verdict::{Line, Report, Verdict};
 use serde_json::{Value, json};
 
 /// An instant in milliseconds since 1970, as RFC 3339 in UTC.
@@ -78,11 +78,27 @@ pub(crate) fn report_json(report: &Report) -> Value {
         }),
         _ => Value::Null,
     };
-    let line = |line: &ledger_verify::verdict::Line| json!({ "aspect": line.aspect.word(), "checked": line.checked, "text": line.text });
     json!({
         "verdict": verdict.word(), "code": verdict.code(), "reason": verdict.reason(), "place": place,
-        "exit": verdict.exit_code(), "lines": lines.iter().map(line).collect::<Vec<_>>(),
+        "exit": verdict.exit_code(), "lines": lines.iter().map(line_json).collect::<Vec<_>>(),
     })
+}
+
+/// A line as JSON. A time stands in its text, and as a number for programs.
+fn line_json(line: &Line) -> Value {
+    let mut value =
+        json!({ "aspect": line.aspect.word(), "checked": line.checked, "text": line_text(line) });
+    if let Some(ms) = line.time_ms {
+        value["time_ms"] = json!(ms);
+    }
+    value
+}
+
+fn line_text(line: &Line) -> String {
+    match line.time_ms {
+        Some(ms) => format!("{} {}", line.text, time_ms(ms)),
+        None => line.text.clone(),
+    }
 }
 
 /// A report for people: the verdict first, then what was checked, then what was not.
@@ -100,7 +116,7 @@ pub(crate) fn report_text(report: &Report) -> String {
         if some.peek().is_some() {
             text.push(format!("{title}:"));
         }
-        text.extend(some.map(|line| format!("  {:<10} {}", line.aspect.word(), line.text)));
+        text.extend(some.map(|line| format!("  {:<10} {}", line.aspect.word(), line_text(line))));
     }
     text.join("\n")
 }
@@ -108,6 +124,20 @@ pub(crate) fn report_text(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_names_times_as_people_write_them_and_keeps_the_number() {
+        let mut report = Report::bare(Verdict::Proven);
+        report.claimed_time("the block's header says", 1_785_715_200_001);
+        let text = report_text(&report);
+        assert!(
+            text.ends_with("time       the block's header says 2026-08-03T00:00:00.001Z"),
+            "{text}"
+        );
+        let line = &report_json(&report)["lines"][0];
+        assert_eq!(line["time_ms"], 1_785_715_200_001_u64);
+        assert_eq!(line["text"], "the block's header says 2026-08-03T00:00:00.001Z");
+    }
 
     #[test]
     fn nested_values_are_indented_and_times_readable() {

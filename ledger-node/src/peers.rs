@@ -156,6 +156,6 @@ fn read(
             }
             None
         }
-        Err(message) => Some(Box::new(message)),
+        Err(message) => Some(message),
     }
 }

@@ -159,14 +159,37 @@ fn what_cannot_be_imported_is_refused_with_its_exit_code() {
     acme.does("key new acme-stranger");
     let stranger = acme.types("import one.csv --key acme-stranger -o json");
     assert_eq!(stranger.expect(2).error()["code"], "CLIENT_SIGNERS");
-    // A buyer describes nothing: each record is refused by the rules, and the answer says so.
-    acme.sends("one.csv", &market.bank);
-    let refused = market.bank.does("import one.csv --key bank-org");
-    assert_eq!(
-        (count(&refused, "described"), &refused["skipped"][0]["code"]),
-        (0, &"ROLE_NOT_GRANTED".into()),
-        "{refused}"
-    );
+}
+
+#[test]
+fn an_import_of_which_nothing_is_taken_has_failed() {
+    let market = Market::open();
+    let (acme, bank) = (&market.acme, &market.bank);
+    fs::write(acme.file("two.csv"), "id,title\n1,One\n2,Two\n").unwrap();
+    acme.sends("two.csv", bank);
+    // A buyer describes nothing: each record is refused by the rules, and the answer says what to do.
+    let refused = bank.types("import two.csv --key bank-org -o json").expect(1).json();
+    let skipped = refused["skipped"].as_array().unwrap();
+    assert_eq!((count(&refused, "described"), skipped.len()), (0, 2), "{refused}");
+    assert!(skipped.iter().all(|skip| skip["code"] == "ROLE_NOT_GRANTED"), "{refused}");
+    assert!(refused["help"].as_str().unwrap().contains("ledger-cli explain"), "{refused}");
+    let told = bank.types("import two.csv --key bank-org").expect(1).out;
+    assert!(told.contains("nothing was imported") && told.contains("help: "), "{told}");
+    // Nor is a table taken in which no row can be read.
+    fs::write(acme.file("nameless.csv"), "id,title\n,One\n,Two\n").unwrap();
+    let nameless = acme.types("import nameless.csv --key acme-org -o json").expect(1).json();
+    assert_eq!(nameless["skipped"][0]["code"], "CAT_NO_IDENTIFIER", "{nameless}");
+    // One record on the ledger, new or from before, and it is an import with something skipped.
+    fs::write(acme.file("mixed.csv"), "id,title\n1,One\n,Two\n").unwrap();
+    for (described, unchanged) in [(1, 0), (0, 1)] {
+        let told = import(acme, "mixed.csv");
+        assert_eq!((count(&told, "described"), count(&told, "unchanged")), (described, unchanged));
+        assert_eq!(told["skipped"].as_array().unwrap().len(), 1, "{told}");
+        assert!(told["help"].is_null(), "{told}");
+    }
+    // Where there is nothing to import nothing has failed.
+    fs::write(acme.file("empty.csv"), "id,title\n").unwrap();
+    assert_eq!(count(&import(acme, "empty.csv"), "described"), 0);
 }
 
 /// Waits until the ledger has so many leaves more than before.

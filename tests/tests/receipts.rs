@@ -74,6 +74,15 @@ fn the_proof_of_an_entry_convinces_with_its_entry_and_trust() {
     let told = all.verify("receipt first.proof --entry first.cose", 0);
     assert_eq!(told["verdict"], "proven");
     assert!(told["lines"].to_string().contains("proves no time"), "{told}");
+    // What the header says of the time: RFC 3339 for people, and the number for programs.
+    let lines = told["lines"].as_array().unwrap();
+    let line = lines.iter().find(|line| !line["time_ms"].is_null()).unwrap();
+    let text = line["text"].as_str().unwrap();
+    assert!(text.starts_with("the block's header says 20") && text.ends_with('Z'), "{text}");
+    assert!(line["time_ms"].as_u64() > Some(1_577_836_800_000), "{line}");
+    let line = format!("verify receipt first.proof --entry first.cose --trust {}", all.trust);
+    let table = all.machine().types(&line).expect(0).out;
+    assert!(table.contains(text), "{table}");
     all.verify("entry first.cose --proof first.proof", 0);
     all.verify("entry first.cose --chain chain.ledger", 0);
     let alone = all.verify("entry first.cose", 12);

@@ -70,12 +70,13 @@ fn no_bit_counts(
     });
 }
 
-/// Each file costs executing all blocks before the change: every third byte, one bit of it, and another bit in the next.
+/// Every byte, one bit of it, and another bit in the next. Each file costs executing all blocks before the change: some 70 seconds
+/// of one core for all, so all eight bits are for the shorter chain below.
 #[test]
 fn no_byte_of_the_main_path_can_be_changed() {
     let Subject { chain, ledger, .. } = subject();
     let file = chain.file();
-    no_bit_counts(&file, ledger, &(0..file.len()).step_by(3), &[0]);
+    no_bit_counts(&file, ledger, &(0..file.len()), &[0]);
 }
 
 /// Every bit of every byte.

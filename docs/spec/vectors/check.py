@@ -7,6 +7,8 @@ Every vector of a kind that is decided here must come out as it says: result, co
 all of protobuf are checked in what hashes and layouts show of them, and counted as such.
 """
 
+import base64
+import binascii
 import hashlib
 import json
 import pathlib
@@ -452,10 +454,156 @@ def look_at_chain_file(v):
     return states(v, blocks=len(blocks), entries=entries, records=len(frames) - len(blocks) - 2)
 
 
+def base64_of(text):
+    """RFC 4648 section 4, with padding, and padding bits that are zero."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Malformed("FMT_VALUE") from error
+    if base64.b64encode(data).decode() != text:
+        raise Malformed("FMT_VALUE")
+    return data
+
+
+def note_line(line):
+    """Name, key id and signature of a line of a note."""
+    parts = line.split(" ", 2)
+    if len(parts) != 3 or parts[0] != "\u2014" or not parts[1] or any(c == "+" or c.isspace() for c in parts[1]):
+        raise Malformed("FMT_VALUE")
+    data = base64_of(parts[2])
+    if len(data) < 5:
+        raise Malformed("FMT_VALUE")
+    return parts[1], data[:4], data[4:]
+
+
+def note_parts(note):
+    """Text and lines of a signed note (checkpoint.md)."""
+    if len(note.encode()) > 65_536:
+        raise Malformed("FMT_TOO_LARGE")
+    end = note.rfind("\n\n")
+    if any(c < " " and c != "\n" for c in note) or end < 0 or not note[end + 2 :].endswith("\n"):
+        raise Malformed("FMT_VALUE")
+    lines = note[end + 2 : -1].split("\n")
+    if len(lines) > 300:
+        raise Malformed("FMT_TOO_LARGE")
+    return note[: end + 1], [note_line(line) for line in lines]
+
+
+def checkpoint_text(text):
+    """Origin, size and root."""
+    lines = text.split("\n")
+    if len(lines) != 4 or lines[3]:
+        raise Malformed("FMT_VALUE")
+    origin, size, root = lines[:3]
+    if not 1 <= len(origin) <= 255 or any(not "!" <= c <= "~" or c == "+" for c in origin):
+        raise Malformed("FMT_IDENTIFIER")
+    digits = size.isascii() and size.isdigit() and (size == "0" or size[0] != "0")
+    if not digits or int(size) >= 1 << 64 or len(base64_of(root)) != 32:
+        raise Malformed("FMT_VALUE")
+    return {"origin": origin, "size": int(size), "root": base64_of(root).hex()}
+
+
+def look_at_checkpoint(v):
+    """Form, and whose the lines are. Whether they are valid is left open."""
+    try:
+        text, lines = note_parts(v["input"]["note"])
+        shown = checkpoint_text(text)
+    except Malformed as malformed:
+        return (v["result"], v["code"]) == ("malformed", str(malformed))
+    there = {(name, identifier) for name, identifier, _ in lines}
+    for key in v["input"]["keys"]:
+        kind = {"log": b"\x01", "cosigner": b"\x04"}[key["kind"]]
+        identifier = sha256(key["name"].encode(), b"\n", kind, unhex(key["public_key"]))[:4]
+        if (key["name"], identifier) not in there:
+            return (v["result"], v["code"]) == ("refuted", "")
+    return states(v, **shown) if v["result"] == "good" else (v["result"], v["code"]) == ("refuted", "")
+
+
+def proof_anchor(anchor, trust):
+    """What is wrong with an anchor before any signature is looked at, if anything; its header, and the members of its set."""
+    genesis, data, certificate = (anchor.get(number, [b""])[0] for number in (1, 2, 3))
+    if ledger_id(genesis) != trust:
+        return ("trust not met", ""), None, None
+    header, (validators,) = header_fields(data), protobuf(genesis)[8]
+    members = [protobuf(member) for member in protobuf(validators)[1]]
+    powers = {sha256(member[4][0]): member[3][0] for member in members}
+    signers = [certificate[at : at + 32] for at in range(61, len(certificate), 96)]
+    wrong = None
+    if header["ledger"] != trust:
+        wrong = "refuted", "V_HEADER_LEDGER"
+    elif certificate[15:23] != u64(header["height"]) or certificate[27:59] != sha256(data):
+        wrong = "refuted", "V_CERTIFICATE_BLOCK"
+    elif header["validators"] != sha256(b"ledger/validators/v1\0", validators).hex():
+        wrong = "not determined", ""
+    elif any(signer not in powers for signer in signers):
+        wrong = "refuted", "V_CERTIFICATE_SIGNER"
+    elif 3 * sum(powers[signer] for signer in signers) <= 2 * sum(powers.values()):
+        wrong = "refuted", "V_QUORUM"
+    return wrong, header, members
+
+
+def entry_statement(proof, given, header, members):
+    """What is wrong with an entry proof under a header (proof.md, entry proofs)."""
+    identifier, receipts = proof[1][0], proof.get(2, [])
+    if given is not None and leaf_hash(unhex(given)) != identifier:
+        return "refuted", "V_OTHER_ENTRY"
+    if not receipts:
+        return "not determined", ""
+    for receipt in receipts:
+        (protected, unprotected, _, _), _ = cbor(receipt)
+        head, _ = cbor(protected)
+        (size, index, path), _ = cbor(unprotected[396][-1][0])
+        if size != header["tree_size"]:
+            return "refuted", "V_TREE_SIZE"
+        if head[15][1] != header["ledger"]:
+            return "refuted", "V_HEADER_LEDGER"
+        if not included(identifier, index, size, path, unhex(header["tree_root"])):
+            return "refuted", "V_INCLUSION"
+        if head[4] not in [sha256(member[7][0]) for member in members]:
+            return "refuted", "V_RECEIPT_KEY"
+    return None
+
+
+def record_statement(proof, header):
+    """What is wrong with a record proof under a header (state.md, proofs)."""
+    identifier, record = proof[1][0], proof.get(2, [b""])[0]
+    path = protobuf(proof.get(3, [b""])[0])
+    parts = {name: path.get(number, [b""])[0].hex() for number, name in enumerate(("leaf_key", "leaf_record", "bits", "siblings"), 1)}
+    outcome = check_state(unhex(header["state_root"]), sha256(identifier), parts)
+    if isinstance(outcome, str):
+        return "refuted", outcome
+    same = outcome == (sha256(record) if record else b"") and (not record or protobuf(record)[1][0] == identifier)
+    return None if same else ("refuted", "V_RECORD")
+
+
+def look_at_proof_file(v):
+    """Ids, quorum, paths. Signatures, and which points are keys, are left open; of what is malformed, only the mark is decided."""
+    data, said = unhex(v["input"]["bytes"]), (v["result"], v["code"])
+    if not data.startswith(b"\x0a\x0fledger-proof-v1"):
+        return said == ("malformed", "FMT_MAGIC")
+    if v["result"] == "malformed":
+        return v["code"].startswith("FMT_")
+    file = protobuf(data)
+    wrong, header, members = proof_anchor(protobuf(file[2][0]), v["input"]["trust"])
+    statement = protobuf(file.get(16, file.get(17))[0])
+    if wrong is None and 16 in file:
+        wrong = entry_statement(statement, v["input"]["entry"], header, members)
+    elif wrong is None:
+        wrong = record_statement(statement, header)
+    if wrong is not None:
+        return said == wrong
+    if v["result"] != "good":
+        return v["result"] == "refuted" and v["code"] in ("V_WEAK_KEY", "V_CERTIFICATE_SIGNATURE", "V_RECEIPT_SIGNATURE")
+    named = statement[1][0]
+    return states(v, entry=named.hex()) if 16 in file else states(v, record=named.decode(), present=2 in statement)
+
+
 LOOKED_AT = {
     "chain-file": look_at_chain_file,
+    "checkpoint": look_at_checkpoint,
     "entry": look_at_entry,
     "genesis": look_at_genesis,
+    "proof-file": look_at_proof_file,
     "receipt": look_at_receipt,
 }
 
@@ -471,7 +619,7 @@ def agrees(kind, vector):
     """Whether a vector says of itself what was found; what cannot even be read does not."""
     try:
         return decided(DECIDED[kind], vector) if kind in DECIDED else LOOKED_AT[kind](vector)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError):
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError, Malformed):
         return False
 
 

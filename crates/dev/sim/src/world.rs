@@ -328,7 +328,7 @@ impl World {
             }
             Err(message) => {
                 let from = self.nodes[from].id;
-                self.tell(to, Event::Received { from, message });
+                self.tell(to, Event::Received { from, message: *message });
             }
         }
     }

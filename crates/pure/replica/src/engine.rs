@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use consensus::{
-    ConsensusMsg, Effect, Input, LivenessMsg, LocallyProposedValue, Params, ProposedValue,
-    Resumable as _, Resume, SignedConsensusMsg, State, ValuePayload, VoteExtensionError,
+    ConsensusMsg, Effect, Input, LocallyProposedValue, Params, ProposedValue,
+    Resumable as _, Resume, State, ValuePayload, VoteExtensionError,
 };
 use consensus_types::{
     CertificateError, CommitCertificate, CommitSignature, LinearTimeouts, Round, SignedMessage,
@@ -25,7 +25,7 @@ use crate::context::{
     BlockHeight, BlockValue, EngineSignature, EngineValidators, Ledger, ValidatorId, number,
 };
 use crate::log_record::LogInput;
-use crate::said::{Said, SaidPolka, SaidProposal, SaidRound, SaidVote};
+use crate::said::{Said, SaidRound, SaidVote};
 
 /// Inputs for heights to come that the engine may hold back.
 const QUEUED_HEIGHTS: usize = 16;
@@ -205,12 +205,7 @@ impl Engine {
             return Ok(Vec::new());
         }
         let height = self.host.height;
-        self.feed(match said {
-            Said::Vote(vote) => Input::Vote(vote.at(height)),
-            Said::Proposal(proposal) => Input::Proposal(proposal.at(height)),
-            Said::Polka(polka) => Input::PolkaCertificate(polka.at(height)),
-            Said::Round(certificate) => Input::RoundCertificate(certificate.at(height)),
-        })
+        self.feed(said.at(height))
     }
 
     /// Takes the verdict on a body that is logged already, if it is valid.
@@ -307,22 +302,11 @@ impl Host {
                 r.resume_with(())
             }
             Effect::PublishConsensusMsg(message, r) => {
-                self.publish(match message {
-                    SignedConsensusMsg::Vote(vote) => Said::Vote(SaidVote::of(&vote)),
-                    SignedConsensusMsg::Proposal(proposal) => {
-                        Said::Proposal(SaidProposal::of(&proposal))
-                    }
-                });
+                self.publish(Said::of(&message));
                 r.resume_with(())
             }
             Effect::PublishLivenessMsg(message, r) => {
-                self.publish(match message {
-                    LivenessMsg::Vote(vote) => Said::Vote(SaidVote::of(&vote)),
-                    LivenessMsg::PolkaCertificate(polka) => Said::Polka(SaidPolka::of(&polka)),
-                    LivenessMsg::SkipRoundCertificate(certificate) => {
-                        Said::Round(SaidRound::of(&certificate))
-                    }
-                });
+                self.publish(Said::of_liveness(&message));
                 r.resume_with(())
             }
             Effect::RepublishVote(vote, r) => {
@@ -340,6 +324,13 @@ impl Host {
                 self.decided = true;
                 r.resume_with(())
             }
+            other => self.answer(other),
+        }
+    }
+
+    /// Answers what the engine asks: signatures of its own, and whether those of others are good.
+    fn answer(&self, effect: Effect<Ledger>) -> Resume<Ledger> {
+        match effect {
             Effect::SignVote(vote, r) => {
                 let signature = self.sign(&vote.signed_bytes(&self.ledger));
                 r.resume_with(SignedVote::new(vote, signature))

@@ -99,10 +99,10 @@ impl Message {
     ///
     /// # Errors
     /// The message itself, when it is of another kind.
-    pub fn into_entries(self) -> Result<Vec<Vec<u8>>, Self> {
+    pub fn into_entries(self) -> Result<Vec<Vec<u8>>, Box<Self>> {
         match self.0 {
             Content::Entries { entries } => Ok(entries),
-            other => Err(Self(other)),
+            other => Err(Box::new(Self(other))),
         }
     }
 

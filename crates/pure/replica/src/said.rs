@@ -4,6 +4,7 @@
 //! Nothing here is checked: the engine checks every signature before it believes anything.
 
 use bincode::{Decode, Encode};
+use consensus::{Input, LivenessMsg, SignedConsensusMsg};
 use consensus_types::{
     NilOrVal, PolkaCertificate, PolkaSignature, Round, RoundCertificate, RoundCertificateType,
     RoundSignature, SignedProposal, SignedVote, VoteType,
@@ -59,6 +60,37 @@ pub(crate) enum Said {
     Proposal(SaidProposal),
     Polka(SaidPolka),
     Round(SaidRound),
+}
+
+impl Said {
+    /// What the engine wants all validators to know at once.
+    pub(crate) fn of(message: &SignedConsensusMsg<Ledger>) -> Self {
+        match message {
+            SignedConsensusMsg::Vote(vote) => Self::Vote(SaidVote::of(vote)),
+            SignedConsensusMsg::Proposal(proposal) => Self::Proposal(SaidProposal::of(proposal)),
+        }
+    }
+
+    /// What it wants them to know so that none is left behind in a round.
+    pub(crate) fn of_liveness(message: &LivenessMsg<Ledger>) -> Self {
+        match message {
+            LivenessMsg::Vote(vote) => Self::Vote(SaidVote::of(vote)),
+            LivenessMsg::PolkaCertificate(polka) => Self::Polka(SaidPolka::of(polka)),
+            LivenessMsg::SkipRoundCertificate(certificate) => {
+                Self::Round(SaidRound::of(certificate))
+            }
+        }
+    }
+
+    /// The engine's input, at a height.
+    pub(crate) fn at(self, height: u64) -> Input<Ledger> {
+        match self {
+            Self::Vote(vote) => Input::Vote(vote.at(height)),
+            Self::Proposal(proposal) => Input::Proposal(proposal.at(height)),
+            Self::Polka(polka) => Input::PolkaCertificate(polka.at(height)),
+            Self::Round(certificate) => Input::RoundCertificate(certificate.at(height)),
+        }
+    }
 }
 
 fn named(value: &NilOrVal<BlockHashId>) -> Option<[u8; 32]> {

@@ -189,32 +189,31 @@ impl ActiveSigner {
 /// Checks the signers against the needs of an act. `resolve` names the party of each place; `None` for a place means that any
 /// party will do.
 ///
-/// A key stands in one place only: who has two roles signs with two keys. Further keys of a place's party and role say nothing
-/// new and do no harm; a key that stands in no place is refused.
+/// A key stands in one place only: who has two roles signs with two keys. Which key stands where is for nobody to say, so any
+/// way to fill all places will do, and the order of the signers decides nothing. Further keys of a place's party and role say
+/// nothing new and do no harm; a key that stands in no place is refused.
 pub(crate) fn check(
     signers: &Signers,
     needs: &[Need],
     resolve: &dyn Fn(Who) -> Option<String>,
 ) -> Result<(), Refusal> {
     let mut called_for = alloc::vec![false; signers.active.len()];
-    let mut taken = called_for.clone();
+    let mut places = Places::new(&signers.active);
     for need in needs.iter().copied() {
         let party = resolve(need.who);
-        let mut free = Vec::new();
-        let marks = called_for.iter_mut().zip(taken.iter_mut());
-        for (signer, (called, taken)) in signers.active.iter().zip(marks) {
+        let mut serving = Vec::new();
+        for (number, (signer, called)) in signers.active.iter().zip(&mut called_for).enumerate() {
             if !signer.serves(need, party.as_deref()) {
                 continue;
             }
             signer.check_granted(need.role)?;
             signer.check_factor(need)?;
             *called = true;
-            if !*taken && (free.is_empty() || need.keys != Keys::One) {
-                *taken = true;
-                free.push(signer);
-            }
+            serving.push((number, signer));
         }
-        satisfied(need, party.as_deref(), &free)?;
+        if !keys(need, &serving).into_iter().all(|able| places.fill(able)) {
+            return Err(unfilled(need, party.as_deref(), serving.len()));
+        }
     }
     match signers.active.iter().zip(&called_for).find(|(_, called)| !**called) {
         None => Ok(()),
@@ -226,39 +225,126 @@ pub(crate) fn check(
     }
 }
 
+/// For each key that a need asks for: the numbers of the signers that can be it, of those that serve the need.
+fn keys(need: Need, serving: &[(usize, &ActiveSigner)]) -> Vec<Vec<usize>> {
+    let those = |fits: &dyn Fn(&ActiveSigner) -> bool| -> Vec<usize> {
+        serving.iter().filter(|(_, signer)| fits(signer)).map(|(number, _)| *number).collect()
+    };
+    match need.keys {
+        Keys::One => alloc::vec![those(&|_| true)],
+        Keys::TwoFactors => alloc::vec![
+            those(&|signer| signer.factor == Factor::OrgHsm),
+            those(&|signer| signer.factor == Factor::OfficerToken),
+        ],
+        // The first officer and any other one: all that can be told apart, as no other need of such an act takes a key away.
+        Keys::TwoOfficers => {
+            let mut officers = serving.iter().map(|(_, signer)| &signer.officer);
+            let first = officers.find(|officer| !officer.is_empty());
+            let known = |signer: &ActiveSigner| !signer.officer.is_empty();
+            alloc::vec![
+                those(&|signer| known(signer) && Some(&signer.officer) == first),
+                those(&|signer| known(signer) && Some(&signer.officer) != first),
+            ]
+        }
+    }
+}
+
+/// The places that are filled, each with one signer, no signer in two of them: a matching, grown along augmenting paths.
+struct Places {
+    /// Of each place, who can stand there.
+    able: Vec<Vec<usize>>,
+    /// Of each signer, the place in which it stands.
+    stands: Vec<Option<usize>>,
+}
+
+impl Places {
+    fn new(signers: &[ActiveSigner]) -> Self {
+        Self { able: Vec::new(), stands: alloc::vec![None; signers.len()] }
+    }
+
+    /// Fills one more place, where needed by moving those who stand in others. `false`: there is no way to fill all of them.
+    fn fill(&mut self, able: Vec<usize>) -> bool {
+        let place = self.able.len();
+        self.able.push(able);
+        self.place(place, &mut alloc::vec![false; self.stands.len()])
+    }
+
+    /// Finds somebody for a place who is free, or whose own place another can take. Nobody is `asked` twice, so it ends.
+    fn place(&mut self, place: usize, asked: &mut [bool]) -> bool {
+        for number in self.able.get(place).cloned().unwrap_or_default() {
+            let Some(asked_before) = asked.get_mut(number) else { continue };
+            if core::mem::replace(asked_before, true) {
+                continue;
+            }
+            let before = self.stands.get(number).copied().flatten();
+            if before.is_none_or(|other| self.place(other, asked)) {
+                if let Some(stands) = self.stands.get_mut(number) {
+                    *stands = Some(place);
+                }
+                return true;
+            }
+        }
+        false
+    }
+}
+
 /// A role as messages name it.
 fn name(role: Role) -> &'static str {
     if role == Role::Unspecified { "itself" } else { role.as_str_name() }
 }
 
-fn satisfied(need: Need, party: Option<&str>, serving: &[&ActiveSigner]) -> Result<(), Refusal> {
-    let who = party.unwrap_or("any party");
-    let refuse = |code: Code, why: &str| {
-        Err(Refusal::new(code, format!("{who} as {}: {why}", name(need.role))))
+/// Why a need has not the keys that it asks for, though so many signers serve it.
+fn unfilled(need: Need, party: Option<&str>, serving: usize) -> Refusal {
+    let (code, why) = match (need.keys, serving) {
+        (_, 0) => (need.missing, "no signature"),
+        (Keys::One, _) => (need.missing, "who signed so is needed in another place"),
+        (Keys::TwoFactors, 1) => (need.missing, "one key, two needed"),
+        (Keys::TwoFactors, _) => {
+            (Code::SigSameFactor, "expected an organisation key and an officer's token")
+        }
+        (Keys::TwoOfficers, 1) => (need.missing, "one officer, two needed"),
+        (Keys::TwoOfficers, _) => (Code::SigSameOfficer, "expected keys of two different officers"),
     };
-    if serving.is_empty() {
-        return refuse(need.missing, "no signature");
+    let who = party.unwrap_or("any party");
+    Refusal::new(code, format!("{who} as {}: {why}", name(need.role)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIGNERS: usize = 4;
+    const PLACES: usize = 3;
+
+    fn filled(able: &[Vec<usize>]) -> Option<Vec<Option<usize>>> {
+        let mut places = Places { able: Vec::new(), stands: alloc::vec![None; SIGNERS] };
+        able.iter().cloned().all(|able| places.fill(able)).then_some(places.stands)
     }
-    let two_factors = |wanted: Factor| serving.iter().any(|signer| signer.factor == wanted);
-    match need.keys {
-        Keys::One => Ok(()),
-        Keys::TwoFactors if two_factors(Factor::OrgHsm) && two_factors(Factor::OfficerToken) => {
-            Ok(())
-        }
-        Keys::TwoFactors if serving.len() < 2 => refuse(need.missing, "one key, two needed"),
-        Keys::TwoFactors => {
-            refuse(Code::SigSameFactor, "expected an organisation key and an officer's token")
-        }
-        Keys::TwoOfficers if serving.len() < 2 => refuse(need.missing, "one officer, two needed"),
-        Keys::TwoOfficers => {
-            let mut officers: Vec<&Bytes> =
-                serving.iter().map(|signer| &signer.officer).filter(|o| !o.is_empty()).collect();
-            officers.sort_unstable();
-            officers.dedup();
-            if officers.len() >= 2 {
-                return Ok(());
+
+    /// Whether there is a way at all, by trying every one.
+    fn possible(able: &[Vec<usize>], taken: &[usize]) -> bool {
+        let Some((first, rest)) = able.split_first() else { return true };
+        let mut free = first.iter().filter(|number| !taken.contains(number));
+        free.any(|number| possible(rest, &[taken, &[*number]].concat()))
+    }
+
+    /// Every way in which four signers can serve three places.
+    #[test]
+    fn all_places_are_filled_where_they_can_be_and_by_different_signers() {
+        for graph in 0_u32..1 << (SIGNERS * PLACES) {
+            let serves = |place: usize, number: usize| graph >> (place * SIGNERS + number) & 1 == 1;
+            let able: Vec<Vec<usize>> = (0..PLACES)
+                .map(|place| (0..SIGNERS).filter(|number| serves(place, *number)).collect())
+                .collect();
+            let found = filled(&able);
+            assert_eq!(found.is_some(), possible(&able, &[]), "{able:?}");
+            let Some(stands) = found else { continue };
+            // Each signer has one place by the type; each place must have its signer.
+            for place in 0..PLACES {
+                let there = (0..SIGNERS).filter(|number| stands[*number] == Some(place));
+                let there: Vec<usize> = there.collect();
+                assert!(there.len() == 1 && serves(place, there[0]), "{able:?}: {stands:?}");
             }
-            refuse(Code::SigSameOfficer, "expected keys of two different officers")
         }
     }
 }

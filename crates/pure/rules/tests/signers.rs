@@ -6,7 +6,9 @@ use ledger_rules::Code;
 use ledger_rules::block::ACTS;
 use ledger_rules::table::{Keys, Need, Row, Who, rows};
 use ledger_story::acts::{self, founders};
-use ledger_story::cast::{BUYER, EXCHANGE, FOUNDERS, Key, Label, OMNI, REGISTRY, SUPPLIER, roles};
+use ledger_story::cast::{
+    AUTHORITY, BUYER, EXCHANGE, FOUNDERS, Key, Label, OMNI, REGISTRY, SUPPLIER, roles,
+};
 use ledger_story::deed::{Deed, Sign, sign};
 use ledger_story::{NUMBER, RAIN, Stage, Story};
 
@@ -358,6 +360,49 @@ fn one_key_for_two_places() {
     deed.signers.remove(1);
     deed.signers[0].role = Role::IdentityAuthority;
     assert_eq!(story.refusal(&deed), Some(Code::SigMissingRole));
+}
+
+/// Where a key would do in two places it leaves the one that another key can fill, wherever it stands in the list.
+#[test]
+fn an_authority_enrols_its_own_key_with_another_authority() {
+    let story = Story::opened();
+    let signed = |party, label, purpose| sign(party, label, Role::IdentityAuthority, purpose);
+    let new = signed(OMNI, Label::Fresh, Purpose::Possession);
+    let deed = |first, second: &[&'static str]| {
+        let mut signers = vec![signed(first, Label::Seal, Purpose::Issue)];
+        signers.extend(second.iter().map(|party| signed(party, Label::Li, Purpose::Approve)));
+        signers.push(new.clone());
+        acts::key_enrolled(OMNI, Label::Fresh).signed_by(signers)
+    };
+    for (first, second) in [(OMNI, AUTHORITY), (AUTHORITY, OMNI)] {
+        assert_eq!(story.judge(&deed(first, &[second])), Ok(()), "{first}, {second}");
+    }
+    // One key stays one key, and two of another party are nobody of this one.
+    for (first, second) in [(OMNI, &[][..]), (AUTHORITY, &[]), (AUTHORITY, &[AUTHORITY])] {
+        let refused = story.refusal(&deed(first, second));
+        assert_eq!(refused, Some(Code::SigMissingRole), "{first}, {second:?}");
+    }
+}
+
+/// Who issues matters; in which order the others signed does not.
+#[test]
+fn the_order_of_the_other_signers_decides_nothing() {
+    for (row, story, deed) in cases() {
+        for turn in 1..deed.signers.len() {
+            let mut deed = deed.clone();
+            deed.signers[1..].rotate_left(turn - 1);
+            assert_eq!(story.judge(&deed), Ok(()), "{}, {:?}", row.row, deed.signers);
+        }
+    }
+}
+
+/// Two officers are told apart within their own place: that is exact while no other place competes for their keys.
+#[test]
+fn two_officers_are_all_that_their_acts_ask_for() {
+    for row in rows() {
+        let pairs = row.signers.iter().filter(|need| need.keys == Keys::TwoOfficers).count();
+        assert!(pairs == 0 || row.signers.len() == 1, "{}", row.row);
+    }
 }
 
 /// A key cannot be revoked on its own word: who has stolen the only one must not lock its party out, and who still has it can

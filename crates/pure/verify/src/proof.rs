@@ -221,8 +221,7 @@ fn try_verify(bytes: &Bytes, entry: Option<&Bytes>, trust: &LedgerId) -> Result<
         Statement::Record(proof) => verify_record(proof, &anchored, &mut report)?,
     }
     report.checked(Aspect::Quorum, anchored.support.clone());
-    let time = format!("the block's header says {} ms since 1970", anchored.header.time_ms);
-    report.unchecked(Aspect::Time, time);
+    report.claimed_time("the block's header says", anchored.header.time_ms);
     caveats(&anchored.genesis, &mut report);
     Ok(report)
 }

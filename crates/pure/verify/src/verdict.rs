@@ -118,6 +118,8 @@ pub struct Line {
     pub checked: bool,
     /// The finding.
     pub text: String,
+    /// The time that the finding is about, in milliseconds since 1970. How it is written is for whoever shows the report.
+    pub time_ms: Option<u64>,
 }
 
 /// A verdict with what was checked and what was not.
@@ -149,12 +151,18 @@ impl Report {
 
     /// Adds what was checked.
     pub fn checked(&mut self, aspect: Aspect, text: impl Into<String>) {
-        self.lines.push(Line { aspect, checked: true, text: text.into() });
+        self.lines.push(Line { aspect, checked: true, text: text.into(), time_ms: None });
     }
 
     /// Adds what was not checked, or cannot be known.
     pub fn unchecked(&mut self, aspect: Aspect, text: impl Into<String>) {
-        self.lines.push(Line { aspect, checked: false, text: text.into() });
+        self.lines.push(Line { aspect, checked: false, text: text.into(), time_ms: None });
+    }
+
+    /// Adds a time that something claims and nothing shows. The text ends where the time is to follow.
+    pub fn claimed_time(&mut self, text: impl Into<String>, time_ms: u64) {
+        let (aspect, text, time_ms) = (Aspect::Time, text.into(), Some(time_ms));
+        self.lines.push(Line { aspect, checked: false, text, time_ms });
     }
 }
 

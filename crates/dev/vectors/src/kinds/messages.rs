@@ -82,49 +82,51 @@ pub(super) fn genesis() -> Kind {
     };
     let bytes = World::new("vectors", &[1, 1, 1, 1], Clock::Wall).genesis.bytes().clone();
     let validators = |genesis: &mut ledger_event::Genesis| genesis.validators.take().unwrap();
+    let mut vectors = vec![
+        good("one", &[1], Clock::Declared),
+        good("vectors", &[1, 1, 1, 1], Clock::Wall),
+        good("weighted", &[5, 1, 1, 1, 1], Clock::Wall),
+        Vector::new(
+            "cut",
+            "the last byte is missing",
+            bytes_of(cut(&bytes)),
+            malformed("FMT_PROTOBUF"),
+        ),
+        changed("no founder", &|genesis| genesis.founders.clear(), "FMT_VALUE"),
+        changed("founders out of order", &|genesis| genesis.founders.reverse(), "FMT_VALUE"),
+        changed("no clock", &|genesis| genesis.clock = 0, "FMT_VALUE"),
+        changed(
+            "a validator without power",
+            &|genesis| {
+                let mut set = validators(genesis);
+                set.validators[0].power = 0;
+                genesis.validators = Some(set);
+            },
+            "FMT_VALUE",
+        ),
+        changed(
+            "validators out of order",
+            &|genesis| {
+                let mut set = validators(genesis);
+                set.validators.reverse();
+                genesis.validators = Some(set);
+            },
+            "FMT_VALUE",
+        ),
+        changed(
+            "one key for two purposes",
+            &|genesis| {
+                let mut set = validators(genesis);
+                set.validators[0].log_key = set.validators[0].vote_key.clone();
+                genesis.validators = Some(set);
+            },
+            "FMT_VALUE",
+        ),
+    ];
+    vectors.extend(super::genesis::wrong());
     Kind {
         name: "genesis",
         description: "Genesis documents (genesis.md): ledger id, validator set hash, ids of the members.",
-        vectors: vec![
-            good("one", &[1], Clock::Declared),
-            good("vectors", &[1, 1, 1, 1], Clock::Wall),
-            good("weighted", &[5, 1, 1, 1, 1], Clock::Wall),
-            Vector::new(
-                "cut",
-                "the last byte is missing",
-                bytes_of(cut(&bytes)),
-                malformed("FMT_PROTOBUF"),
-            ),
-            changed("no founder", &|genesis| genesis.founders.clear(), "FMT_VALUE"),
-            changed("founders out of order", &|genesis| genesis.founders.reverse(), "FMT_VALUE"),
-            changed("no clock", &|genesis| genesis.clock = 0, "FMT_VALUE"),
-            changed(
-                "a validator without power",
-                &|genesis| {
-                    let mut set = validators(genesis);
-                    set.validators[0].power = 0;
-                    genesis.validators = Some(set);
-                },
-                "FMT_VALUE",
-            ),
-            changed(
-                "validators out of order",
-                &|genesis| {
-                    let mut set = validators(genesis);
-                    set.validators.reverse();
-                    genesis.validators = Some(set);
-                },
-                "FMT_VALUE",
-            ),
-            changed(
-                "one key for two purposes",
-                &|genesis| {
-                    let mut set = validators(genesis);
-                    set.validators[0].log_key = set.validators[0].vote_key.clone();
-                    genesis.validators = Some(set);
-                },
-                "FMT_VALUE",
-            ),
-        ],
+        vectors,
     }
 }

@@ -3,12 +3,16 @@
 
 mod blocks;
 mod chain_file;
+mod checkpoints;
 mod cose;
 mod entries;
+mod genesis;
 mod log;
 mod messages;
 mod others;
+mod proof_files;
 mod proofs;
+mod receipts;
 mod signatures;
 mod state;
 
@@ -86,7 +90,15 @@ const ABSENT: &str = "asset:exchange-00/nothing";
 
 /// A ledger of four validators, with two blocks and three records. Nobody executed it.
 fn chain() -> Chain {
-    let world = World::new("vectors", &[1, 1, 1, 1], Clock::Wall);
+    chain_of(World::new("vectors", &[1, 1, 1, 1], Clock::Wall))
+}
+
+/// The same of one validator: its genesis is shorter, and so are vectors that hold it.
+fn small_chain() -> Chain {
+    chain_of(World::new("small", &[1], Clock::Wall))
+}
+
+fn chain_of(world: World) -> Chain {
     let ledger = world.genesis.id();
     let entry = |nonce: &str| {
         sign(&issuer(), &[], claims(ledger, "exchange-00", SUBJECT, nonce), &summary())

@@ -37,70 +37,52 @@ pub(super) fn receipts() -> Kind {
     };
     let bytes = good.encode();
     let other_root = chain.header_at(1).tree_root;
+    let mut vectors = vec![
+        Vector::new("by the first validator", "", input(&good), GOOD),
+        Vector::new("by the last validator", "", input(&chain.receipt(2, &entry, 3)), GOOD),
+        Vector::new("another index", "", changed(&|r| r.leaf_index ^= 1), refuted("V_INCLUSION")),
+        Vector::new("another size", "", changed(&|r| r.tree_size += 1), refuted("V_INCLUSION")),
+        Vector::new(
+            "index beyond the tree",
+            "",
+            changed(&|r| r.leaf_index = r.tree_size),
+            refuted("V_INCLUSION"),
+        ),
+        Vector::new("another path", "", changed(&|r| r.path[0][0] ^= 1), refuted("V_INCLUSION")),
+        Vector::new(
+            "path too short",
+            "",
+            changed(&|r| r.path.truncate(r.path.len() - 1)),
+            refuted("V_INCLUSION"),
+        ),
+        Vector::new("another leaf", "", raw(&[7; 32], &root, &bytes), refuted("V_INCLUSION")),
+        Vector::new("another root", "", raw(&entry.0, &other_root, &bytes), refuted("V_INCLUSION")),
+        Vector::new(
+            "a key that is no validator's",
+            "",
+            changed(&|r| r.kid.0[0] ^= 1),
+            refuted("V_RECEIPT_KEY"),
+        ),
+        Vector::new(
+            "another signature",
+            "",
+            changed(&|r| r.signature[40] ^= 1),
+            refuted("V_RECEIPT_SIGNATURE"),
+        ),
+        Vector::new(
+            "another ledger",
+            "",
+            changed(&|r| r.ledger = LedgerId([1; 32])),
+            refuted("V_HEADER_LEDGER"),
+        ),
+        Vector::new("cut", "", raw(&entry.0, &root, cut(&bytes)), malformed("FMT_TRUNCATED")),
+        Vector::new("longer", "", raw(&entry.0, &root, &longer(&bytes)), malformed("FMT_TRAILING")),
+    ];
+    vectors.extend(super::receipts::wrong());
     Kind {
         name: "receipt",
         description: "Receipts of inclusion (RFC 9942, receipt.md) for a leaf and the tree root of a header, under a genesis document.",
-        vectors: vec![
-            Vector::new("by the first validator", "", input(&good), GOOD),
-            Vector::new("by the last validator", "", input(&chain.receipt(2, &entry, 3)), GOOD),
-            Vector::new(
-                "another index",
-                "",
-                changed(&|r| r.leaf_index ^= 1),
-                refuted("V_INCLUSION"),
-            ),
-            Vector::new("another size", "", changed(&|r| r.tree_size += 1), refuted("V_INCLUSION")),
-            Vector::new(
-                "index beyond the tree",
-                "",
-                changed(&|r| r.leaf_index = r.tree_size),
-                refuted("V_INCLUSION"),
-            ),
-            Vector::new(
-                "another path",
-                "",
-                changed(&|r| r.path[0][0] ^= 1),
-                refuted("V_INCLUSION"),
-            ),
-            Vector::new(
-                "path too short",
-                "",
-                changed(&|r| r.path.truncate(r.path.len() - 1)),
-                refuted("V_INCLUSION"),
-            ),
-            Vector::new("another leaf", "", raw(&[7; 32], &root, &bytes), refuted("V_INCLUSION")),
-            Vector::new(
-                "another root",
-                "",
-                raw(&entry.0, &other_root, &bytes),
-                refuted("V_INCLUSION"),
-            ),
-            Vector::new(
-                "a key that is no validator's",
-                "",
-                changed(&|r| r.kid.0[0] ^= 1),
-                refuted("V_RECEIPT_KEY"),
-            ),
-            Vector::new(
-                "another signature",
-                "",
-                changed(&|r| r.signature[40] ^= 1),
-                refuted("V_RECEIPT_SIGNATURE"),
-            ),
-            Vector::new(
-                "another ledger",
-                "",
-                changed(&|r| r.ledger = LedgerId([1; 32])),
-                refuted("V_HEADER_LEDGER"),
-            ),
-            Vector::new("cut", "", raw(&entry.0, &root, cut(&bytes)), malformed("FMT_TRUNCATED")),
-            Vector::new(
-                "longer",
-                "",
-                raw(&entry.0, &root, &longer(&bytes)),
-                malformed("FMT_TRAILING"),
-            ),
-        ],
+        vectors,
     }
 }
 
@@ -123,53 +105,55 @@ pub(super) fn files() -> Kind {
     let header_leaf = chain.entry_file(2, &header.leaf());
     let header_bytes = header.encode();
     let other = chain.blocks[0].body.entries[0].clone();
+    let mut vectors = vec![
+        Vector::new("of an entry", "", input(&file, given, &trust), GOOD),
+        Vector::new("of an entry's id alone", "", input(&file, None, &trust), GOOD),
+        Vector::new("of a record", "", input(&present, None, &trust), GOOD),
+        Vector::new("of an absence", "", input(&absent, None, &trust), GOOD),
+        Vector::new(
+            "for another entry",
+            "",
+            input(&file, Some(&other), &trust),
+            refuted("V_OTHER_ENTRY"),
+        ),
+        Vector::new(
+            "of a header",
+            "the first leaf of a block is the header before, and no entry",
+            input(&header_leaf, Some(&header_bytes), &trust),
+            malformed("FMT_CBOR"),
+        ),
+        Vector::new(
+            "another trust",
+            "",
+            input(&file, given, &LedgerId([1; 32])),
+            ("trust not met", ""),
+        ),
+        Vector::new("no receipt", "", input(&bare, given, &trust), ("not determined", "")),
+        Vector::new(
+            "certificate of another block",
+            "",
+            input(&spliced, given, &trust),
+            refuted("V_CERTIFICATE_BLOCK"),
+        ),
+        Vector::new(
+            "anchor of an older block",
+            "",
+            input(&older, given, &trust),
+            refuted("V_TREE_SIZE"),
+        ),
+        Vector::new("cut", "", input(cut(&file), given, &trust), malformed("FMT_PROTOBUF")),
+        Vector::new(
+            "other format",
+            "",
+            input(&turned(&file, 20), given, &trust),
+            malformed("FMT_MAGIC"),
+        ),
+    ];
+    vectors.extend(super::proof_files::wrong());
     Kind {
         name: "proof-file",
         description: "Proof files (proof.md): an anchor and a statement, under a trusted ledger id. `entry` is the entry's own bytes, or null.",
-        vectors: vec![
-            Vector::new("of an entry", "", input(&file, given, &trust), GOOD),
-            Vector::new("of an entry's id alone", "", input(&file, None, &trust), GOOD),
-            Vector::new("of a record", "", input(&present, None, &trust), GOOD),
-            Vector::new("of an absence", "", input(&absent, None, &trust), GOOD),
-            Vector::new(
-                "for another entry",
-                "",
-                input(&file, Some(&other), &trust),
-                refuted("V_OTHER_ENTRY"),
-            ),
-            Vector::new(
-                "of a header",
-                "the first leaf of a block is the header before, and no entry",
-                input(&header_leaf, Some(&header_bytes), &trust),
-                malformed("FMT_CBOR"),
-            ),
-            Vector::new(
-                "another trust",
-                "",
-                input(&file, given, &LedgerId([1; 32])),
-                ("trust not met", ""),
-            ),
-            Vector::new("no receipt", "", input(&bare, given, &trust), ("not determined", "")),
-            Vector::new(
-                "certificate of another block",
-                "",
-                input(&spliced, given, &trust),
-                refuted("V_CERTIFICATE_BLOCK"),
-            ),
-            Vector::new(
-                "anchor of an older block",
-                "",
-                input(&older, given, &trust),
-                refuted("V_TREE_SIZE"),
-            ),
-            Vector::new("cut", "", input(cut(&file), given, &trust), malformed("FMT_PROTOBUF")),
-            Vector::new(
-                "other format",
-                "",
-                input(&turned(&file, 20), given, &trust),
-                malformed("FMT_MAGIC"),
-            ),
-        ],
+        vectors,
     }
 }
 
@@ -189,7 +173,7 @@ pub(super) fn checkpoints() -> Kind {
             NoteSignature::log(&origin, &member.log_key, log),
             NoteSignature::cosigner(&cosigner, &member.cosign_key, time_s, cosigned),
         ];
-        Note { text: text.to_owned(), signatures }.encode()
+        Note { text: text.to_owned(), signatures }
     };
     let log = keys.log.sign(text.as_bytes());
     let input = |note: &str| -> Value {
@@ -201,36 +185,34 @@ pub(super) fn checkpoints() -> Kind {
             ],
         })
     };
-    let good = note(&text, &log, &cosigned);
+    let good_note = note(&text, &log, &cosigned);
+    let good = good_note.encode();
     let mut forged = log;
     forged[40] ^= 1;
     let mut forged_cosignature = cosigned;
     forged_cosignature[40] ^= 1;
+    let mut vectors = vec![
+        Vector::new("log and cosigner", "", input(&good), GOOD),
+        Vector::new(
+            "another log signature",
+            "",
+            input(&note(&text, &forged, &cosigned).encode()),
+            refuted(""),
+        ),
+        Vector::new(
+            "another cosignature",
+            "",
+            input(&note(&text, &log, &forged_cosignature).encode()),
+            refuted(""),
+        ),
+        Vector::new("another size", "", input(&good.replacen("\n4\n", "\n5\n", 1)), refuted("")),
+        Vector::new("without end of line", "", input(good.trim_end()), malformed("FMT_VALUE")),
+        Vector::new("no signature", "", input(&text), malformed("FMT_VALUE")),
+    ];
+    vectors.extend(super::checkpoints::wrong(&good_note, &input));
     Kind {
         name: "checkpoint",
         description: "Checkpoints as signed notes (checkpoint.md; C2SP signed-note, tlog-checkpoint, tlog-cosignature). Every key listed must have signed.",
-        vectors: vec![
-            Vector::new("log and cosigner", "", input(&good), GOOD),
-            Vector::new(
-                "another log signature",
-                "",
-                input(&note(&text, &forged, &cosigned)),
-                refuted(""),
-            ),
-            Vector::new(
-                "another cosignature",
-                "",
-                input(&note(&text, &log, &forged_cosignature)),
-                refuted(""),
-            ),
-            Vector::new(
-                "another size",
-                "",
-                input(&good.replacen("\n4\n", "\n5\n", 1)),
-                refuted(""),
-            ),
-            Vector::new("without end of line", "", input(good.trim_end()), malformed("FMT_VALUE")),
-            Vector::new("no signature", "", input(&text), malformed("FMT_VALUE")),
-        ],
+        vectors,
     }
 }
