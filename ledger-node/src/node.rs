@@ -8,12 +8,14 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ed25519_dalek::SigningKey;
 use ledger_api::Shared;
 use ledger_api::admission::{self, CheckedEntry};
 use ledger_api::intake::Source;
 use ledger_format::entry::Entry;
 use ledger_peer::Network;
-use ledger_replica::{Replica, Settings, StartError};
+use ledger_replay::Ledger;
+use ledger_replica::{Action, Replica, Settings};
 use ledger_store::Wal;
 use ledger_verify::entry::check_signatures;
 use tokio::net::TcpListener;
@@ -85,17 +87,7 @@ impl Node {
         let first_start = ledger.height() == 0;
         let id = ledger_client::keys::kid(&vote);
         let member = ledger.validators().get(&id).cloned();
-        let (replica, actions) = match (&member, options.is_follower) {
-            (Some(_), true) => {
-                // Its validator may be running elsewhere; two of them would be punished for what they say.
-                return Err(Failure::config(
-                    "role: the vote key is a validator's; a follower needs a key of its own",
-                ));
-            }
-            (None, true) => (Replica::follow(id, options.settings), Vec::new()),
-            (Some(_), false) => Replica::start(&ledger, vote.clone(), options.settings, &log)?,
-            (None, false) => return Err(StartError::NotAValidator(id).into()),
-        };
+        let (replica, actions) = replica_of(options, &ledger, vote.clone(), &log)?;
 
         let (checked, arrivals) = sync_channel(CHECKED_QUEUE);
         let (committed, commits) = sync_channel(1);
@@ -134,18 +126,7 @@ impl Node {
             }
         })?;
         let (stop_server, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn({
-            let shared = Arc::clone(&shared);
-            async move {
-                let stop = async move {
-                    // A dropped sender means stop as well.
-                    let _dropped = stopped.await;
-                };
-                ledger_api::serve(shared, listener, env!("CARGO_PKG_VERSION"), stop)
-                    .await
-                    .map_err(Failure::listen)
-            }
-        });
+        let server = tokio::spawn(serve(Arc::clone(&shared), listener, stopped));
         let node = Self {
             shared,
             address,
@@ -223,6 +204,38 @@ impl Node {
         });
         joined.await.map_err(Failure::stopped)?
     }
+}
+
+/// A validator or a follower, as the settings say; the key must fit.
+fn replica_of(
+    options: &Options,
+    ledger: &Ledger,
+    vote: SigningKey,
+    log: &[Vec<u8>],
+) -> Result<(Replica, Vec<Action>), Failure> {
+    let id = ledger_client::keys::kid(&vote);
+    match (ledger.validators().get(&id), options.is_follower) {
+        // The validator may be running elsewhere: two that sign with one key are found out by what they say.
+        (Some(_), true) => Err(Failure::config(
+            "role: the vote key is a validator's; a follower needs a key of its own",
+        )),
+        (None, true) => Ok((Replica::follow(id, options.settings), Vec::new())),
+        (_, false) => Ok(Replica::start(ledger, vote, options.settings, log)?),
+    }
+}
+
+/// Serves until it is told to stop.
+async fn serve(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(), Failure> {
+    let stop = async move {
+        // A dropped sender means stop as well.
+        let _dropped = stopped.await;
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    ledger_api::serve(shared, listener, version, stop).await.map_err(Failure::listen)
 }
 
 /// The founders' entries, their signatures checked. No one else may submit before them.

@@ -15,7 +15,7 @@ use crate::running::{Running, Signal, node_on};
 /// Ports below those that the system gives to outgoing connections.
 static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
 /// How long a network may take to agree.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A network whose nodes run or do not.
 #[derive(Debug)]

@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use consensus::{
-    ConsensusMsg, Effect, Input, LocallyProposedValue, Params, ProposedValue,
-    Resumable as _, Resume, State, ValuePayload, VoteExtensionError,
+    ConsensusMsg, Effect, Input, LocallyProposedValue, Params, ProposedValue, Resumable as _,
+    Resume, State, ValuePayload, VoteExtensionError,
 };
 use consensus_types::{
     CertificateError, CommitCertificate, CommitSignature, LinearTimeouts, Round, SignedMessage,
