@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -12,6 +13,8 @@ use crate::book::connect;
 use crate::program::{Finished, NODE, run};
 use crate::running::{Running, Signal, node_on};
 
+/// One network at a time: how long nodes wait for each other is judged, and several networks would wait for a processor.
+static ALONE: Mutex<()> = Mutex::new(());
 /// Ports below those that the system gives to outgoing connections.
 static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
 /// How long a network may take to agree.
@@ -26,6 +29,7 @@ pub struct Exchanges {
     validators: u16,
     /// For calls.
     pub runtime: Runtime,
+    _alone: MutexGuard<'static, ()>,
 }
 
 fn ports(nodes: u16) -> u16 {
@@ -37,6 +41,7 @@ fn ports(nodes: u16) -> u16 {
 impl Exchanges {
     /// Makes a network and starts all nodes.
     pub fn start(validators: u16, followers: u16) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::tempdir().expect("a directory");
         let port = ports(validators + followers).to_string();
         let (v, f) = (validators.to_string(), followers.to_string());
@@ -47,7 +52,7 @@ impl Exchanges {
         let _made = made.expect(0);
         let nodes = (0..validators + followers).map(|_| None).collect();
         let runtime = Runtime::new().expect("a runtime");
-        let mut network = Self { directory, nodes, validators, runtime };
+        let mut network = Self { directory, nodes, validators, runtime, _alone: alone };
         let all: Vec<usize> = (0..network.nodes.len()).collect();
         network.start_nodes(&all);
         network
