@@ -47,6 +47,8 @@ pub enum Trouble {
     FlushError,
     /// A process dies after a few actions more, wherever that is.
     CrashAtAction,
+    /// All processes die at once: what no disk holds is gone.
+    Blackout,
     /// Some nodes cannot reach the others, nor be reached.
     Partition,
     /// Nothing gets from one node to another, and everything the other way.
@@ -58,10 +60,11 @@ pub enum Trouble {
 }
 
 /// All kinds of trouble.
-pub const TROUBLES: [Trouble; 7] = [
+pub const TROUBLES: [Trouble; 8] = [
     Trouble::Crash,
     Trouble::FlushError,
     Trouble::CrashAtAction,
+    Trouble::Blackout,
     Trouble::Partition,
     Trouble::OneWay,
     Trouble::Reconnect,
@@ -80,6 +83,7 @@ impl Trouble {
             Self::Crash => "crash",
             Self::FlushError => "flush_error",
             Self::CrashAtAction => "crash_at_action",
+            Self::Blackout => "blackout",
             Self::Partition => "partition",
             Self::OneWay => "one_way",
             Self::Reconnect => "reconnect",
@@ -119,7 +123,7 @@ pub struct Plan {
 impl Plan {
     /// The plan of a seed. Half of all runs have a liar, as far as the network tolerates one.
     pub fn of(seed: u64, validators: usize, heights: u64) -> Self {
-        let mut dice = Rng(seed ^ 0x706c_616e);
+        let mut dice = Rng(seed ^ (u64::try_from(validators).unwrap() << 32) ^ 0x706c_616e);
         let has_liar = validators >= 4 && dice.once_in(2);
         let liar = has_liar.then(|| *dice.pick(&LiarKind::ALL));
         let followers = dice.below(2);

@@ -11,9 +11,10 @@ use crate::plan::{Plan, TROUBLES, Trouble, Weather};
 use crate::world::run;
 
 /// Faults last no longer than this: a network that a bug has stopped is found stopped soon enough.
-const STORM_MS: u64 = 4 * 60 * 1000;
-/// Heights of a run.
+const STORM_MS: u64 = 10 * 60 * 1000;
+/// Heights of a run, and of one whose end matters.
 const HEIGHTS: u64 = 25;
+const FEW_HEIGHTS: u64 = 6;
 
 /// What became of a bug.
 #[derive(Clone, Debug)]
@@ -95,6 +96,15 @@ fn plan(bug: Bug, seed: u64) -> Plan {
             plan.troubles = deaths;
             plan.trouble_ms = 700;
             plan.weather = stormy;
+        }
+        // What only a network that has forgotten everything shows, and that few entries come to help.
+        Bug::NeverDozes | Bug::NeverWakes | Bug::NoTipOnConnect | Bug::TimeAskedAgain => {
+            plan.liar = None;
+            plan.heights = FEW_HEIGHTS;
+            plan.troubles =
+                vec![Trouble::Crash, Trouble::CrashAtAction, Trouble::Blackout, Trouble::Partition];
+            plan.trouble_ms = 3_000;
+            plan.weather = Weather { loss: 100, ..stormy };
         }
         _ => {
             plan.liar = None;

@@ -20,7 +20,7 @@ use crate::fairness::Fairness;
 use crate::liars::LiarKind;
 use crate::network::Network;
 use crate::node::Node;
-use crate::plan::Plan;
+use crate::plan::{Plan, Trouble};
 
 mod ending;
 mod hosting;
@@ -28,6 +28,8 @@ mod sending;
 mod trouble;
 mod writing;
 
+/// For how long faults go on at most after clients have stopped.
+const DUSK_MS: usize = 15_000;
 /// How long a healed network may take to come to rest.
 const REST_MS: u64 = 120_000;
 
@@ -101,8 +103,10 @@ struct World {
     messages: u64,
     /// Entries whose signatures were found good.
     verified: BTreeSet<EntryId>,
-    /// Faults happen, and clients write.
+    /// Faults happen.
     stormy: bool,
+    /// Clients write.
+    busy: bool,
     /// What lets the suppliers write.
     admissions: Vec<Entry>,
     fairness: Fairness,
@@ -183,6 +187,7 @@ impl World {
             messages: 0,
             verified: BTreeSet::new(),
             stormy: true,
+            busy: true,
             admissions: Vec::new(),
             certified: BTreeSet::new(),
             arrived: BTreeMap::new(),
@@ -225,10 +230,20 @@ impl World {
         if height < self.plan.heights && self.checks.violations.is_empty() {
             self.checks.violations.push(Violation::Standstill { height });
         }
+        // At dusk nobody writes any more, so no entry comes to the help of whoever is behind or has opened a height for nothing.
+        self.busy = false;
+        let until = self.now_ms + u64::try_from(self.dice.below(DUSK_MS)).unwrap();
+        while self.now_ms < until && self.checks.violations.is_empty() && !self.queue.is_empty() {
+            self.next();
+        }
     }
 
     /// The second: everything works again, and who was down is started.
     fn heal(&mut self) {
+        if self.plan.troubles.contains(&Trouble::Blackout) && self.dice.once_in(2) {
+            // Whoever is behind or has a height open has nothing but its disk to go on from.
+            self.blackout();
+        }
         self.stormy = false;
         self.network.heal();
         for number in 0..self.nodes.len() {

@@ -7,7 +7,6 @@ use ledger_format::block::Body;
 use ledger_format::digest::{BlockHash, KeyId};
 use ledger_replay::Executed;
 
-use crate::planted::{self, Bug};
 use crate::said::SaidProposal;
 
 /// Most bodies of one sender that no proposal names yet. An honest proposer has one a round.
@@ -117,8 +116,7 @@ impl Bodies {
     /// Notes the verdict that the engine is about to get; whether it has not got it, or a better one, already.
     pub(crate) fn tell(&mut self, block: BlockHash, valid: bool) -> bool {
         let before = self.told.get(&block).copied();
-        let better = before == Some(false) && valid && !planted::is(Bug::FirstVerdictStands);
-        let new = before.is_none() || better;
+        let new = before.is_none() || (before == Some(false) && valid);
         if new {
             self.told.insert(block, valid);
         }

@@ -44,15 +44,11 @@ pub enum Bug {
     NeverDozes,
     /// What waited for something to decide is not woken when it comes.
     NeverWakes,
-    /// What others say about heights to come is dropped.
-    AheadDropped,
-    /// A block that came too early or late for the clock stays invalid when it is proposed again.
-    FirstVerdictStands,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 20] = [
         Self::PublishedBeforeFlush,
         Self::ReplayNotLogged,
         Self::VotesForgotten,
@@ -73,8 +69,6 @@ impl Bug {
         Self::StaleCandidates,
         Self::NeverDozes,
         Self::NeverWakes,
-        Self::AheadDropped,
-        Self::FirstVerdictStands,
     ];
 }
 

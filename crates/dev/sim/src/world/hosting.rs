@@ -65,10 +65,10 @@ impl World {
         }
     }
 
-    /// A process has stopped by itself, which only one may whose twin voted with its key.
+    /// A process has stopped by itself. That only one may whose twin voted with its key, and one that logged what it did not check.
     fn stopped(&mut self, node: usize, why: String) {
-        if self.nodes[node].lies == Some(LiarKind::Twin) {
-            self.crash(node, "twin_stopped");
+        if matches!(self.nodes[node].lies, Some(LiarKind::Twin | LiarKind::Careless)) {
+            self.crash(node, "liar_stopped");
         } else {
             self.checks.violations.push(Violation::Stopped { node, why });
         }

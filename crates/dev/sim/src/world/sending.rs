@@ -153,7 +153,8 @@ impl World {
             self.fault(kind);
         }
         let mut bytes = bytes;
-        if fate.damaged {
+        // Of no bytes none can be damaged.
+        if fate.damaged && !bytes.is_empty() {
             let mut damaged = bytes.to_vec();
             let at = self.dice.below(damaged.len());
             damaged[at] ^= 1 << self.dice.below(8);

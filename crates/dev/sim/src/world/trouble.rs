@@ -22,6 +22,9 @@ impl World {
                 let left = self.dice.below(40);
                 self.nodes[node].left = Some(left);
             }
+            // Rare: a network that dies again and again before it has met decides nothing.
+            Trouble::Blackout if self.dice.once_in(8) => self.blackout(),
+            Trouble::Blackout => {}
             Trouble::Partition => self.partition(),
             Trouble::OneWay => {
                 let to =
@@ -57,6 +60,14 @@ impl World {
             }
         }
         self.fault(Trouble::Partition.name());
+    }
+
+    /// The power fails: all processes die, at a plan's end too.
+    pub(super) fn blackout(&mut self) {
+        self.fault(Trouble::Blackout.name());
+        for node in 0..self.nodes.len() {
+            self.crash(node, Trouble::Crash.name());
+        }
     }
 
     pub(super) fn crash(&mut self, node: usize, kind: &'static str) {

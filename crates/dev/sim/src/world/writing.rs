@@ -11,7 +11,7 @@ const CLIENTS_MS: usize = 500;
 impl World {
     /// Clients write to nodes that run: usually to one, sometimes to several.
     pub(super) fn clients(&mut self) {
-        if !self.stormy {
+        if !self.busy {
             return;
         }
         let after = 20 + u64::try_from(self.dice.below(CLIENTS_MS)).unwrap();
