@@ -41,8 +41,36 @@ pub enum Violation {
         /// What it said.
         why: String,
     },
+    /// A process panicked.
+    Panicked(String),
     /// The network did not come to rest after everything was healed.
     Unrest(String),
+    /// The heights of the plan were not reached while faults lasted.
+    Standstill {
+        /// The height that was reached.
+        height: u64,
+    },
+    /// A header's time is further ahead than a quorum of honest clocks can have allowed.
+    FalseTime {
+        /// The height.
+        height: u64,
+        /// How far it is ahead of the true time.
+        ahead_ms: u64,
+    },
+    /// A node refused an entry that is in its own chain.
+    RefusedAcknowledged {
+        /// Which.
+        node: usize,
+        /// The entry.
+        entry: EntryId,
+    },
+    /// An entry that a quorum had in its pools was in no block for too long.
+    Censored {
+        /// The entry.
+        entry: EntryId,
+        /// For how many heights.
+        waited: u64,
+    },
     /// The chain does not stand before the auditor's verifier.
     Refuted(String),
 }

@@ -1,11 +1,16 @@
-//! Clients: they sign entries and hand them to nodes, sometimes to several.
+//! Clients: two suppliers sign entries and hand them to nodes, sometimes to several.
 
+use bytes::Bytes;
+use ledger_event::Role;
 use ledger_format::digest::LedgerId;
 use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
-use ledger_story::cast::SUPPLIER;
-use ledger_story::deed::{Deed, Place};
+use ledger_story::cast::{OMNI, SUPPLIER};
+use ledger_story::deed::{Deed, Place, alone};
 use ledger_story::{ANNOUNCED, acts, data};
+
+/// Serial numbers that are kept for the first block: a serial number is the nonce of an entry.
+const FOUNDING: u64 = 100;
 
 /// What clients write, in the order in which the rules allow it.
 #[derive(Debug)]
@@ -16,7 +21,7 @@ pub(crate) struct Clients {
 
 impl Clients {
     pub(crate) const fn new(ledger: LedgerId) -> Self {
-        Self { ledger, serial: 0 }
+        Self { ledger, serial: FOUNDING }
     }
 
     fn seal(&mut self, deed: &Deed, time_ms: u64) -> Entry {
@@ -31,23 +36,40 @@ impl Clients {
         deed.seal(&place)
     }
 
-    /// The entries of the first block, as a genesis file brings them to every founder.
-    pub(crate) fn first(&mut self, genesis: &GenesisDocument) -> Vec<Entry> {
+    /// The entries of the first block, as a genesis file brings them to every founder: the same whenever it is asked for.
+    pub(crate) fn first(genesis: &GenesisDocument) -> Vec<Entry> {
+        let mut founders = Self { ledger: genesis.id(), serial: 0 };
         let at = genesis.message().start_ms;
         let mut deeds = vec![acts::genesis_published(genesis)];
         deeds.extend(ANNOUNCED.map(|name| acts::calendar_published(&data::calendar(name))));
         deeds.push(acts::rule_set_published(&data::cn_nda_2026()));
-        deeds.iter().map(|deed| self.seal(deed, at)).collect()
+        deeds.iter().map(|deed| founders.seal(deed, at)).collect()
     }
 
-    /// The supplier's admission: nothing else that clients write is allowed before it.
-    pub(crate) fn admission(&mut self, time_ms: u64) -> Entry {
-        self.seal(&acts::party_admitted(SUPPLIER), time_ms)
+    /// The admissions of the suppliers: nothing else that clients write is allowed before them.
+    pub(crate) fn admissions(&mut self, time_ms: u64) -> Vec<Entry> {
+        [SUPPLIER, OMNI].map(|party| self.seal(&acts::party_admitted(party), time_ms)).into()
     }
 
-    /// An asset of its own name.
+    /// An asset of its own name, of one of the suppliers.
     pub(crate) fn asset(&mut self, time_ms: u64) -> Entry {
         let name = format!("asset-{}", self.serial);
-        self.seal(&acts::asset_described(&name), time_ms)
+        let deed = acts::asset_described(&name);
+        let deed = if self.serial.is_multiple_of(2) {
+            deed
+        } else {
+            deed.about(format!("asset:{OMNI}/{name}")).signed_by(alone(OMNI, Role::Supplier))
+        };
+        self.seal(&deed, time_ms)
+    }
+
+    /// The bytes of an entry whose signature is not its issuer's.
+    pub(crate) fn forged(&mut self, time_ms: u64) -> Bytes {
+        let mut bytes = self.asset(time_ms).bytes().to_vec();
+        // The signature is what an entry ends with.
+        if let Some(last) = bytes.last_mut() {
+            *last ^= 1;
+        }
+        bytes.into()
     }
 }

@@ -19,10 +19,13 @@ pub mod campaign;
 pub mod checks;
 mod clients;
 mod disk;
+mod fairness;
 pub mod liars;
 mod network;
 mod node;
 pub mod plan;
+#[cfg(feature = "planted")]
+pub mod planted;
 mod world;
 
 pub use world::{Failure, Report, run};

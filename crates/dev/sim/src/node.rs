@@ -7,7 +7,7 @@ use ledger_replica::{Event, Replica, Timer};
 use ed25519_dalek::SigningKey;
 
 use crate::disk::Disk;
-use crate::liars::Liar;
+use crate::liars::{Liar, LiarKind};
 
 /// What calls a process back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub(crate) struct Node {
     /// How far the clock is from the truth, in milliseconds.
     pub(crate) skew_ms: i64,
     pub(crate) liar: Option<Box<dyn Liar>>,
+    /// What kind of liar it is.
+    pub(crate) lies: Option<LiarKind>,
     /// Actions until the process dies, when it is about to.
     pub(crate) left: Option<usize>,
     /// The next flush fails.
@@ -55,5 +57,15 @@ pub(crate) struct Node {
 impl Process {
     pub(crate) fn settled(&mut self, id: &EntryId) {
         self.owed.retain(|entry| entry.id() != *id);
+    }
+}
+
+impl Node {
+    /// Where it stands, for a finding: its height, waiting entries, whether it is at rest.
+    pub(crate) fn standing(&self) -> (u64, usize, bool) {
+        self.process.as_ref().map_or((0, 0, false), |process| {
+            let pool = process.replica.pool_size().0;
+            (self.disk.ledger.height(), pool, process.replica.is_at_rest())
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! What is going to happen in a run: drawn from the seed before it begins, so that it can be checked afterwards that it did.
 
+use std::collections::BTreeSet;
+
 use ledger_fixtures::Rng;
 
 use crate::liars::LiarKind;
@@ -45,6 +47,8 @@ pub enum Trouble {
     FlushError,
     /// A process dies after a few actions more, wherever that is.
     CrashAtAction,
+    /// All processes die at once: what no disk holds is gone.
+    Blackout,
     /// Some nodes cannot reach the others, nor be reached.
     Partition,
     /// Nothing gets from one node to another, and everything the other way.
@@ -56,10 +60,11 @@ pub enum Trouble {
 }
 
 /// All kinds of trouble.
-pub const TROUBLES: [Trouble; 7] = [
+pub const TROUBLES: [Trouble; 8] = [
     Trouble::Crash,
     Trouble::FlushError,
     Trouble::CrashAtAction,
+    Trouble::Blackout,
     Trouble::Partition,
     Trouble::OneWay,
     Trouble::Reconnect,
@@ -67,12 +72,18 @@ pub const TROUBLES: [Trouble; 7] = [
 ];
 
 impl Trouble {
+    /// Whether it happens between nodes.
+    pub const fn is_of_links(self) -> bool {
+        matches!(self, Self::Partition | Self::OneWay | Self::Reconnect)
+    }
+
     /// Its name in counts.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Crash => "crash",
             Self::FlushError => "flush_error",
             Self::CrashAtAction => "crash_at_action",
+            Self::Blackout => "blackout",
             Self::Partition => "partition",
             Self::OneWay => "one_way",
             Self::Reconnect => "reconnect",
@@ -80,6 +91,9 @@ impl Trouble {
         }
     }
 }
+
+/// Faults go on for no longer than this.
+const STORM_MS: u64 = 20 * 60 * 1000;
 
 /// A run.
 #[derive(Clone, Debug)]
@@ -92,6 +106,8 @@ pub struct Plan {
     pub followers: usize,
     /// Heights that must be reached while faults happen.
     pub heights: u64,
+    /// For how long faults go on at most, whatever height was reached.
+    pub storm_ms: u64,
     /// How the network is until it heals.
     pub weather: Weather,
     /// Mean time between troubles in milliseconds, and their kinds.
@@ -105,29 +121,69 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a seed. A third of all runs have a liar, as far as the network tolerates one.
+    /// The plan of a seed. Half of all runs have a liar, as far as the network tolerates one.
     pub fn of(seed: u64, validators: usize, heights: u64) -> Self {
-        let mut dice = Rng(seed ^ 0x706c_616e);
-        let liars = LiarKind::ALL;
-        let has_liar = validators >= 4 && dice.once_in(3);
-        let liar = has_liar.then(|| *dice.pick(&liars));
-        let troubles = if dice.once_in(8) {
-            Vec::new()
-        } else {
-            TROUBLES.into_iter().filter(|_| !dice.once_in(3)).collect()
-        };
+        let mut dice = Rng(seed ^ (u64::try_from(validators).unwrap() << 32) ^ 0x706c_616e);
+        let has_liar = validators >= 4 && dice.once_in(2);
+        let liar = has_liar.then(|| *dice.pick(&LiarKind::ALL));
         let followers = dice.below(2);
+        let is_alone = validators + followers == 1;
+        let mut troubles = Vec::new();
+        if !dice.once_in(8) {
+            let drawn = TROUBLES.into_iter().filter(|_| !dice.once_in(3));
+            troubles.extend(drawn.filter(|trouble| !is_alone || !trouble.is_of_links()));
+        }
         let skew = |dice: &mut Rng| i64::try_from(dice.below(1_800)).unwrap() - 900;
-        Self {
+        let mut plan = Self {
             seed,
             validators,
             followers,
             heights,
+            storm_ms: STORM_MS,
             weather: Weather::drawn(&mut dice),
             trouble_ms: *dice.pick(&[700, 2_000, 6_000]),
             troubles,
-            skew_ms: (0..validators + followers).map(|_| skew(&mut dice)).collect(),
+            skew_ms: Vec::new(),
             liar,
-        }
+        };
+        // One more than most plans need: a twin has a clock of its own.
+        plan.skew_ms = (0..=validators + followers).map(|_| skew(&mut dice)).collect();
+        plan
+    }
+
+    /// Nodes that run: the followers and a twin after the validators.
+    pub fn nodes(&self) -> usize {
+        self.validators + self.followers + usize::from(self.liar == Some(LiarKind::Twin))
+    }
+
+    /// How many heights may pass before an entry that a quorum has in its pools is in a block. Whose turn it is goes round by height
+    /// and round, and all of a quorum propose it; messages that are lost change whose proposal is decided.
+    pub fn patience(&self) -> u64 {
+        u64::try_from(3 * self.validators).unwrap()
+    }
+
+    /// The number of the validator that lies.
+    pub fn who_lies(&self) -> usize {
+        usize::try_from(self.seed).unwrap() % self.validators
+    }
+
+    /// The kinds of fault that this run is meant to have, by their names in counts.
+    pub fn kinds(&self) -> BTreeSet<&'static str> {
+        let Weather { loss, doubled, slow, damage, delay_ms } = self.weather;
+        let loses = self.troubles.contains(&Trouble::CrashAtAction);
+        let links = self.nodes() > 1;
+        let chosen = [
+            ("loss", links && loss > 0),
+            ("duplication", links && doubled > 0),
+            ("delay", links && slow > 0),
+            ("damage", links && damage > 0),
+            ("overtaking", links && delay_ms.1 >= 30),
+            ("lost_writes", loses),
+            ("torn_write", loses),
+            ("clock_skew", self.skew_ms.iter().any(|skew| *skew != 0)),
+        ];
+        let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);
+        let troubles = self.troubles.iter().map(|trouble| trouble.name());
+        chosen.chain(troubles).chain(self.liar.map(LiarKind::name)).collect()
     }
 }

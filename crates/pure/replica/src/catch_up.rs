@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use ledger_format::digest::KeyId;
 
+use crate::planted::{self, Bug};
+
 /// How often a peer that is behind is told of it, in milliseconds.
 const REMIND_MS: u64 = 500;
 
@@ -32,6 +34,9 @@ impl CatchUp {
 
     /// Forgets what a peer claimed to have: it gave something that is no block of this ledger.
     pub(crate) fn distrust(&mut self, peer: KeyId) {
+        if planted::is(Bug::NeverDistrusts) {
+            return;
+        }
         self.tips.remove(&peer);
         self.blocks.retain(|(from, _)| *from != peer);
         self.failed = Some(peer);
@@ -57,7 +62,8 @@ impl CatchUp {
 
     /// A request was not answered in time: another peer is asked if there is one.
     pub(crate) fn give_up(&mut self, request: u64) {
-        if let Some((_, peer)) = self.asked.filter(|(number, _)| *number == request) {
+        let asked = self.asked.filter(|_| !planted::is(Bug::NeverGivesUp));
+        if let Some((_, peer)) = asked.filter(|(number, _)| *number == request) {
             self.failed = Some(peer);
             self.asked = None;
         }

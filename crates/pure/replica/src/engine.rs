@@ -25,6 +25,7 @@ use crate::context::{
     BlockHeight, BlockValue, EngineSignature, EngineValidators, Ledger, ValidatorId, number,
 };
 use crate::log_record::LogInput;
+use crate::planted::{self, Bug};
 use crate::said::{Said, SaidRound, SaidVote};
 
 /// Inputs for heights to come that the engine may hold back.
@@ -103,6 +104,15 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+/// More than two thirds of the power are a quorum; more than one third hold somebody honest.
+fn thresholds() -> consensus::ThresholdParams {
+    let usual = consensus::ThresholdParams::default();
+    if planted::is(Bug::WeakQuorum) {
+        return consensus::ThresholdParams { quorum: usual.honest, ..usual };
+    }
+    usual
+}
+
 impl Engine {
     pub(crate) fn new(
         ledger: LedgerId,
@@ -114,7 +124,7 @@ impl Engine {
         let set = EngineValidators::new(validators);
         let params = Params {
             address: id,
-            threshold_params: consensus::ThresholdParams::default(),
+            threshold_params: thresholds(),
             // `ProposalOnly` would mark every value valid without asking us.
             value_payload: ValuePayload::ProposalAndParts,
             enabled: true,
@@ -252,7 +262,9 @@ impl Host {
     /// Says something to the others. What was signed must be in the log before: a flush comes first.
     fn publish(&mut self, said: Said) {
         if !self.alone {
-            self.put(Output::Flush);
+            if !planted::is(Bug::PublishedBeforeFlush) {
+                self.put(Output::Flush);
+            }
             self.put(Output::Publish(said));
         }
     }
@@ -266,6 +278,9 @@ impl Host {
     /// Logs an input, unless it came from the log. What is first concluded during a replay is logged like anything else.
     fn append(&mut self, input: &Input<Ledger>) {
         let Some(input) = LogInput::of(input) else { return };
+        if planted::is(Bug::ReplayNotLogged) && self.replayed.is_some() {
+            return;
+        }
         if self.replayed.as_ref().is_none_or(|known| !known.contains(&input)) {
             self.put(Output::Log(input));
         }
@@ -364,7 +379,8 @@ impl Host {
             ConsensusMsg::Vote(vote) => vote.signed_bytes(&self.ledger),
             ConsensusMsg::Proposal(proposal) => proposal.signed_bytes(&self.ledger),
         };
-        signature::verify(key, &bytes, &message.signature.0).is_ok()
+        planted::is(Bug::VotesUnchecked)
+            || signature::verify(key, &bytes, &message.signature.0).is_ok()
     }
 }
 

@@ -16,6 +16,8 @@ mod examine;
 mod log_record;
 mod look_ahead;
 pub mod message;
+#[doc(hidden)]
+pub mod planted;
 pub mod pool;
 mod recovery;
 pub mod replica;

@@ -175,6 +175,14 @@ impl Message {
         }
     }
 
+    /// The decided blocks that it brings.
+    pub fn as_blocks(&self) -> Option<&[Vec<u8>]> {
+        match &self.0 {
+            Content::Blocks { blocks } => Some(blocks),
+            _ => None,
+        }
+    }
+
     /// The bytes; empty in the impossible case that a message in memory does not encode.
     pub fn encode(&self) -> Vec<u8> {
         bincode::encode_to_vec(&self.0, configuration()).unwrap_or_default()

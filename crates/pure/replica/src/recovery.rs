@@ -8,6 +8,7 @@ use crate::bodies::Candidate;
 use crate::engine::EngineStopped;
 use crate::examine::examine;
 use crate::log_record::{LogInput, LogRecord};
+use crate::planted::{self, Bug};
 
 /// Why a replica cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +62,7 @@ pub(crate) fn recover(ledger: &Ledger, log: &[Vec<u8>]) -> Result<Recovered, Sta
             LogRecord::Done { .. } => {}
         }
     }
-    if inputs.is_empty() {
+    if inputs.is_empty() || planted::is(Bug::VotesForgotten) {
         // A body that was never told of.
         return Ok(Recovered::default());
     }

@@ -26,6 +26,7 @@ use crate::engine::{Engine, EngineStopped, Output, RoundTimer};
 use crate::log_record::{LogInput, LogRecord};
 use crate::look_ahead::LookAhead;
 use crate::message::{Content, Message};
+use crate::planted::{self, Bug};
 use crate::pool::Pool;
 use crate::recovery::{Recovered, StartError, recover};
 use crate::said::{Said, SaidProposal};
@@ -122,7 +123,13 @@ impl Replica {
 
     /// Goes through an interrupted height again.
     fn resume(&mut self, ledger: &Ledger, found: Recovered) -> Result<Vec<Action>, StartError> {
-        if found.inputs.is_empty() {
+        let spoke = |input: &LogInput| match input {
+            LogInput::Vote(vote) => vote.validator == self.id.0,
+            LogInput::Proposal(proposal) => proposal.proposer == self.id.0,
+            _ => false,
+        };
+        let dropped = planted::is(Bug::LeftoversDropped) && !found.inputs.iter().any(spoke);
+        if found.inputs.is_empty() || dropped {
             return Ok(Vec::new());
         }
         for candidate in found.candidates {
@@ -198,7 +205,7 @@ impl Replica {
 
     fn wake(&mut self, ledger: &Ledger, timer: Timer) -> Result<Vec<Action>, EngineStopped> {
         match timer.0 {
-            Wake::Round(timer) if self.has_nothing() => {
+            Wake::Round(timer) if self.has_nothing() && !planted::is(Bug::NeverDozes) => {
                 self.dozing.push(timer);
                 Ok(Vec::new())
             }
@@ -232,6 +239,9 @@ impl Replica {
     /// Lets the rounds go on that waited for something to decide.
     fn wake_up(&mut self, ledger: &Ledger) -> Result<Vec<Action>, EngineStopped> {
         let mut actions = Vec::new();
+        if planted::is(Bug::NeverWakes) {
+            return Ok(actions);
+        }
         for timer in std::mem::take(&mut self.dozing) {
             actions.extend(self.elapsed(ledger, timer)?);
         }
@@ -330,7 +340,9 @@ impl Replica {
     /// The ledger has a new block: everything about the height below is over.
     fn committed(&mut self, ledger: &Ledger) -> Result<Vec<Action>, EngineStopped> {
         self.phase = Phase::Silent;
-        self.bodies = Bodies::default();
+        if !planted::is(Bug::StaleCandidates) {
+            self.bodies = Bodies::default();
+        }
         self.owed = None;
         self.said.clear();
         self.dozing.clear();
@@ -360,7 +372,8 @@ impl Replica {
     }
 
     fn connected(&mut self, ledger: &Ledger, peer: KeyId) -> Vec<Action> {
-        let mut actions = vec![Action::Send(peer, Message::tip(ledger.height()))];
+        let tip = Action::Send(peer, Message::tip(ledger.height()));
+        let mut actions = if planted::is(Bug::NoTipOnConnect) { Vec::new() } else { vec![tip] };
         if !self.pool.is_empty() {
             actions.push(Action::Send(peer, self.waiting()));
         }

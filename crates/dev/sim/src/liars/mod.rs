@@ -7,14 +7,22 @@ use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
 use ledger_fixtures::Rng;
 use ledger_format::digest::{BlockHash, KeyId, LedgerId};
+use ledger_format::entry::Entry;
 use ledger_format::vote::{VoteStep, proposal_bytes, vote_bytes};
 use ledger_replica::{Message, Statement, StatementKind};
 
 mod babbler;
+mod careless;
+mod censor;
 mod double_voter;
 mod equivocator;
+mod forger;
 mod height_liar;
+mod impersonator;
+mod reorderer;
 mod replayer;
+mod time_shifter;
+mod twin;
 mod withholder;
 
 /// With what a liar signs.
@@ -26,6 +34,8 @@ pub struct Voice<'a> {
     pub id: KeyId,
     /// Its vote key.
     pub key: &'a SigningKey,
+    /// The other validators.
+    pub others: &'a [KeyId],
 }
 
 /// What goes out.
@@ -47,6 +57,21 @@ pub trait Liar: fmt::Debug {
         message: &Message,
         dice: &mut Rng,
     ) -> Vec<Saying>;
+
+    /// Whether it does wrong with a message that it sends as it is.
+    fn is_at_it(&self, _: &Voice<'_>, _: &Message) -> bool {
+        false
+    }
+
+    /// What it puts into its pool when an entry comes.
+    fn takes(&mut self, entry: Entry) -> Vec<Entry> {
+        vec![entry]
+    }
+
+    /// Whether it checks the signatures of entries.
+    fn verifies(&self) -> bool {
+        true
+    }
 }
 
 /// The kinds of liar.
@@ -66,11 +91,23 @@ pub enum LiarKind {
     Replayer,
     /// Its clock is an hour ahead.
     TimeShifter,
+    /// A second process has its key.
+    Twin,
+    /// Leaves out the entries of a party.
+    Censor,
+    /// Changes the order of entries.
+    Reorderer,
+    /// Checks no entries.
+    Careless,
+    /// Votes in the names of others.
+    Impersonator,
+    /// Sends blocks without a quorum's signatures.
+    Forger,
 }
 
 impl LiarKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Equivocator,
         Self::DoubleVoter,
         Self::Withholder,
@@ -78,7 +115,32 @@ impl LiarKind {
         Self::HeightLiar,
         Self::Replayer,
         Self::TimeShifter,
+        Self::Twin,
+        Self::Censor,
+        Self::Reorderer,
+        Self::Careless,
+        Self::Impersonator,
+        Self::Forger,
     ];
+
+    /// Its name in counts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Equivocator => "liar_equivocator",
+            Self::DoubleVoter => "liar_double_voter",
+            Self::Withholder => "liar_withholder",
+            Self::Babbler => "liar_babbler",
+            Self::HeightLiar => "liar_height_liar",
+            Self::Replayer => "liar_replayer",
+            Self::TimeShifter => "liar_time_shifter",
+            Self::Twin => "liar_twin",
+            Self::Censor => "liar_censor",
+            Self::Reorderer => "liar_reorderer",
+            Self::Careless => "liar_careless",
+            Self::Impersonator => "liar_impersonator",
+            Self::Forger => "liar_forger",
+        }
+    }
 
     pub(crate) fn liar(self) -> Box<dyn Liar> {
         match self {
@@ -88,7 +150,13 @@ impl LiarKind {
             Self::Babbler => Box::new(babbler::Babbler),
             Self::HeightLiar => Box::new(height_liar::HeightLiar),
             Self::Replayer => Box::new(replayer::Replayer::default()),
-            Self::TimeShifter => Box::new(TimeShifter),
+            Self::TimeShifter => Box::new(time_shifter::TimeShifter),
+            Self::Twin => Box::new(twin::Twin),
+            Self::Censor => Box::new(censor::Censor),
+            Self::Reorderer => Box::new(reorderer::Reorderer::default()),
+            Self::Careless => Box::new(careless::Careless),
+            Self::Impersonator => Box::new(impersonator::Impersonator),
+            Self::Forger => Box::new(forger::Forger),
         }
     }
 
@@ -98,16 +166,6 @@ impl LiarKind {
             Self::TimeShifter => 3_600_000,
             _ => 0,
         }
-    }
-}
-
-/// What it says is as its clock has it; the clock lies.
-#[derive(Debug)]
-struct TimeShifter;
-
-impl Liar for TimeShifter {
-    fn says(&mut self, _: &Voice<'_>, _: usize, message: &Message, _: &mut Rng) -> Vec<Saying> {
-        vec![Saying::Message(message.clone())]
     }
 }
 

@@ -15,6 +15,7 @@ use crate::engine::{EngineStopped, Judged};
 use crate::examine::examine;
 use crate::log_record::LogRecord;
 use crate::message::{Content, Message};
+use crate::planted::{self, Bug};
 use crate::said::{Said, SaidProposal};
 
 /// Messages of its own that a validator keeps for those who come late.
@@ -199,7 +200,9 @@ impl Replica {
         match examine(ledger, bytes.clone(), |id| self.pool.contains(id)) {
             Ok((body, executed)) => {
                 let (height, body_bytes) = (next(ledger), bytes.to_vec());
-                actions.push(log(&LogRecord::Body { height, body: body_bytes }));
+                if !planted::is(Bug::BodyNotLogged) {
+                    actions.push(log(&LogRecord::Body { height, body: body_bytes }));
+                }
                 self.unflushed = true;
                 self.keep_entries(&body);
                 self.bodies.add(Candidate { hash: block, body, executed });
@@ -233,7 +236,7 @@ impl Replica {
     ) -> Result<Vec<Action>, EngineStopped> {
         let mut actions = Vec::new();
         for proposal in self.bodies.proposals_of(&block) {
-            let fresh = proposal.valid_round.is_none();
+            let fresh = proposal.valid_round.is_none() || planted::is(Bug::TimeAskedAgain);
             let valid = self.bodies.get(&block).is_some_and(|candidate| {
                 !fresh || self.is_timely(ledger, candidate.body.header.time_ms)
             });
@@ -255,7 +258,8 @@ impl Replica {
     /// clock, the next millisecond is as good as it gets.
     pub(super) fn is_timely(&self, ledger: &Ledger, time_ms: u64) -> bool {
         let genesis = ledger.genesis();
-        if ledger.height() == 0 || genesis.clock() == Clock::Declared {
+        let has_no_choice = ledger.height() == 0 || genesis.clock() == Clock::Declared;
+        if has_no_choice || planted::is(Bug::TimeNeverAsked) {
             return true;
         }
         let skew = u64::from(genesis.limits().skew_ms);

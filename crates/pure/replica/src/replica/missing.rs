@@ -9,6 +9,7 @@ use ledger_replay::Ledger;
 use super::{Action, Decided, Replica, Timer, Wake, next};
 use crate::examine::examine_decided;
 use crate::message::{Content, Message};
+use crate::planted::{self, Bug};
 
 /// How long to wait before a peer that is one block ahead is asked for it: usually the block is about to be decided here as well.
 const ALMOST_THERE: Duration = Duration::from_millis(250);
@@ -18,7 +19,9 @@ const ANSWER: Duration = Duration::from_secs(2);
 impl Replica {
     pub(super) fn commit(&mut self, decided: Decided) -> Vec<Action> {
         for id in &decided.executed.ids {
-            self.pool.forget(id);
+            if !planted::is(Bug::PoolNotPurged) {
+                self.pool.forget(id);
+            }
         }
         vec![Action::CancelTimers, Action::Commit(Box::new(decided))]
     }
@@ -65,6 +68,9 @@ impl Replica {
             return Vec::new();
         }
         if highest == next(ledger) && self.engine.is_some() {
+            if planted::is(Bug::OneBehindNeverAsks) {
+                return Vec::new();
+            }
             let timer = Timer(Wake::AlmostThere { next: highest });
             return vec![Action::SetTimer(timer, ALMOST_THERE)];
         }

@@ -10,6 +10,7 @@ use crate::bodies::Candidate;
 use crate::engine::EngineStopped;
 use crate::log_record::LogRecord;
 use crate::message::Message;
+use crate::planted::{self, Bug};
 
 /// Waiting entries that a node is told of when it may lack them, and their bytes.
 const RELAYED: usize = 512;
@@ -142,6 +143,9 @@ impl Replica {
         self.bodies.add(candidate);
         let outputs = engine.propose(engine.height(), round, hash)?;
         actions.extend(self.carry_out(ledger, outputs)?);
+        if planted::is(Bug::BodyLoggedLate) {
+            actions.rotate_left(1);
+        }
         Ok(actions)
     }
 

@@ -1,0 +1,74 @@
+//! The end of a run: whether it came to rest, and what the chains hold.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use ledger_format::block::Block;
+use ledger_format::digest::EntryId;
+use ledger_format::entry::leaf_hash;
+use ledger_replay::Replay;
+
+use super::{Failure, Report, World};
+use crate::checks::Violation;
+use sha2::Digest as _;
+
+impl World {
+    /// All honest nodes have the same height, no height open, and no entry waiting.
+    pub(super) fn is_settled(&self) -> bool {
+        let height = self.checks.height();
+        self.nodes.iter().filter(|node| node.liar.is_none()).all(|node| {
+            node.process.as_ref().is_some_and(|process| {
+                node.disk.ledger.height() == height
+                    && process.replica.pool_size().0 == 0
+                    && process.replica.is_at_rest()
+            })
+        })
+    }
+
+    pub(super) fn finish(mut self) -> Result<Report, Box<Failure>> {
+        if self.checks.violations.is_empty() {
+            self.check_chains();
+        }
+        let report = Report {
+            seed: self.plan.seed,
+            heights: self.checks.height(),
+            simulated_ms: self.now_ms - self.begun_ms(),
+            planned: self.plan.kinds(),
+            waited: self.fairness.longest,
+            faults: self.faults,
+            acknowledged: self.checks.acknowledged(),
+            messages: self.messages,
+            trace: self.trace.finalize().into(),
+        };
+        if self.checks.violations.is_empty() {
+            return Ok(report);
+        }
+        Err(Box::new(Failure { report, violations: self.checks.violations }))
+    }
+
+    /// Every honest node's chain holds what was acknowledged, and one of them stands before the auditor's verifier.
+    pub(super) fn check_chains(&mut self) {
+        let honest = (0..self.nodes.len()).filter(|node| self.nodes[*node].liar.is_none());
+        for (first, node) in honest.enumerate() {
+            let blocks = &self.nodes[node].disk.blocks;
+            let blocks: Vec<Block> =
+                blocks.iter().map(|bytes| Block::decode(bytes.clone()).unwrap()).collect();
+            let entry = |height: u64, bytes: &Bytes| (EntryId(leaf_hash(bytes)), height);
+            let chain: BTreeMap<EntryId, u64> = blocks
+                .iter()
+                .flat_map(|block| {
+                    let height = block.body.header.height;
+                    block.body.entries.iter().map(move |bytes| entry(height, bytes))
+                })
+                .collect();
+            self.checks.finished(&chain);
+            if first == 0 {
+                let mut replay = Replay::new(self.genesis.clone()).unwrap();
+                let pushed = blocks.iter().try_for_each(|block| replay.push(block, |_| ()));
+                if let Err(refuted) = pushed.and_then(|()| replay.finish().map(drop)) {
+                    self.checks.violations.push(Violation::Refuted(refuted.to_string()));
+                }
+            }
+        }
+    }
+}

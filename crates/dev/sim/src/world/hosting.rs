@@ -1,0 +1,226 @@
+//! The host of a node: starts its replica, tells it what happens, carries out what it wants.
+
+use std::collections::VecDeque;
+
+use ledger_format::digest::{EntryId, KeyId};
+use ledger_replica::{Action, Decided, Event, Message, Replica, Settings};
+use ledger_verify::block::check_certificate;
+use sha2::Digest as _;
+
+use super::{Happening, World};
+use crate::checks::Violation;
+use crate::clients::Clients;
+use crate::liars::LiarKind;
+use crate::node::{Call, Node, Process};
+use crate::plan::Trouble;
+
+/// Blocks that one answer holds at most.
+const ANSWER_BLOCKS: usize = 16;
+/// How far honest clocks are ahead of the truth at most, with some room: skew and jumps of the plan.
+const AHEAD_MS: u64 = 4_000;
+
+impl World {
+    pub(super) fn start(&mut self, number: usize) {
+        let node = &self.nodes[number];
+        let ledger = &node.disk.ledger;
+        let settings = Settings::default();
+        let started = if node.is_validator {
+            Replica::start(ledger, node.key.clone(), settings, &node.disk.log)
+                .map_err(|error| error.to_string())
+        } else {
+            Ok((Replica::follow(node.id, settings), Vec::new()))
+        };
+        let (replica, actions) = match started {
+            Ok(started) => started,
+            Err(why) => return self.stopped(number, why),
+        };
+        let first = ledger.height() == 0;
+        let process = Process { replica, calls: Vec::new(), owed: Vec::new() };
+        self.nodes[number].process = Some(process);
+        self.carry_out(number, actions);
+        for peer in (0..self.nodes.len()).filter(|peer| *peer != number) {
+            self.after(3, Happening::Connected { node: number, peer });
+            self.after(3, Happening::Connected { node: peer, peer: number });
+        }
+        if first {
+            // As every founder has the genesis file.
+            for entry in Clients::first(&self.genesis) {
+                self.take_in(number, entry);
+            }
+        }
+    }
+
+    /// The time that a node's clock shows.
+    fn clock_ms(&self, node: usize) -> u64 {
+        self.now_ms.saturating_add_signed(self.nodes[node].skew_ms)
+    }
+
+    pub(super) fn tell(&mut self, node: usize, event: Event) {
+        let now_ms = self.clock_ms(node);
+        let Node { process, disk, .. } = &mut self.nodes[node];
+        let Some(process) = process else { return };
+        match process.replica.step(&disk.ledger, now_ms, event) {
+            Ok(actions) => self.carry_out(node, actions),
+            Err(stopped) => self.stopped(node, stopped.to_string()),
+        }
+    }
+
+    /// A process has stopped by itself. That only one may whose twin voted with its key, and one that logged what it did not check.
+    fn stopped(&mut self, node: usize, why: String) {
+        if matches!(self.nodes[node].lies, Some(LiarKind::Twin | LiarKind::Careless)) {
+            self.crash(node, "liar_stopped");
+        } else {
+            self.checks.violations.push(Violation::Stopped { node, why });
+        }
+    }
+
+    fn carry_out(&mut self, node: usize, actions: Vec<Action>) {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
+            if let Some(left) = self.nodes[node].left {
+                if left == 0 {
+                    return self.crash(node, Trouble::CrashAtAction.name());
+                }
+                self.nodes[node].left = Some(left - 1);
+            }
+            if self.nodes[node].process.is_none() {
+                return;
+            }
+            match action {
+                Action::Log(record) => self.nodes[node].disk.append(record),
+                Action::FlushLog => {
+                    if std::mem::take(&mut self.nodes[node].flush_fails) {
+                        // A flush that failed has promised nothing; the process must not go on.
+                        return self.crash(node, Trouble::FlushError.name());
+                    }
+                    self.nodes[node].disk.flush();
+                }
+                Action::Gather(after) => self.call(node, Call::Gathered, after),
+                Action::SetTimer(timer, after) => self.call(node, Call::Timer(timer), after),
+                Action::CancelTimer(timer) => {
+                    self.keep_calls(node, |call| call != Call::Timer(timer));
+                }
+                Action::CancelTimers => self.keep_calls(node, |call| match call {
+                    Call::Timer(timer) => !timer.is_of_a_round(),
+                    Call::Gathered => true,
+                }),
+                Action::Commit(decided) => actions.extend(self.commit(node, *decided)),
+                Action::Refused(id, _) => self.refused(node, &id),
+                Action::Turned(id, _) => {
+                    if let Some(process) = &mut self.nodes[node].process {
+                        process.settled(&id);
+                    }
+                }
+                Action::Broadcast(message) => self.broadcast(node, &message),
+                Action::Send(to, message) => {
+                    for to in self.numbers(&to) {
+                        self.send(node, to, &message);
+                    }
+                }
+                Action::SendBlocks { to, from } => {
+                    let first = usize::try_from(from - 1).unwrap();
+                    let blocks = self.nodes[node].disk.blocks.iter().skip(first);
+                    let blocks = blocks.take(ANSWER_BLOCKS).map(|block| block.to_vec()).collect();
+                    let message = Message::blocks(blocks);
+                    for to in self.numbers(&to) {
+                        self.send(node, to, &message);
+                    }
+                }
+                Action::Suspect { .. } => self.fault("suspected"),
+            }
+        }
+    }
+
+    fn refused(&mut self, node: usize, id: &EntryId) {
+        self.fairness.refused(node, id);
+        let Node { process, disk, lies, .. } = &mut self.nodes[node];
+        if let Some(process) = process {
+            process.settled(id);
+        }
+        if lies.is_none() && disk.ids.contains(id) {
+            self.checks.violations.push(Violation::RefusedAcknowledged { node, entry: *id });
+        }
+    }
+
+    /// Makes a block durable, and goes on with it.
+    fn commit(&mut self, node: usize, decided: Decided) -> Vec<Action> {
+        self.check_decided(node, &decided);
+        let Decided { block, executed } = decided;
+        let empty_log = self.dice.once_in(4);
+        self.nodes[node].disk.commit(&block, &executed.ids, empty_log);
+        let now_ms = self.clock_ms(node);
+        let Node { process, disk, .. } = &mut self.nodes[node];
+        let Some(process) = process else { return Vec::new() };
+        for id in &executed.ids {
+            process.settled(id);
+        }
+        let taken = disk.ledger.commit(executed).map_err(|error| error.to_string());
+        let stepped = taken.and_then(|()| {
+            let stepped = process.replica.step(&disk.ledger, now_ms, Event::Committed);
+            stepped.map_err(|stopped| stopped.to_string())
+        });
+        stepped.unwrap_or_else(|why| {
+            self.stopped(node, why);
+            Vec::new()
+        })
+    }
+
+    /// What must hold of every block that a node commits.
+    fn check_decided(&mut self, node: usize, decided: &Decided) {
+        let Decided { block, executed } = decided;
+        let (header, certificate) = (&block.body.header, &block.certificate);
+        let signatures = certificate.signatures.clone();
+        let key = (certificate.block, certificate.round, signatures);
+        if !self.certified.contains(&key) {
+            let validators = self.nodes[node].disk.ledger.validators();
+            if let Err(refuted) = check_certificate(validators, header, certificate) {
+                self.checks.violations.push(Violation::Refuted(refuted.to_string()));
+            }
+            self.certified.insert(key);
+        }
+        let height = header.height;
+        if height > self.checks.height() {
+            let skew = u64::from(self.genesis.limits().skew_ms);
+            let ahead_ms = header.time_ms.saturating_sub(self.now_ms);
+            if ahead_ms > skew + AHEAD_MS {
+                self.checks.violations.push(Violation::FalseTime { height, ahead_ms });
+            }
+            for entry in &executed.ids {
+                let waited = self.fairness.entered(entry, height);
+                if waited > self.plan.patience() {
+                    let entry = *entry;
+                    self.checks.violations.push(Violation::Censored { entry, waited });
+                }
+            }
+        }
+        self.checks.committed(node, block, &executed.ids);
+    }
+
+    fn numbers(&self, id: &KeyId) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|number| self.nodes[*number].id == *id).collect()
+    }
+
+    fn call(&mut self, node: usize, call: Call, after: std::time::Duration) {
+        self.number += 1;
+        let number = self.number;
+        if let Some(process) = &mut self.nodes[node].process {
+            process.calls.push((number, call));
+        }
+        let after = u64::try_from(after.as_millis()).unwrap();
+        self.after(after, Happening::Called { node, number });
+    }
+
+    fn keep_calls(&mut self, node: usize, keep: impl Fn(Call) -> bool) {
+        if let Some(process) = &mut self.nodes[node].process {
+            process.calls.retain(|(_, call)| keep(*call));
+        }
+    }
+
+    pub(super) fn called(&mut self, node: usize, number: u64) {
+        let Some(process) = &mut self.nodes[node].process else { return };
+        let Some(at) = process.calls.iter().position(|(known, _)| *known == number) else { return };
+        let (_, call) = process.calls.swap_remove(at);
+        self.trace.update([2, u8::try_from(node).unwrap()]);
+        self.tell(node, call.event());
+    }
+}

@@ -1,0 +1,184 @@
+//! Messages: from a node, over a link, into a node.
+
+use bytes::Bytes;
+use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::entry::{Entry, leaf_hash};
+use ledger_replica::{Event, Message};
+use ledger_verify::entry::EntryBatch;
+use sha2::Digest as _;
+
+use super::{Arrival, Happening, World};
+use crate::liars::{Saying, Voice};
+
+/// Bytes at both ends of a message that the trace holds: kind, height, signature. Hashing all would take a tenth of a run.
+const TRACED: usize = 128;
+
+impl World {
+    pub(super) fn arrives(&mut self, arrival: &Arrival) {
+        let Arrival { from, to, bytes, sent } = arrival;
+        let (from, to) = (*from, *to);
+        self.trace.update([1, u8::try_from(from).unwrap(), u8::try_from(to).unwrap()]);
+        self.trace.update(bytes.len().to_be_bytes());
+        self.trace.update(&bytes[..bytes.len().min(TRACED)]);
+        self.trace.update(&bytes[bytes.len().saturating_sub(TRACED)..]);
+        if let Some(sent) = sent {
+            let last = self.arrived.entry((from, to)).or_default();
+            if *sent < *last {
+                self.fault("overtaking");
+            } else {
+                *last = *sent;
+            }
+        }
+        if self.nodes[to].process.is_none() {
+            return;
+        }
+        self.messages += 1;
+        // Bytes that are no message end the connection: what is lost with it is said again.
+        let Ok(message) = Message::decode(bytes) else {
+            self.fault("malformed");
+            self.after(20, Happening::Connected { node: from, peer: to });
+            self.after(20, Happening::Connected { node: to, peer: from });
+            return;
+        };
+        match message.into_entries() {
+            Ok(entries) => {
+                for bytes in entries {
+                    self.submit_bytes(to, Bytes::from(bytes));
+                }
+            }
+            Err(message) => {
+                let from = self.nodes[from].id;
+                self.tell(to, Event::Received { from, message: *message });
+            }
+        }
+    }
+
+    /// What a node's intake does with bytes that another node calls an entry.
+    pub(super) fn submit_bytes(&mut self, node: usize, bytes: Bytes) {
+        let Some(process) = &self.nodes[node].process else { return };
+        // Most of what others pass on is here already.
+        let id = EntryId(leaf_hash(&bytes));
+        if process.replica.is_waiting(&id) || self.nodes[node].disk.ids.contains(&id) {
+            return;
+        }
+        let Ok(entry) = Entry::decode(bytes) else { return };
+        // A verdict on the same bytes under the same keys is the same everywhere.
+        let verifies = self.nodes[node].liar.as_ref().is_none_or(|liar| liar.verifies());
+        if verifies && !self.verified.contains(&id) {
+            let mut batch = EntryBatch::new();
+            batch.push(0, &entry, |kid| self.nodes[node].disk.ledger.public_key(kid));
+            if entry.claims().ledger != self.genesis.id() || !batch.verify().is_empty() {
+                return;
+            }
+            self.verified.insert(id);
+        } else if !verifies && !self.verified.contains(&id) {
+            self.lied(node);
+        }
+        self.take_in(node, entry);
+    }
+
+    /// An entry whose signatures were checked enters a node's pool, unless the ledger has it.
+    pub(super) fn take_in(&mut self, node: usize, entry: Entry) {
+        let id = entry.id();
+        if self.nodes[node].disk.ids.contains(&id) {
+            return;
+        }
+        let Some(liar) = &mut self.nodes[node].liar else {
+            self.tell(node, Event::Submitted(Box::new(entry)));
+            let Some(process) = &self.nodes[node].process else { return };
+            if process.replica.is_waiting(&id) {
+                self.fairness.saw(node, id, self.checks.height());
+            }
+            return;
+        };
+        let taken = liar.takes(entry);
+        if taken.len() != 1 {
+            self.lied(node);
+        }
+        for entry in taken {
+            self.tell(node, Event::Submitted(Box::new(entry)));
+        }
+    }
+
+    /// A liar did something wrong.
+    fn lied(&mut self, node: usize) {
+        if let Some(kind) = self.nodes[node].lies {
+            self.fault(kind.name());
+        }
+    }
+
+    pub(super) fn broadcast(&mut self, node: usize, message: &Message) {
+        let mut encoded = None;
+        for to in (0..self.nodes.len()).filter(|to| *to != node) {
+            if self.nodes[node].liar.is_some() {
+                self.send(node, to, message);
+            } else {
+                let bytes: &Bytes = encoded.get_or_insert_with(|| Bytes::from(message.encode()));
+                self.says(message);
+                self.transmit(node, to, bytes.clone());
+            }
+        }
+    }
+
+    fn says(&mut self, message: &Message) {
+        if let Some(statement) = message.statement() {
+            self.checks.says(&statement);
+        }
+    }
+
+    pub(super) fn send(&mut self, from: usize, to: usize, message: &Message) {
+        self.says(message);
+        let Some(mut liar) = self.nodes[from].liar.take() else {
+            return self.transmit(from, to, Bytes::from(message.encode()));
+        };
+        let id = self.nodes[from].id;
+        let validators = self.nodes.iter().filter(|node| node.is_validator && node.id != id);
+        let others: Vec<KeyId> = validators.map(|node| node.id).collect();
+        let (ledger, key) = (self.genesis.id(), &self.nodes[from].key);
+        let voice = Voice { ledger, id, key, others: &others };
+        let said = liar.says(&voice, to, message, &mut self.dice);
+        let is_at_it = liar.is_at_it(&voice, message);
+        self.nodes[from].liar = Some(liar);
+        if is_at_it || said != [Saying::Message(message.clone())] {
+            self.lied(from);
+        }
+        for saying in said {
+            self.transmit(from, to, saying.bytes());
+        }
+    }
+
+    fn transmit(&mut self, from: usize, to: usize, bytes: Bytes) {
+        let fate = self.network.send(from, to, &mut self.dice);
+        for kind in fate.faults {
+            self.fault(kind);
+        }
+        let mut bytes = bytes;
+        // Of no bytes none can be damaged.
+        if fate.damaged && !bytes.is_empty() {
+            let mut damaged = bytes.to_vec();
+            let at = self.dice.below(damaged.len());
+            damaged[at] ^= 1 << self.dice.below(8);
+            bytes = damaged.into();
+        }
+        let number = self.number;
+        for (copy, delay) in fate.arrivals.into_iter().enumerate() {
+            let sent = (copy == 0).then_some(number);
+            let arrival = Arrival { from, to, bytes: bytes.clone(), sent };
+            self.after(delay, Happening::Arrives(arrival));
+        }
+    }
+
+    pub(super) fn connected(&mut self, node: usize, peer: usize) {
+        let is_up = self.nodes[peer].process.is_some();
+        if is_up && !self.network.is_cut(node, peer) {
+            let peer = self.nodes[peer].id;
+            self.tell(node, Event::Connected(peer));
+        }
+    }
+
+    pub(super) fn mend(&mut self, from: usize, to: usize) {
+        self.network.set_cut(from, to, false);
+        self.after(5, Happening::Connected { node: from, peer: to });
+        self.after(5, Happening::Connected { node: to, peer: from });
+    }
+}

@@ -1,0 +1,90 @@
+//! Trouble: what breaks, and for how long.
+
+use super::{Happening, World};
+use crate::plan::Trouble;
+
+impl World {
+    pub(super) fn trouble(&mut self) {
+        if !self.stormy {
+            return;
+        }
+        let after = 1 + u64::try_from(self.dice.below(2 * self.plan.trouble_ms)).unwrap();
+        self.after(after, Happening::Trouble);
+        if self.plan.troubles.is_empty() {
+            return;
+        }
+        let trouble = *self.dice.pick(&self.plan.troubles);
+        let node = self.dice.below(self.nodes.len());
+        match trouble {
+            Trouble::Crash => self.crash(node, trouble.name()),
+            Trouble::FlushError => self.nodes[node].flush_fails = true,
+            Trouble::CrashAtAction => {
+                let left = self.dice.below(40);
+                self.nodes[node].left = Some(left);
+            }
+            // Rare: a network that dies again and again before it has met decides nothing.
+            Trouble::Blackout if self.dice.once_in(8) => self.blackout(),
+            Trouble::Blackout => {}
+            Trouble::Partition => self.partition(),
+            Trouble::OneWay => {
+                let to =
+                    (node + 1 + self.dice.below((self.nodes.len() - 1).max(1))) % self.nodes.len();
+                self.cut(node, to);
+                self.fault(trouble.name());
+            }
+            Trouble::Reconnect => {
+                let peer =
+                    (node + 1 + self.dice.below((self.nodes.len() - 1).max(1))) % self.nodes.len();
+                self.mend(node, peer);
+                self.fault(trouble.name());
+            }
+            Trouble::ClockJump => {
+                let by = i64::try_from(self.dice.below(4_000)).unwrap() - 2_000;
+                self.nodes[node].skew_ms = self.plan.skew_ms[node] + by;
+                self.fault(trouble.name());
+            }
+        }
+    }
+
+    pub(super) fn cut(&mut self, from: usize, to: usize) {
+        self.network.set_cut(from, to, true);
+        let after = 200 + u64::try_from(self.dice.below(6_000)).unwrap();
+        self.after(after, Happening::Mends { from, to });
+    }
+
+    pub(super) fn partition(&mut self) {
+        let side: Vec<bool> = self.nodes.iter().map(|_| self.dice.once_in(3)).collect();
+        for from in 0..side.len() {
+            for to in (0..side.len()).filter(|to| side[*to] != side[from]) {
+                self.cut(from, to);
+            }
+        }
+        self.fault(Trouble::Partition.name());
+    }
+
+    /// The power fails: all processes die, at a plan's end too.
+    pub(super) fn blackout(&mut self) {
+        self.fault(Trouble::Blackout.name());
+        for node in 0..self.nodes.len() {
+            self.crash(node, Trouble::Crash.name());
+        }
+    }
+
+    pub(super) fn crash(&mut self, node: usize, kind: &'static str) {
+        if self.nodes[node].process.take().is_none() {
+            return;
+        }
+        self.fault(kind);
+        self.fairness.lost(node);
+        let damage = self.nodes[node].disk.crash(&mut self.dice);
+        if damage.lost > 0 {
+            self.fault("lost_writes");
+        }
+        if damage.torn {
+            self.fault("torn_write");
+        }
+        self.nodes[node].left = None;
+        let after = 50 + u64::try_from(self.dice.below(4_000)).unwrap();
+        self.after(after, Happening::Starts { node });
+    }
+}

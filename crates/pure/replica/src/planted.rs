@@ -1,0 +1,105 @@
+//! Bugs that can be planted into a replica, one at a time, to show that the simulator would catch them. They are compiled in only
+//! with the feature `planted`, which no program of the product has: without it [`is`] is always false.
+
+/// A bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bug {
+    /// A vote is sent before it is durable.
+    PublishedBeforeFlush,
+    /// What is first concluded while the log is gone through again is not logged.
+    ReplayNotLogged,
+    /// The log is thrown away at the start.
+    VotesForgotten,
+    /// A log in which this validator signed nothing is thrown away at the start.
+    LeftoversDropped,
+    /// The body of another's block is not logged with the vote for it.
+    BodyNotLogged,
+    /// Its own body is logged after the proposal was sent.
+    BodyLoggedLate,
+    /// More than a third of the power counts as a quorum.
+    WeakQuorum,
+    /// The signatures of votes are not checked.
+    VotesUnchecked,
+    /// A decided block from others is taken without its certificate being checked.
+    CertificatesUnchecked,
+    /// The entries in a block of others are not checked for their signatures.
+    EntriesUnchecked,
+    /// The time of a header is never compared with the clock.
+    TimeNeverAsked,
+    /// The time of a header is asked again when a block is proposed again.
+    TimeAskedAgain,
+    /// Nothing is said about the own height when a connection begins.
+    NoTipOnConnect,
+    /// A block that is one ahead is never asked for.
+    OneBehindNeverAsks,
+    /// A request for blocks that nobody answers is never given up.
+    NeverGivesUp,
+    /// Whoever sends blocks that may not follow is asked again and again.
+    NeverDistrusts,
+    /// Entries that are in a block stay in the pool.
+    PoolNotPurged,
+    /// Blocks of a height that is over are kept, and proposed again.
+    StaleCandidates,
+    /// A height that nothing could fill goes from round to round for ever.
+    NeverDozes,
+    /// What waited for something to decide is not woken when it comes.
+    NeverWakes,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 20] = [
+        Self::PublishedBeforeFlush,
+        Self::ReplayNotLogged,
+        Self::VotesForgotten,
+        Self::LeftoversDropped,
+        Self::BodyNotLogged,
+        Self::BodyLoggedLate,
+        Self::WeakQuorum,
+        Self::VotesUnchecked,
+        Self::CertificatesUnchecked,
+        Self::EntriesUnchecked,
+        Self::TimeNeverAsked,
+        Self::TimeAskedAgain,
+        Self::NoTipOnConnect,
+        Self::OneBehindNeverAsks,
+        Self::NeverGivesUp,
+        Self::NeverDistrusts,
+        Self::PoolNotPurged,
+        Self::StaleCandidates,
+        Self::NeverDozes,
+        Self::NeverWakes,
+    ];
+}
+
+#[cfg(feature = "planted")]
+mod soil {
+    use std::cell::Cell;
+
+    use super::Bug;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    /// Plants a bug into all replicas of this thread, or takes it out.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+
+    /// Whether this bug is planted.
+    pub(crate) fn is(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+}
+
+#[cfg(feature = "planted")]
+pub(crate) use soil::is;
+#[cfg(feature = "planted")]
+pub use soil::plant;
+
+/// Whether this bug is planted: there are none in the product.
+#[cfg(not(feature = "planted"))]
+pub(crate) const fn is(_: Bug) -> bool {
+    false
+}
