@@ -138,12 +138,12 @@ impl Node {
             failed,
             network,
         };
-        node.until_genesis().await?;
+        node.until_genesis(options.is_follower).await?;
         Ok(node)
     }
 
     /// Waits until block 1 is there: without it nothing can be asked or submitted.
-    async fn until_genesis(&self) -> Result<(), Failure> {
+    async fn until_genesis(&self, is_follower: bool) -> Result<(), Failure> {
         let mut heads = self.shared.watch_head();
         let wait = async {
             while heads.borrow_and_update().height == 0 {
@@ -152,7 +152,8 @@ impl Node {
                 }
             }
         };
-        let is_alone = self.shared.ledger().validators().members().len() == 1;
+        let count = self.shared.ledger().validators().members().len();
+        let is_alone = count == 1 && !is_follower;
         let most = if is_alone { ALONE } else { Duration::MAX };
         tokio::select! {
             done = tokio::time::timeout(most, wait) => {
