@@ -87,7 +87,6 @@ fn plan(bug: Bug, seed: u64) -> Plan {
         Bug::TimeNeverAsked => plan.liar = Some(LiarKind::TimeShifter),
         Bug::NeverDistrusts => plan.liar = Some(LiarKind::HeightLiar),
         Bug::PublishedBeforeFlush
-        | Bug::ReplayNotLogged
         | Bug::VotesForgotten
         | Bug::LeftoversDropped
         | Bug::BodyNotLogged
@@ -97,8 +96,8 @@ fn plan(bug: Bug, seed: u64) -> Plan {
             plan.trouble_ms = 700;
             plan.weather = stormy;
         }
-        // What only a network that has forgotten everything shows, and that few entries come to help.
-        Bug::NeverDozes | Bug::NeverWakes | Bug::NoTipOnConnect | Bug::TimeAskedAgain => {
+        // What shows only at the end, when nobody says anything that helps.
+        Bug::NoTipOnConnect => {
             plan.liar = None;
             plan.heights = FEW_HEIGHTS;
             plan.troubles =

@@ -114,6 +114,8 @@ struct World {
     certified: BTreeSet<(BlockHash, u32, Vec<(KeyId, [u8; 64])>)>,
     /// The last message that arrived on each link, by the number under which it was sent.
     arrived: BTreeMap<(usize, usize), u64>,
+    /// Links whose connection has ended, until it is made anew.
+    broken: BTreeSet<(usize, usize)>,
 }
 
 /// Goes through a run.
@@ -191,6 +193,7 @@ impl World {
             admissions: Vec::new(),
             certified: BTreeSet::new(),
             arrived: BTreeMap::new(),
+            broken: BTreeSet::new(),
         };
         for node in 0..count {
             if world.plan.skew_ms[node] != 0 {

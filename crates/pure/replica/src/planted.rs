@@ -6,8 +6,6 @@
 pub enum Bug {
     /// A vote is sent before it is durable.
     PublishedBeforeFlush,
-    /// What is first concluded while the log is gone through again is not logged.
-    ReplayNotLogged,
     /// The log is thrown away at the start.
     VotesForgotten,
     /// A log in which this validator signed nothing is thrown away at the start.
@@ -26,8 +24,6 @@ pub enum Bug {
     EntriesUnchecked,
     /// The time of a header is never compared with the clock.
     TimeNeverAsked,
-    /// The time of a header is asked again when a block is proposed again.
-    TimeAskedAgain,
     /// Nothing is said about the own height when a connection begins.
     NoTipOnConnect,
     /// A block that is one ahead is never asked for.
@@ -40,17 +36,12 @@ pub enum Bug {
     PoolNotPurged,
     /// Blocks of a height that is over are kept, and proposed again.
     StaleCandidates,
-    /// A height that nothing could fill goes from round to round for ever.
-    NeverDozes,
-    /// What waited for something to decide is not woken when it comes.
-    NeverWakes,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 16] = [
         Self::PublishedBeforeFlush,
-        Self::ReplayNotLogged,
         Self::VotesForgotten,
         Self::LeftoversDropped,
         Self::BodyNotLogged,
@@ -60,15 +51,12 @@ impl Bug {
         Self::CertificatesUnchecked,
         Self::EntriesUnchecked,
         Self::TimeNeverAsked,
-        Self::TimeAskedAgain,
         Self::NoTipOnConnect,
         Self::OneBehindNeverAsks,
         Self::NeverGivesUp,
         Self::NeverDistrusts,
         Self::PoolNotPurged,
         Self::StaleCandidates,
-        Self::NeverDozes,
-        Self::NeverWakes,
     ];
 }
 

@@ -205,7 +205,7 @@ impl Replica {
 
     fn wake(&mut self, ledger: &Ledger, timer: Timer) -> Result<Vec<Action>, EngineStopped> {
         match timer.0 {
-            Wake::Round(timer) if self.has_nothing() && !planted::is(Bug::NeverDozes) => {
+            Wake::Round(timer) if self.has_nothing() => {
                 self.dozing.push(timer);
                 Ok(Vec::new())
             }
@@ -239,9 +239,6 @@ impl Replica {
     /// Lets the rounds go on that waited for something to decide.
     fn wake_up(&mut self, ledger: &Ledger) -> Result<Vec<Action>, EngineStopped> {
         let mut actions = Vec::new();
-        if planted::is(Bug::NeverWakes) {
-            return Ok(actions);
-        }
         for timer in std::mem::take(&mut self.dozing) {
             actions.extend(self.elapsed(ledger, timer)?);
         }

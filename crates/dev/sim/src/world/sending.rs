@@ -13,6 +13,9 @@ use crate::liars::{Saying, Voice};
 /// Bytes at both ends of a message that the trace holds: kind, height, signature. Hashing all would take a tenth of a run.
 const TRACED: usize = 128;
 
+/// How long it takes until a connection that ended is made anew.
+const RECONNECT_MS: u64 = 50;
+
 impl World {
     pub(super) fn arrives(&mut self, arrival: &Arrival) {
         let Arrival { from, to, bytes, sent } = arrival;
@@ -29,15 +32,18 @@ impl World {
                 *last = *sent;
             }
         }
-        if self.nodes[to].process.is_none() {
+        if self.nodes[to].process.is_none() || self.broken.contains(&(from, to)) {
             return;
         }
         self.messages += 1;
         // Bytes that are no message end the connection: what is lost with it is said again.
         let Ok(message) = Message::decode(bytes) else {
             self.fault("malformed");
-            self.after(20, Happening::Connected { node: from, peer: to });
-            self.after(20, Happening::Connected { node: to, peer: from });
+            // One connection ends once, however much of it cannot be read.
+            if self.broken.insert((from, to)) {
+                self.after(RECONNECT_MS, Happening::Connected { node: from, peer: to });
+                self.after(RECONNECT_MS, Happening::Connected { node: to, peer: from });
+            }
             return;
         };
         match message.into_entries() {
@@ -169,6 +175,7 @@ impl World {
     }
 
     pub(super) fn connected(&mut self, node: usize, peer: usize) {
+        self.broken.remove(&(node, peer));
         let is_up = self.nodes[peer].process.is_some();
         if is_up && !self.network.is_cut(node, peer) {
             let peer = self.nodes[peer].id;

@@ -236,7 +236,7 @@ impl Replica {
     ) -> Result<Vec<Action>, EngineStopped> {
         let mut actions = Vec::new();
         for proposal in self.bodies.proposals_of(&block) {
-            let fresh = proposal.valid_round.is_none() || planted::is(Bug::TimeAskedAgain);
+            let fresh = proposal.valid_round.is_none();
             let valid = self.bodies.get(&block).is_some_and(|candidate| {
                 !fresh || self.is_timely(ledger, candidate.body.header.time_ms)
             });

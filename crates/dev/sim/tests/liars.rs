@@ -1,0 +1,21 @@
+//! Each kind of liar by itself: honest nodes stay safe and live, and the liar did lie.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use ledger_sim::liars::LiarKind;
+use ledger_sim::plan::Plan;
+use ledger_sim::run;
+
+#[test]
+fn honest_nodes_are_safe_and_live_beside_every_kind_of_liar() {
+    for kind in LiarKind::ALL {
+        let mut lies = 0;
+        for seed in 1..=3 {
+            let mut plan = Plan::of(seed, 4, 12);
+            plan.liar = Some(kind);
+            let report =
+                run(plan).unwrap_or_else(|failure| panic!("{kind:?} {seed}: {failure:#?}"));
+            lies += report.faults.get(kind.name()).copied().unwrap_or_default();
+        }
+        assert!(lies > 0, "{kind:?} never lied");
+    }
+}
