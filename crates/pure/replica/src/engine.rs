@@ -352,6 +352,13 @@ impl Host {
                 self.decided = true;
                 r.resume_with(())
             }
+            other => self.answer(other),
+        }
+    }
+
+    /// Answers what the engine asks: signatures.
+    fn answer(&self, effect: Effect<Ledger>) -> Resume<Ledger> {
+        match effect {
             Effect::SignVote(vote, r) => {
                 let signature = self.sign(&vote.signed_bytes(&self.ledger));
                 r.resume_with(SignedVote::new(vote, signature))

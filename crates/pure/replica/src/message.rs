@@ -99,6 +99,7 @@ impl Message {
     ///
     /// # Errors
     /// The message itself, when it is of another kind.
+    #[expect(clippy::result_large_err, reason = "the message that was passed in goes on its way")]
     pub fn into_entries(self) -> Result<Vec<Vec<u8>>, Self> {
         match self.0 {
             Content::Entries { entries } => Ok(entries),

@@ -45,7 +45,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { propose: Duration::from_millis(1_000), vote: Duration::from_millis(500) }
+        Self { propose: Duration::from_secs(1), vote: Duration::from_millis(500) }
     }
 }
 

@@ -147,7 +147,7 @@ impl Replica {
                     self.bodies.stray(from, block, content);
                     return Ok(Vec::new());
                 }
-                self.judge(ledger, from, block, content)
+                self.judge(ledger, from, block, &content)
             }
             _ => Ok(Vec::new()),
         }
@@ -181,7 +181,7 @@ impl Replica {
         if self.bodies.is_judged(&block) {
             actions.extend(self.tell(ledger, block)?);
         } else if let Some(body) = self.bodies.take_stray(&block) {
-            actions.extend(self.judge(ledger, from, block, body)?);
+            actions.extend(self.judge(ledger, from, block, &body)?);
         } else {
             actions.push(Action::Send(from, Message::want_body(height, &block)));
         }
@@ -194,7 +194,7 @@ impl Replica {
         ledger: &Ledger,
         from: KeyId,
         block: BlockHash,
-        bytes: Bytes,
+        bytes: &Bytes,
     ) -> Result<Vec<Action>, EngineStopped> {
         let mut actions = Vec::new();
         match examine(ledger, bytes.clone(), |id| self.pool.contains(id)) {
