@@ -75,11 +75,16 @@ pub enum Violation {
     Refuted(String),
 }
 
+/// Of each kind of statement a validator makes one in a round of a height.
+type Slot = (KeyId, u64, u32, &'static str);
+/// Which block it is for, and the valid round of a proposal.
+type Said = (Option<BlockHash>, Option<u32>);
+
 /// What has been seen so far.
 #[derive(Debug, Default)]
 pub struct Checks {
     blocks: BTreeMap<u64, BlockHash>,
-    said: BTreeMap<(KeyId, u64, u32, &'static str), (Option<BlockHash>, Option<u32>)>,
+    said: BTreeMap<Slot, Said>,
     acknowledged: BTreeMap<EntryId, u64>,
     /// Validators that lie: what they sign is their own affair.
     liars: BTreeSet<KeyId>,

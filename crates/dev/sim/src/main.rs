@@ -65,16 +65,13 @@ fn main() -> ExitCode {
     let seeds = if cli.planted == Planting::Only { 0 } else { cli.seeds };
     let campaign = Campaign { first: cli.first, seeds, validators, heights: cli.heights };
     let findings = campaign.go(|done| progress(done, seeds, "runs"));
-    let caught = match cli.planted {
-        Planting::None => Some(Vec::new()),
-        Planting::Too | Planting::Only => planted(cli.budget),
-    };
-    let Some(caught) = caught else {
+    let caught = if cli.planted == Planting::None { Vec::new() } else { planted(cli.budget) };
+    if caught.is_empty() && cli.planted != Planting::None {
         eprintln!(
             "built without bugs to plant: build with --features planted, or pass --planted none"
         );
         return ExitCode::FAILURE;
-    };
+    }
     match cli.output {
         Output::Json => println!("{}", as_json(&findings, &caught)),
         Output::Text => print_text(&findings, &caught),
@@ -85,7 +82,7 @@ fn main() -> ExitCode {
 }
 
 #[cfg(feature = "planted")]
-fn planted(budget: u64) -> Option<Vec<Caught>> {
+fn planted(budget: u64) -> Vec<Caught> {
     let total = u64::try_from(ledger_sim::planted::Bug::ALL.len()).unwrap_or_default();
     let told = |done: usize| progress(u64::try_from(done).unwrap_or_default(), total, "bugs");
     let hunts = ledger_sim::planted::hunt_all(budget, told).into_iter().map(|hunt| {
@@ -98,12 +95,12 @@ fn planted(budget: u64) -> Option<Vec<Caught>> {
         };
         Caught { is: hunt.is_caught(), line }
     });
-    Some(hunts.collect())
+    hunts.collect()
 }
 
 #[cfg(not(feature = "planted"))]
-const fn planted(_: u64) -> Option<Vec<Caught>> {
-    None
+const fn planted(_: u64) -> Vec<Caught> {
+    Vec::new()
 }
 
 /// How far it is, for somebody who watches.

@@ -87,6 +87,9 @@ pub struct Failure {
     pub violations: Vec<Violation>,
 }
 
+/// A block, a round, and who signed.
+type Certified = (BlockHash, u32, Vec<(KeyId, [u8; 64])>);
+
 struct World {
     plan: Plan,
     genesis: GenesisDocument,
@@ -111,7 +114,7 @@ struct World {
     admissions: Vec<Entry>,
     fairness: Fairness,
     /// Certificates that were found good.
-    certified: BTreeSet<(BlockHash, u32, Vec<(KeyId, [u8; 64])>)>,
+    certified: BTreeSet<Certified>,
     /// The last message that arrived on each link, by the number under which it was sent.
     arrived: BTreeMap<(usize, usize), u64>,
     /// Links whose connection has ended, until it is made anew.
