@@ -1,5 +1,5 @@
 //! Bugs that can be planted into a replica, one at a time, to show that the simulator would catch them. They are compiled in only
-//! with the feature `planted`, which no program of the product has: without it [`is`] is always false.
+//! with the feature `planted`, which no program of the product has: without it `is` is always false.
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
