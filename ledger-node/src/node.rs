@@ -29,6 +29,8 @@ use crate::replica_loop::{Arrival, ReplicaLoop};
 
 /// Batches of checked entries that wait for the replica.
 const CHECKED_QUEUE: usize = 16;
+/// Requests for blocks that wait to be answered.
+const ASKED_QUEUE: usize = 64;
 /// How long one validator alone may take to make block 1.
 const ALONE: Duration = Duration::from_secs(30);
 /// How long calls under way may take to end when the node stops.
@@ -112,11 +114,16 @@ impl Node {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             move || maintenance::run(&shared, &commits, &|| stopping.load(Ordering::Acquire))
         })?);
+        let (wanted, asked) = sync_channel(ASKED_QUEUE);
+        others.push(spawn("answers", {
+            let (shared, network) = (Arc::clone(&shared), network.clone());
+            move || peers::answer_all(&network, &shared, &asked)
+        })?);
         let replica = spawn("replica", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             let said = network.clone();
             move || {
-                let replica = ReplicaLoop::new(shared, replica, wal, committed, Some(said));
+                let replica = ReplicaLoop::new(shared, replica, wal, committed, said, wanted);
                 let result = replica.run(actions, &arrivals, &|| stopping.load(Ordering::Acquire));
                 if let Err(error) = &result {
                     tracing::error!(code = %error.code, %error, "the replica stopped");

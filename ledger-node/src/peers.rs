@@ -1,7 +1,7 @@
 //! The node among others: it passes on what the replica says, and brings it what they say.
 
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use ledger_format::digest::{Hash, KeyId, sha256};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::message;
 use ledger_peer::{Audience, Certificate, Event, Events, Identity, Network, Role, Settings};
-use ledger_replica::{Lane, Message};
+use ledger_replica::{Event as Heard, Lane, Message};
 
 use crate::failure::Failure;
 use crate::replica_loop::Arrival;
@@ -73,6 +73,9 @@ pub(crate) fn send(network: &Network, to: &KeyId, message: &Message) {
 
 /// Sends a message of the replica to everybody who may want it.
 pub(crate) fn broadcast(network: &Network, message: &Message) {
+    if network.is_alone() {
+        return;
+    }
     // Followers take what was decided; what is being decided is of no use to them.
     let audience = if message.is_for_followers() { Audience::All } else { Audience::Validators };
     let _queued = network.broadcast(audience, lane(message), &Bytes::from(message.encode()));
@@ -86,11 +89,20 @@ const fn lane(message: &Message) -> ledger_peer::Lane {
     }
 }
 
-/// Reads blocks for a node that asked for them.
-///
-/// # Errors
-/// What the store refuses.
-pub(crate) fn answer(shared: &Shared, from: u64) -> Result<Message, Failure> {
+/// Answers nodes that asked for blocks, until the replica's loop is gone.
+pub(crate) fn answer_all(network: &Network, shared: &Shared, wanted: &Receiver<(KeyId, u64)>) {
+    while let Ok((to, from)) = wanted.recv() {
+        match answer(shared, from) {
+            Ok(message) => send(network, &to, &message),
+            // The node asks somebody else; this one's operator has to know.
+            Err(error) => {
+                tracing::error!(code = %error.code, %error, from, "blocks cannot be read");
+            }
+        }
+    }
+}
+
+fn answer(shared: &Shared, from: u64) -> Result<Message, Failure> {
     let (mut blocks, mut bytes) = (Vec::new(), 0);
     for height in from..from.saturating_add(ANSWER_BLOCKS) {
         let Some(stored) = shared.store.block(height)? else { break };
@@ -117,21 +129,21 @@ pub(crate) fn listen(
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        let arrival = match event {
+        let heard = match event {
             Event::Connected { peer, role, height } => {
                 tracing::info!(%peer, ?role, height, "peer connected");
-                Arrival::Connected(peer)
+                Heard::Connected(peer)
             }
             Event::Disconnected { peer, why } => {
                 tracing::info!(%peer, ?why, "peer disconnected");
-                continue;
+                Heard::Disconnected(peer)
             }
             Event::Received { peer, lane, bytes } => {
                 let Some(message) = read(shared, peer, lane, &bytes) else { continue };
-                Arrival::Said(peer, message)
+                Heard::Received { from: peer, message: *message }
             }
         };
-        if arrivals.send(arrival).is_err() {
+        if arrivals.send(Arrival::Peers(Box::new(heard))).is_err() {
             break;
         }
     }

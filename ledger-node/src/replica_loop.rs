@@ -32,10 +32,8 @@ const PASSED_ON: usize = 1_024;
 pub(crate) enum Arrival {
     /// Entries whose signatures were checked.
     Checked(Checked),
-    /// A connection with another node began.
-    Connected(KeyId),
-    /// Another node said something.
-    Said(KeyId, Box<Message>),
+    /// Another node came, went, or said something.
+    Peers(Box<Event>),
 }
 
 /// A running replica.
@@ -46,8 +44,10 @@ pub(crate) struct ReplicaLoop {
     gather_at: Option<Instant>,
     timers: Vec<(Instant, Timer)>,
     committed: SyncSender<()>,
-    /// The other nodes; none of a ledger that one node keeps for itself.
-    network: Option<Network>,
+    /// The other nodes.
+    network: Network,
+    /// Nodes that asked for blocks, and from which height: whoever reads them for others must not hold up the replica.
+    wanted: SyncSender<(KeyId, u64)>,
 }
 
 impl ReplicaLoop {
@@ -57,9 +57,11 @@ impl ReplicaLoop {
         replica: Replica,
         wal: Wal,
         committed: SyncSender<()>,
-        network: Option<Network>,
+        network: Network,
+        wanted: SyncSender<(KeyId, u64)>,
     ) -> Self {
-        Self { shared, replica, wal, gather_at: None, timers: Vec::new(), committed, network }
+        let timers = Vec::new();
+        Self { shared, replica, wal, gather_at: None, timers, committed, network, wanted }
     }
 
     /// Runs until the queue closes or `stopping` says so.
@@ -92,12 +94,8 @@ impl ReplicaLoop {
         while let Some(arrival) = arrived {
             match arrival {
                 Arrival::Checked(entries) => self.submitted(entries)?,
-                Arrival::Connected(peer) => {
-                    let actions = self.step(Event::Connected(peer))?;
-                    self.carry_out(actions)?;
-                }
-                Arrival::Said(from, message) => {
-                    let actions = self.step(Event::Received { from, message: *message })?;
+                Arrival::Peers(event) => {
+                    let actions = self.step(*event)?;
                     self.carry_out(actions)?;
                 }
             }
@@ -121,14 +119,14 @@ impl ReplicaLoop {
             }
             self.carry_out(actions)?;
         }
-        self.shared.recent.remember(accepted.iter().copied());
-        self.shared.outcomes.accepted(accepted);
-        if let Some(network) = &self.network {
+        if !self.network.is_alone() {
+            self.shared.recent.remember(accepted.iter().copied());
             for entries in passed_on.chunks(PASSED_ON) {
                 let entries = entries.iter().map(|entry| entry.to_vec()).collect();
-                peers::broadcast(network, &Message::entries(entries));
+                peers::broadcast(&self.network, &Message::entries(entries));
             }
         }
+        self.shared.outcomes.accepted(accepted);
         Ok(())
     }
 
@@ -176,20 +174,11 @@ impl ReplicaLoop {
                 }
                 // Whoever submitted it first waits for it already, and this one now does as well.
                 Action::Turned(_, Turned::Known) => {}
-                Action::Broadcast(message) => {
-                    if let Some(network) = &self.network {
-                        peers::broadcast(network, &message);
-                    }
-                }
-                Action::Send(to, message) => {
-                    if let Some(network) = &self.network {
-                        peers::send(network, &to, &message);
-                    }
-                }
+                Action::Broadcast(message) => peers::broadcast(&self.network, &message),
+                Action::Send(to, message) => peers::send(&self.network, &to, &message),
                 Action::SendBlocks { to, from } => {
-                    if let Some(network) = &self.network {
-                        peers::send(network, &to, &peers::answer(&self.shared, from)?);
-                    }
+                    // Too many ask: this one asks again, or somebody else.
+                    let _busy = self.wanted.try_send((to, from));
                 }
                 Action::Suspect { peer, height, why } => {
                     tracing::warn!(%peer, height, why, "a node sent what may not follow; it was dropped");

@@ -1,11 +1,16 @@
 //! Several exchanges and a follower, each a process of its own: one history, whoever is down, and proof of it.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use ledger_format::digest::LedgerId;
 use ledger_format::entry::Entry;
-use ledger_tests::{Exchanges, Places, Signal, Supplier, connect, place, verified_places};
+use ledger_proto::v1;
+use ledger_proto::v1::audit_service_client::AuditServiceClient;
+use ledger_tests::{
+    Exchanges, Places, Running, Signal, Supplier, connect, node_on, place, verified_places,
+};
 use tempfile::TempDir;
 
 /// How long a network may stand still after it has lost whose turn it is.
@@ -123,4 +128,46 @@ fn a_follower_that_lost_everything_takes_the_history_from_others() {
     network.start_nodes(&[4]);
     network.agree(3);
     assert_eq!(proven(&network, 4), proven(&network, 0));
+}
+
+/// Starts a node that must not start, and gives its code.
+fn refused(network: &Exchanges, node: usize, arguments: &[&str]) -> String {
+    let mut command = node_on(&network.path(node));
+    command.args(arguments);
+    match Running::spawn(command) {
+        Err(ended) => ended.error_code(),
+        Ok(_) => panic!("a node starts with {arguments:?}"),
+    }
+}
+
+#[test]
+fn a_follower_signs_nothing_and_nobody_is_what_its_key_is_not() {
+    let mut network = Exchanges::start(1, 1);
+    let supplier = supplier(&network);
+    let entry = supplier.describe("asset").unwrap();
+    submit(&network, 1, &entry);
+    network.agree(3);
+    let code_of = |node: usize| {
+        let url = network.node(node).url.clone();
+        let latest = v1::GetCheckpointRequest { height: 0 };
+        network.runtime.block_on(async {
+            let mut audit = AuditServiceClient::connect(url).await.unwrap();
+            audit.get_checkpoint(latest).await.err().map(|status| status.message().to_owned())
+        })
+    };
+    assert_eq!(code_of(0), None);
+    assert!(code_of(1).unwrap().starts_with("API_FOLLOWER: "));
+    // What needs no signature of its own is the same there.
+    assert_eq!(proven(&network, 1), proven(&network, 0));
+
+    network.end(0, Signal::Terminate);
+    network.end(1, Signal::Terminate);
+    assert_eq!(refused(&network, 0, &["--role", "follower"]), "NODE_CONFIG");
+    assert_eq!(refused(&network, 1, &["--role", "validator"]), "NODE_STOPPED");
+    for peers in ["nobody", "00@127.0.0.1:1", &format!("{}@127.0.0.1", "0".repeat(64))] {
+        assert_eq!(refused(&network, 1, &["--peer-known", peers]), "NODE_CONFIG", "{peers}");
+    }
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    assert_eq!(refused(&network, 1, &["--peer-listen", &address]), "PEER_LISTEN");
 }

@@ -131,6 +131,11 @@ impl Network {
         session.send(lane, bytes)
     }
 
+    /// Whether nobody is connected: then nothing need be made ready to be sent.
+    pub fn is_alone(&self) -> bool {
+        self.local.registry.is_empty()
+    }
+
     /// All configured peers, and all that are connected.
     pub fn peers(&self) -> Vec<PeerStatus> {
         self.local.registry.statuses()

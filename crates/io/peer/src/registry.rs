@@ -65,6 +65,10 @@ impl Registry {
         self.read().live.get(peer).cloned()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.read().live.is_empty()
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<Session>> {
         self.read().live.values().cloned().collect()
     }

@@ -1,4 +1,7 @@
-//! Bodies of the height that is being decided: proposed here or by others, each judged once, and those that nobody proposed yet.
+//! Bodies of the height that is being decided: proposed here or by others, and those that nobody proposed yet.
+//!
+//! A block's hash is its header's, and nobody signs a body. So a body that does not fit its header says nothing about the block, only
+//! about who sent it: another one may fit. Only what the proposer itself sent refutes its proposal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +14,8 @@ use crate::said::SaidProposal;
 
 /// Most bodies of one sender that no proposal names yet. An honest proposer has one a round.
 const STRAYS: usize = 2;
+/// Most bodies of one sender and height that are executed in vain.
+const SPOILED: u32 = 4;
 
 /// A block of this height, executed and not committed.
 #[derive(Debug)]
@@ -28,8 +33,10 @@ const PROPOSALS: usize = 512;
 #[derive(Debug, Default)]
 pub(crate) struct Bodies {
     candidates: BTreeMap<BlockHash, Candidate>,
-    /// Blocks that may not follow.
+    /// Blocks of which the proposer itself sent a body that may not follow.
     refuted: BTreeSet<BlockHash>,
+    /// Bodies of each sender that may not follow.
+    spoiled: BTreeMap<KeyId, u32>,
     /// Proposals whose signatures were checked, by round. Of a proposer that makes two, the engine keeps both as evidence.
     proposals: Vec<SaidProposal>,
     strays: BTreeMap<KeyId, Vec<(BlockHash, Bytes)>>,
@@ -42,8 +49,17 @@ impl Bodies {
         self.candidates.insert(candidate.hash, candidate);
     }
 
-    pub(crate) fn refute(&mut self, block: BlockHash) {
-        self.refuted.insert(block);
+    /// Notes a body that may not follow. It refutes the block if who sent it proposed it.
+    pub(crate) fn spoil(&mut self, from: KeyId, block: BlockHash) {
+        *self.spoiled.entry(from).or_default() += 1;
+        if self.proposals_of(&block).iter().any(|proposal| proposal.proposer == from.0) {
+            self.refuted.insert(block);
+        }
+    }
+
+    /// Whether a sender has sent as many bodies in vain as are executed.
+    pub(crate) fn is_spoiler(&self, from: &KeyId) -> bool {
+        self.spoiled.get(from).is_some_and(|spoiled| *spoiled >= SPOILED)
     }
 
     /// Whether no block of this height is known.
@@ -69,7 +85,7 @@ impl Bodies {
         self.take(&hash)
     }
 
-    /// Whether a body was executed, or refuted.
+    /// Whether the engine can be told a verdict: a body was executed, or its proposer sent none that may follow.
     pub(crate) fn is_judged(&self, block: &BlockHash) -> bool {
         self.candidates.contains_key(block) || self.refuted.contains(block)
     }
@@ -103,14 +119,14 @@ impl Bodies {
         strays.push((block, body));
     }
 
-    /// Takes a body out that came before its proposal.
-    pub(crate) fn take_stray(&mut self, block: &BlockHash) -> Option<Bytes> {
-        let strays = self.strays.values_mut();
-        let mut found = strays.filter_map(|strays| {
+    /// Takes out bodies that came before their proposal, with who sent them.
+    pub(crate) fn take_strays(&mut self, block: &BlockHash) -> Vec<(KeyId, Bytes)> {
+        let strays = self.strays.iter_mut();
+        let found = strays.filter_map(|(from, strays)| {
             let at = strays.iter().position(|(known, _)| known == block)?;
-            Some(strays.remove(at).1)
+            Some((*from, strays.remove(at).1))
         });
-        found.next()
+        found.collect()
     }
 
     /// Notes the verdict that the engine is about to get; whether it has not got it, or a better one, already.

@@ -1,6 +1,7 @@
 //! Which blocks others have that are missing here, whom to ask for them, and those that came. One request at a time, of one peer:
 //! memory is bounded by one message.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
@@ -18,8 +19,9 @@ pub(crate) struct CatchUp {
     /// The open request: its number and whom it was made of.
     asked: Option<(u64, KeyId)>,
     requests: u64,
-    /// Who did not answer, or answered with what may not follow: asked last.
-    failed: Option<KeyId>,
+    /// How often a peer did not answer, or answered with what may not follow. Who failed least is asked first, whatever others claim
+    /// to have: several that lie must not keep those who do not from being asked.
+    failures: BTreeMap<KeyId, u32>,
     blocks: VecDeque<(KeyId, Bytes)>,
     /// When somebody who is behind was told last.
     reminded: BTreeMap<KeyId, u64>,
@@ -39,7 +41,24 @@ impl CatchUp {
         }
         self.tips.remove(&peer);
         self.blocks.retain(|(from, _)| *from != peer);
-        self.failed = Some(peer);
+        self.fail(peer);
+    }
+
+    fn fail(&mut self, peer: KeyId) {
+        let failures = self.failures.entry(peer).or_default();
+        *failures = failures.saturating_add(1);
+    }
+
+    /// Forgets a peer that is gone: it has to tell again what it has, and nothing is kept of strangers.
+    pub(crate) fn forget(&mut self, peer: &KeyId, is_validator: bool) {
+        self.tips.remove(peer);
+        self.reminded.remove(peer);
+        if !is_validator {
+            self.failures.remove(peer);
+        }
+        if self.asked.is_some_and(|(_, asked)| asked == *peer) {
+            self.asked = None;
+        }
     }
 
     /// The highest tip that a peer claims.
@@ -53,7 +72,8 @@ impl CatchUp {
             return None;
         }
         let having = self.tips.iter().filter(|(_, tip)| **tip >= next);
-        let preferred = having.max_by_key(|(peer, tip)| (Some(**peer) != self.failed, **tip));
+        let failures = |peer: &KeyId| self.failures.get(peer).copied().unwrap_or_default();
+        let preferred = having.max_by_key(|(peer, tip)| (Reverse(failures(peer)), **tip));
         let peer = preferred.map(|(peer, _)| *peer)?;
         self.requests += 1;
         self.asked = Some((self.requests, peer));
@@ -64,7 +84,7 @@ impl CatchUp {
     pub(crate) fn give_up(&mut self, request: u64) {
         let asked = self.asked.filter(|_| !planted::is(Bug::NeverGivesUp));
         if let Some((_, peer)) = asked.filter(|(number, _)| *number == request) {
-            self.failed = Some(peer);
+            self.fail(peer);
             self.asked = None;
         }
     }

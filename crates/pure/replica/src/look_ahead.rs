@@ -7,8 +7,9 @@ use ledger_format::digest::KeyId;
 
 use crate::message::Content;
 
-/// Heights that are kept, from the next one on.
+/// Heights that are kept, from the next one on; and of which bodies are kept, which may be megabytes.
 const HEIGHTS: u64 = 8;
+const HEIGHTS_WITH_BODIES: u64 = 2;
 /// Messages that are kept of one sender and height, and bodies among them.
 const MESSAGES: usize = 48;
 const BODIES: usize = 2;
@@ -31,6 +32,9 @@ impl LookAhead {
         let kept = self.heights.entry(height).or_default().entry(from).or_default();
         let bodies = kept.iter().filter(|kept| matches!(kept, Content::Body { .. })).count();
         let is_body = matches!(content, Content::Body { .. });
+        if is_body && height >= next.saturating_add(HEIGHTS_WITH_BODIES) {
+            return;
+        }
         if kept.len() < MESSAGES && (!is_body || bodies < BODIES) && !kept.contains(&content) {
             kept.push(content);
         }
@@ -41,11 +45,14 @@ impl LookAhead {
         self.heights.get(&height).into_iter().flatten()
     }
 
-    /// Takes everything about a height out, and forgets heights below.
+    /// Forgets heights below the next one.
+    pub(crate) fn forget_below(&mut self, next: u64) {
+        self.heights = self.heights.split_off(&next);
+    }
+
+    /// Takes everything about a height out.
     pub(crate) fn take(&mut self, height: u64) -> Vec<(KeyId, Content)> {
-        let mut above = self.heights.split_off(&height);
-        let taken = above.remove(&height).unwrap_or_default();
-        self.heights = above;
+        let taken = self.heights.remove(&height).unwrap_or_default();
         let each =
             |(from, kept): (KeyId, Kept)| kept.into_iter().map(move |content| (from, content));
         taken.into_iter().flat_map(each).collect()

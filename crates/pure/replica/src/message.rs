@@ -3,6 +3,7 @@
 
 use bincode::{Decode, Encode};
 use ledger_format::digest::{BlockHash, KeyId};
+use ledger_format::limits::MAX_BLOCK_BYTES;
 
 use crate::said::{Said, SaidProposal, SaidVote};
 
@@ -199,6 +200,7 @@ impl Message {
             Content::Blocks { blocks: many } | Content::Entries { entries: many } => {
                 many.len() <= MAX_ITEMS
             }
+            Content::Body { body, .. } => body.len() <= MAX_BLOCK_BYTES,
             _ => true,
         };
         if read != bytes.len() || !bounded {

@@ -133,7 +133,7 @@ impl Replica {
             return Ok(Vec::new());
         }
         for candidate in found.candidates {
-            self.keep_entries(&candidate.body);
+            self.keep_entries(&candidate.body, &candidate.executed.ids);
             self.bodies.add(candidate);
         }
         // The engine makes its votes anew while it goes through the log, and takes its proposals from there.
@@ -199,6 +199,7 @@ impl Replica {
             Event::TimerFired(timer) => self.wake(ledger, timer),
             Event::Committed => self.committed(ledger),
             Event::Connected(peer) => Ok(self.connected(ledger, peer)),
+            Event::Disconnected(peer) => Ok(self.disconnected(ledger, &peer)),
             Event::Received { from, message } => self.received(ledger, from, message.0),
         }
     }
@@ -343,6 +344,7 @@ impl Replica {
         self.owed = None;
         self.said.clear();
         self.dozing.clear();
+        self.ahead.forget_below(next(ledger));
         self.unflushed = false;
         let mut actions = vec![Action::Broadcast(Message::tip(ledger.height()))];
         actions.extend(self.go_on(ledger)?);
@@ -403,7 +405,10 @@ impl Replica {
                 Ok(body.flatten().map(|body| Action::Send(from, body)).into_iter().collect())
             }
             Content::Tip { height } => {
-                self.catch_up.note(from, height);
+                // A validator takes blocks from validators: followers may be strangers, and many.
+                if self.engine.is_none() || ledger.validators().get(&from).is_some() {
+                    self.catch_up.note(from, height);
+                }
                 Ok(self.consider_asking(ledger))
             }
             Content::WantBlocks { from: first } => {

@@ -179,6 +179,8 @@ impl World {
         let is_up = self.nodes[peer].process.is_some();
         if is_up && !self.network.is_cut(node, peer) {
             let peer = self.nodes[peer].id;
+            // A connection that begins anew has ended first.
+            self.tell(node, Event::Disconnected(peer));
             self.tell(node, Event::Connected(peer));
         }
     }

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use ledger_event::Clock;
 use ledger_format::block::Body;
-use ledger_format::digest::{BlockHash, KeyId};
+use ledger_format::digest::{BlockHash, EntryId, KeyId};
 use ledger_format::entry::Entry;
+use ledger_format::header::{HEADER_BYTES, Header};
 use ledger_replay::Ledger;
 use ledger_verify::block::proposer;
 use ledger_verify::signature;
@@ -140,7 +141,7 @@ impl Replica {
                         "a body without a header",
                     )]);
                 };
-                if self.bodies.is_judged(&block) {
+                if self.bodies.get(&block).is_some() || self.bodies.is_spoiler(&from) {
                     return Ok(Vec::new());
                 }
                 if self.bodies.proposals_of(&block).is_empty() {
@@ -178,11 +179,15 @@ impl Replica {
         if !self.is_open() || self.bodies.proposals_of(&block).is_empty() {
             return Ok(actions);
         }
-        if self.bodies.is_judged(&block) {
+        for (sender, body) in self.bodies.take_strays(&block) {
+            if self.is_open() && self.bodies.get(&block).is_none() {
+                actions.extend(self.judge(ledger, sender, block, &body)?);
+            }
+        }
+        if self.is_open() && self.bodies.is_judged(&block) {
             actions.extend(self.tell(ledger, block)?);
-        } else if let Some(body) = self.bodies.take_stray(&block) {
-            actions.extend(self.judge(ledger, from, block, &body)?);
-        } else {
+        }
+        if self.is_open() && self.bodies.get(&block).is_none() {
             actions.push(Action::Send(from, Message::want_body(height, &block)));
         }
         Ok(actions)
@@ -204,23 +209,30 @@ impl Replica {
                     actions.push(log(&LogRecord::Body { height, body: body_bytes }));
                 }
                 self.unflushed = true;
-                self.keep_entries(&body);
+                self.keep_entries(&body, &executed.ids);
                 self.bodies.add(Candidate { hash: block, body, executed });
-                actions.extend(self.wake_up(ledger)?);
             }
             Err(why) => {
                 actions.push(Action::suspect(from, next(ledger), &why));
-                self.bodies.refute(block);
+                self.bodies.spoil(from, block);
             }
         }
-        actions.extend(self.tell(ledger, block)?);
+        if self.bodies.is_judged(&block) {
+            actions.extend(self.tell(ledger, block)?);
+        }
+        if self.is_open() && !self.has_nothing() {
+            actions.extend(self.wake_up(ledger)?);
+        }
         Ok(actions)
     }
 
-    /// Keeps the entries of a body, which were checked: whoever proposes next can propose them if this body is not decided.
-    pub(super) fn keep_entries(&mut self, body: &Body) {
-        for entry in &body.entries {
-            if let Ok(entry) = Entry::decode(entry.clone()) {
+    /// Keeps the entries of a body, which were checked: whoever proposes next can propose them if this body is not decided. Most of
+    /// them wait here already.
+    pub(super) fn keep_entries(&mut self, body: &Body, ids: &[EntryId]) {
+        for (entry, id) in body.entries.iter().zip(ids) {
+            if !self.pool.contains(id)
+                && let Ok(entry) = Entry::decode(entry.clone())
+            {
                 // A full pool has enough to propose.
                 let _turned = self.pool.add(Box::new(entry));
             }
@@ -270,13 +282,15 @@ impl Replica {
 
 fn body_hash(content: &Content) -> Option<BlockHash> {
     match content {
-        Content::Body { body, .. } => hash_of(&Bytes::copy_from_slice(body)),
+        Content::Body { body, .. } => hash_of(body),
         _ => None,
     }
 }
 
-fn hash_of(body: &Bytes) -> Option<BlockHash> {
-    Body::decode(body.clone()).ok().map(|body| body.header.hash())
+/// The hash of the block that a body claims to be of: its header comes first.
+fn hash_of(body: &[u8]) -> Option<BlockHash> {
+    let header = Bytes::copy_from_slice(body.get(..HEADER_BYTES)?);
+    Header::decode(header).ok().map(|header| header.hash())
 }
 
 /// Whether whose turn it is signed a proposal.

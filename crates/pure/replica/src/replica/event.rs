@@ -25,6 +25,8 @@ pub enum Event {
     Committed,
     /// A connection with another node began. What was said on the one before may be lost.
     Connected(KeyId),
+    /// A connection with another node ended.
+    Disconnected(KeyId),
     /// Another node said something.
     Received {
         /// Who sent it, as the transport knows.

@@ -34,6 +34,12 @@ impl Replica {
         Vec::new()
     }
 
+    /// A connection ended: whoever was asked over it will not answer.
+    pub(super) fn disconnected(&mut self, ledger: &Ledger, peer: &KeyId) -> Vec<Action> {
+        self.catch_up.forget(peer, ledger.validators().get(peer).is_some());
+        self.consider_asking(ledger)
+    }
+
     /// Executes the next block that came from somebody who has it.
     pub(super) fn take_blocks(&mut self, ledger: &Ledger) -> Vec<Action> {
         let mut actions = Vec::new();

@@ -13,4 +13,5 @@ mod host;
 mod log;
 mod notary;
 mod pool;
+mod several;
 mod start;

@@ -1,0 +1,174 @@
+//! A validator among others that may lie: what one of them can make it believe, and what not.
+
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+use ledger_event::Clock;
+use ledger_format::block::Body;
+use ledger_format::digest::{BlockHash, KeyId};
+use ledger_format::genesis::GenesisDocument;
+use ledger_replay::Ledger;
+use ledger_replica::{Action, Event, Message, Replica, Settings, Statement, StatementKind, Timer};
+use ledger_story::deed::Place;
+use ledger_story::{ANNOUNCED, LIMITS, acts, china, data, genesis_of, validator_key_of};
+
+const NAMES: [&str; 4] = ["a-", "b-", "c-", "d-"];
+
+/// One of four validators before the first block.
+struct One {
+    id: KeyId,
+    ledger: Ledger,
+    replica: Replica,
+}
+
+impl One {
+    fn tell(&mut self, event: Event) -> Vec<Action> {
+        self.replica.step(&self.ledger, china("2026-08-03"), event).unwrap()
+    }
+
+    fn hears(&mut self, from: KeyId, message: &Message) -> Vec<Action> {
+        self.tell(Event::Received { from, message: message.clone() })
+    }
+}
+
+fn genesis() -> GenesisDocument {
+    genesis_of(&NAMES, Clock::Wall, china("2026-08-03"), LIMITS)
+}
+
+/// Four validators in the order of their ids.
+fn four() -> Vec<One> {
+    let genesis = genesis();
+    let one = |key: SigningKey| {
+        let ledger = Ledger::new(genesis.clone()).unwrap();
+        let id = KeyId::of(key.verifying_key().as_bytes());
+        let (replica, _) = Replica::start(&ledger, key, Settings::default(), &[]).unwrap();
+        One { id, ledger, replica }
+    };
+    let mut four: Vec<One> = NAMES.map(|name| one(validator_key_of(name, "vote"))).into();
+    four.sort_by_key(|one| one.id);
+    four
+}
+
+fn said(actions: &[Action]) -> Vec<Message> {
+    let message = |action: &Action| match action {
+        Action::Broadcast(message) => Some(message.clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(message).collect()
+}
+
+/// What the proposer of the first height says: body and proposal.
+fn proposed(proposer: &mut One) -> (Message, Message, BlockHash) {
+    let genesis = genesis();
+    let mut deeds = vec![acts::genesis_published(&genesis)];
+    deeds.extend(ANNOUNCED.map(|name| acts::calendar_published(&data::calendar(name))));
+    deeds.push(acts::rule_set_published(&data::cn_nda_2026()));
+    for (deed, serial) in deeds.iter().zip(0..) {
+        let (ledger, time_ms) = (genesis.id(), genesis.message().start_ms);
+        let place = Place { ledger, time_ms, head: Vec::new(), serial, signed: true };
+        let _actions = proposer.tell(Event::Submitted(Box::new(deed.seal(&place))));
+    }
+    let said = said(&proposer.tell(Event::Gathered));
+    let body = said.iter().find(|message| message.as_body().is_some()).unwrap().clone();
+    let is_proposal = |message: &&Message| {
+        let kind = message.statement().map(|statement| statement.kind);
+        matches!(kind, Some(StatementKind::Proposal { .. }))
+    };
+    let proposal = said.iter().find(is_proposal).unwrap().clone();
+    let block = proposal.statement().unwrap().block.unwrap();
+    (body, proposal, block)
+}
+
+/// The same header over fewer entries: the same hash.
+fn spoiled(body: &Message) -> Message {
+    let (height, bytes) = body.as_body().unwrap();
+    let mut body = Body::decode(Bytes::copy_from_slice(bytes)).unwrap();
+    body.entries.pop().unwrap();
+    Message::body(height, body.encode())
+}
+
+fn prevotes(actions: &[Action]) -> Vec<Option<BlockHash>> {
+    let prevote = |message: Message| {
+        let Statement { kind, block, .. } = message.statement()?;
+        (kind == StatementKind::Prevote).then_some(block)
+    };
+    said(actions).into_iter().filter_map(prevote).collect()
+}
+
+fn suspects(actions: &[Action]) -> Vec<KeyId> {
+    let suspect = |action: &Action| match action {
+        Action::Suspect { peer, .. } => Some(*peer),
+        _ => None,
+    };
+    actions.iter().filter_map(suspect).collect()
+}
+
+#[test]
+fn a_body_that_does_not_fit_its_header_speaks_against_its_sender_alone() {
+    for spoiled_first in [true, false] {
+        let mut four = four();
+        let (body, proposal, block) = proposed(&mut four[1]);
+        let (proposer, liar) = (four[1].id, four[2].id);
+        let victim = &mut four[3];
+        let bad = spoiled(&body);
+        let order = if spoiled_first {
+            [(liar, &bad), (proposer, &proposal), (proposer, &body)]
+        } else {
+            [(proposer, &proposal), (liar, &bad), (proposer, &body)]
+        };
+        let mut actions = Vec::new();
+        // Voices of others open the height, so that what is said is judged as it comes.
+        for (from, message) in order {
+            actions.extend(victim.hears(from, message));
+        }
+        assert_eq!(prevotes(&actions), [Some(block)], "spoiled first: {spoiled_first}");
+        assert!(suspects(&actions).iter().all(|peer| *peer == liar), "{actions:?}");
+    }
+}
+
+#[test]
+fn what_the_proposer_itself_spoils_is_voted_against() {
+    let mut four = four();
+    let (body, proposal, _) = proposed(&mut four[1]);
+    let proposer = four[1].id;
+    let victim = &mut four[3];
+    let mut actions = victim.hears(proposer, &spoiled(&body));
+    actions.extend(victim.hears(proposer, &proposal));
+    assert_eq!(prevotes(&actions), [None]);
+    assert_eq!(suspects(&actions), [proposer]);
+}
+
+/// Whom a node asks for blocks, and the call that it wants when no answer comes.
+fn asked(actions: &[Action]) -> Option<(KeyId, Timer)> {
+    let to = actions.iter().find_map(|action| match action {
+        Action::Send(to, message) if message.kind() == "want_blocks" => Some(*to),
+        _ => None,
+    })?;
+    let timer = actions.iter().find_map(|action| match action {
+        Action::SetTimer(timer, _) => Some(*timer),
+        _ => None,
+    })?;
+    Some((to, timer))
+}
+
+#[test]
+fn several_that_claim_much_and_answer_nothing_keep_nobody_from_being_asked() {
+    let ledger = Ledger::new(genesis()).unwrap();
+    let stranger = |number: u8| KeyId([number; 32]);
+    let mut one =
+        One { id: stranger(0), ledger, replica: Replica::follow(stranger(0), Settings::default()) };
+    let mut waiting = None;
+    for (peer, tip) in [(1, u64::MAX), (2, u64::MAX - 1), (3, u64::MAX - 2), (4, 9)] {
+        let actions = one.hears(stranger(peer), &Message::tip(tip));
+        waiting = waiting.or(asked(&actions));
+    }
+    let mut order = Vec::new();
+    while let Some((peer, timer)) = waiting.filter(|_| order.len() < 4) {
+        order.push(peer);
+        waiting = asked(&one.tell(Event::TimerFired(timer)));
+    }
+    assert_eq!(order, [1, 2, 3, 4].map(stranger));
+    // Who is gone is not asked, and what it claimed is forgotten.
+    let (peer, _) = waiting.unwrap();
+    let next = asked(&one.tell(Event::Disconnected(peer))).unwrap().0;
+    assert_ne!(next, peer);
+}
