@@ -39,6 +39,7 @@ impl World {
         self.nodes[number].process = Some(process);
         self.carry_out(number, actions);
         for peer in (0..self.nodes.len()).filter(|peer| *peer != number) {
+            self.disconnected(peer, number);
             self.after(3, Happening::Connected { node: number, peer });
             self.after(3, Happening::Connected { node: peer, peer: number });
         }

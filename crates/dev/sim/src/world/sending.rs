@@ -179,14 +179,20 @@ impl World {
         let is_up = self.nodes[peer].process.is_some();
         if is_up && !self.network.is_cut(node, peer) {
             let peer = self.nodes[peer].id;
-            // A connection that begins anew has ended first.
-            self.tell(node, Event::Disconnected(peer));
             self.tell(node, Event::Connected(peer));
         }
     }
 
+    /// A connection that begins anew has ended first.
+    pub(super) fn disconnected(&mut self, node: usize, peer: usize) {
+        let peer = self.nodes[peer].id;
+        self.tell(node, Event::Disconnected(peer));
+    }
+
     pub(super) fn mend(&mut self, from: usize, to: usize) {
         self.network.set_cut(from, to, false);
+        self.disconnected(from, to);
+        self.disconnected(to, from);
         self.after(5, Happening::Connected { node: from, peer: to });
         self.after(5, Happening::Connected { node: to, peer: from });
     }
