@@ -146,7 +146,7 @@ impl Settings {
             },
             hello_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(5),
-            max_backoff: Duration::from_secs(5),
+            max_backoff: Duration::from_secs(1),
         }
     }
 

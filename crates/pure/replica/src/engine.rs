@@ -12,7 +12,7 @@ use consensus::{
 };
 use consensus_types::{
     CertificateError, CommitCertificate, CommitSignature, LinearTimeouts, Round, SignedMessage,
-    SignedProposal, SignedVote, Timeout, Validity, ValueOrigin, VoteExtensionPolicy,
+    SignedProposal, SignedVote, Timeout, TimeoutKind, Validity, ValueOrigin, VoteExtensionPolicy,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 use ledger_format::digest::{BlockHash, KeyId, LedgerId};
@@ -60,6 +60,14 @@ pub(crate) enum Output {
 pub(crate) struct RoundTimer {
     pub(crate) height: u64,
     pub(crate) timeout: Timeout,
+}
+
+impl RoundTimer {
+    /// The round whose proposal the timer waits for, if it waits for one.
+    pub(crate) fn proposal_round(&self) -> Option<u32> {
+        let proposal = self.timeout.kind == TimeoutKind::Propose;
+        self.timeout.round.as_u32().filter(|_| proposal)
+    }
 }
 
 /// What a body turned out to be, and for which proposal that was asked.

@@ -68,6 +68,8 @@ pub struct Replica {
     dozing: Vec<RoundTimer>,
     ahead: LookAhead,
     catch_up: CatchUp,
+    /// Nodes that are connected.
+    present: BTreeSet<KeyId>,
     /// Something was logged and is not durable yet.
     unflushed: bool,
     now_ms: u64,
@@ -116,6 +118,7 @@ impl Replica {
             dozing: Vec::new(),
             ahead: LookAhead::default(),
             catch_up: CatchUp::default(),
+            present: BTreeSet::new(),
             unflushed: false,
             now_ms: 0,
         }
@@ -308,6 +311,7 @@ impl Replica {
                     }
                 }
                 Output::SetTimer(timer, after) => {
+                    let after = self.no_longer_than_useful(ledger, timer, after);
                     actions.push(Action::SetTimer(round_timer(timer), after));
                 }
                 Output::CancelTimer(timer) => {
@@ -371,6 +375,7 @@ impl Replica {
     }
 
     fn connected(&mut self, ledger: &Ledger, peer: KeyId) -> Vec<Action> {
+        self.present.insert(peer);
         let tip = Action::Send(peer, Message::tip(ledger.height()));
         let mut actions = if planted::is(Bug::NoTipOnConnect) { Vec::new() } else { vec![tip] };
         if !self.pool.is_empty() {

@@ -14,6 +14,8 @@ pub struct Settings {
     pub gather: Duration,
     /// How long entries wait for whose turn it is before the height is opened without it.
     pub patience: Duration,
+    /// How long to wait for the turn and the proposal of a validator that is not connected. Not nothing: it may have just come back.
+    pub absence: Duration,
     /// How long a round waits for others.
     pub timeouts: Timeouts,
     /// Bounds of the pool.
@@ -25,6 +27,7 @@ impl Default for Settings {
         Self {
             gather: Duration::from_millis(2),
             patience: Duration::from_millis(250),
+            absence: Duration::from_millis(50),
             timeouts: Timeouts::default(),
             pool: PoolLimits::default(),
         }

@@ -36,6 +36,7 @@ impl Replica {
 
     /// A connection ended: whoever was asked over it will not answer.
     pub(super) fn disconnected(&mut self, ledger: &Ledger, peer: &KeyId) -> Vec<Action> {
+        self.present.remove(peer);
         self.catch_up.forget(peer, ledger.validators().get(peer).is_some());
         self.consider_asking(ledger)
     }

@@ -1,5 +1,7 @@
 //! Blocks of this validator's own: when it is its turn, when nobody else takes theirs, and of which entries.
 
+use std::time::Duration;
+
 use ledger_format::block::Body;
 use ledger_replay::Ledger;
 use ledger_rules::Refusal;
@@ -7,7 +9,7 @@ use ledger_verify::block::proposer;
 
 use super::{Action, Phase, Replica, Timer, Wake, log, next};
 use crate::bodies::Candidate;
-use crate::engine::EngineStopped;
+use crate::engine::{EngineStopped, RoundTimer};
 use crate::log_record::LogRecord;
 use crate::message::Message;
 use crate::planted::{self, Bug};
@@ -24,7 +26,31 @@ impl Replica {
             return vec![Action::Gather(self.settings.gather)];
         }
         let timer = Timer(Wake::Patience { height: next(ledger) });
-        vec![Action::SetTimer(timer, self.settings.patience)]
+        let patience = self.settings.patience;
+        let absence = self.settings.absence;
+        let wait = if self.is_away(ledger, 0) { patience.min(absence) } else { patience };
+        vec![Action::SetTimer(timer, wait)]
+    }
+
+    /// Whether it is the turn of a validator in a round that is not connected. A validator without a way to it cannot hear its
+    /// proposal, and how long a round waits is never a matter of safety.
+    fn is_away(&self, ledger: &Ledger, round: u32) -> bool {
+        let turn = proposer(ledger.validators(), next(ledger), round);
+        turn != self.id && !self.present.contains(&turn)
+    }
+
+    /// How long a round's timer runs: nobody waits long for the proposal of a validator that is away.
+    pub(super) fn no_longer_than_useful(
+        &self,
+        ledger: &Ledger,
+        timer: RoundTimer,
+        after: Duration,
+    ) -> Duration {
+        let round = timer.proposal_round();
+        if round.is_some_and(|round| self.is_away(ledger, round)) {
+            return after.min(self.settings.absence);
+        }
+        after
     }
 
     pub(super) fn has_turn(&self, ledger: &Ledger) -> bool {

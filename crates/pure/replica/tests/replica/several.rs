@@ -1,5 +1,7 @@
 //! A validator among others that may lie: what one of them can make it believe, and what not.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use ledger_event::Clock;
@@ -10,6 +12,7 @@ use ledger_replay::Ledger;
 use ledger_replica::{Action, Event, Message, Replica, Settings, Statement, StatementKind, Timer};
 use ledger_story::deed::Place;
 use ledger_story::{ANNOUNCED, LIMITS, acts, china, data, genesis_of, validator_key_of};
+use ledger_verify::block::proposer;
 
 const NAMES: [&str; 4] = ["a-", "b-", "c-", "d-"];
 
@@ -171,4 +174,42 @@ fn several_that_claim_much_and_answer_nothing_keep_nobody_from_being_asked() {
     let (peer, _) = waiting.unwrap();
     let next = asked(&one.tell(Event::Disconnected(peer))).unwrap().0;
     assert_ne!(next, peer);
+}
+
+/// The longest that a validator which is not the first to propose waits, after an entry came, before it opens the height, and then
+/// for the proposal.
+fn waits(one: &mut One) -> [Duration; 2] {
+    let genesis = genesis();
+    let (ledger, time_ms) = (genesis.id(), genesis.message().start_ms);
+    let place = Place { ledger, time_ms, head: Vec::new(), serial: 0, signed: true };
+    let entry = acts::genesis_published(&genesis).seal(&place);
+    let shortest = |actions: Vec<Action>| {
+        let timers = actions.into_iter().filter_map(|action| match action {
+            Action::SetTimer(timer, after) => Some((timer, after)),
+            _ => None,
+        });
+        timers.min_by_key(|(_, after)| *after).unwrap()
+    };
+    let (patience, before) = shortest(one.tell(Event::Submitted(Box::new(entry))));
+    let (_, then) = shortest(one.tell(Event::TimerFired(patience)));
+    [before, then]
+}
+
+#[test]
+fn whoever_is_away_is_not_waited_for() {
+    let settings = Settings::default();
+    let first = proposer(Ledger::new(genesis()).unwrap().validators(), 1, 0);
+    let others = || four().into_iter().filter(|one| one.id != first);
+    for mut one in others() {
+        assert_eq!(waits(&mut one), [settings.absence; 2]);
+    }
+    for mut one in others() {
+        let _tip = one.tell(Event::Connected(first));
+        assert_eq!(waits(&mut one), [settings.patience, settings.timeouts.propose]);
+    }
+    for mut one in others() {
+        let _tip = one.tell(Event::Connected(first));
+        let _none = one.tell(Event::Disconnected(first));
+        assert_eq!(waits(&mut one), [settings.absence; 2]);
+    }
 }
