@@ -12,23 +12,27 @@
 mod book;
 mod demonstration;
 mod exported;
+mod hosts;
 mod load;
 mod market;
 mod network;
 mod pen;
 mod places;
 mod program;
+mod recorded;
 mod running;
 mod shared;
 
 pub use book::{Book, SharedBook, connect};
 pub use demonstration::{Demonstration, copy_directory, demonstration};
 pub use exported::{Exported, verdict};
+pub use hosts::Hosts;
 pub use load::Supplier;
 pub use market::{Machine, Market};
 pub use network::Exchanges;
 pub use pen::{Pen, claim, forged};
 pub use places::{Place, Places, place, places_in, verified_places};
 pub use program::{CLI, Finished, NODE, command, run, run_in};
+pub use recorded::{Answer, Operation, Record, SharedRecord, Sight, Summary};
 pub use running::{Running, Signal, new_ledger, node_on};
 pub use shared::Shared;

@@ -1,7 +1,8 @@
 //! Several exchanges on this machine, each node a process of its own.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,13 +11,16 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::book::connect;
+use crate::hosts::Hosts;
 use crate::program::{Finished, NODE, run};
-use crate::running::{Running, Signal, node_on};
+use crate::running::{Running, Signal, node_at, node_on};
 
 /// One network at a time: how long nodes wait for each other is judged, and several networks would wait for a processor.
 static ALONE: Mutex<()> = Mutex::new(());
 /// Ports below those that the system gives to outgoing connections.
 static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
+/// Where nodes with hosts of their own serve clients.
+const GRPC_PORT: u16 = 7_440;
 /// How long a network may take to agree.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -27,6 +31,9 @@ pub struct Exchanges {
     /// Processes, validators first; `None` for a node that is down.
     pub nodes: Vec<Option<Running>>,
     validators: u16,
+    first_port: u16,
+    /// Where nodes run, if not all on the loopback.
+    hosts: Option<Hosts>,
     /// For calls.
     pub runtime: Runtime,
     _alone: MutexGuard<'static, ()>,
@@ -39,11 +46,51 @@ fn ports(nodes: u16) -> u16 {
 }
 
 impl Exchanges {
-    /// Makes a network and starts all nodes.
+    /// Makes a network on the loopback and starts all nodes.
     pub fn start(validators: u16, followers: u16) -> Self {
+        let mut network = Self::make(validators, followers);
+        network.start_all();
+        network
+    }
+
+    /// Makes a network whose nodes have hosts of their own. `prepare` is told of each data directory before a node has used it.
+    ///
+    /// # Errors
+    /// Why this machine has no network namespaces.
+    pub fn start_apart(
+        validators: u16,
+        followers: u16,
+        prepare: impl Fn(usize, &Path),
+    ) -> Result<Self, String> {
+        let mut network = Self::make(validators, followers);
+        let hosts = Hosts::new(network.nodes.len())?;
+        for node in 0..network.nodes.len() {
+            network.move_to(&hosts, node);
+            prepare(node, &network.path(node));
+        }
+        network.hosts = Some(hosts);
+        network.start_all();
+        Ok(network)
+    }
+
+    /// Gives a node's configuration the addresses of hosts.
+    fn move_to(&self, hosts: &Hosts, node: usize) {
+        let file = self.path(node).join("config.toml");
+        let mut text = fs::read_to_string(&file).expect("a configuration");
+        for other in 0..self.nodes.len() {
+            let port = self.first_port + 2 * u16::try_from(other).expect("few") + 1;
+            let (old, new) =
+                (format!("127.0.0.1:{port}"), format!("{}:{port}", hosts.address(other)));
+            text = text.replace(&old, &new);
+        }
+        fs::write(&file, text).expect("a configuration");
+    }
+
+    fn make(validators: u16, followers: u16) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::tempdir().expect("a directory");
-        let port = ports(validators + followers).to_string();
+        let first_port = ports(validators + followers);
+        let port = first_port.to_string();
         let (v, f) = (validators.to_string(), followers.to_string());
         let path = directory.path().join("net");
         let path = path.to_str().expect("UTF-8");
@@ -52,10 +99,36 @@ impl Exchanges {
         let _made = made.expect(0);
         let nodes = (0..validators + followers).map(|_| None).collect();
         let runtime = Runtime::new().expect("a runtime");
-        let mut network = Self { directory, nodes, validators, runtime, _alone: alone };
-        let all: Vec<usize> = (0..network.nodes.len()).collect();
-        network.start_nodes(&all);
-        network
+        let hosts = None;
+        Self { directory, nodes, validators, first_port, hosts, runtime, _alone: alone }
+    }
+
+    fn start_all(&mut self) {
+        let all: Vec<usize> = (0..self.nodes.len()).collect();
+        self.start_nodes(&all);
+    }
+
+    /// The wires between the hosts.
+    pub fn hosts(&self) -> &Hosts {
+        self.hosts.as_ref().expect("nodes with hosts of their own")
+    }
+
+    /// Starts a node.
+    ///
+    /// # Errors
+    /// How it ended instead of becoming ready.
+    pub fn start_node(&mut self, node: usize) -> Result<(), Finished> {
+        self.nodes[node] = Some(Running::spawn(self.command(node))?);
+        Ok(())
+    }
+
+    /// The command that runs a node, where it runs.
+    fn command(&self, node: usize) -> Command {
+        let path = self.path(node);
+        match &self.hosts {
+            None => node_on(&path),
+            Some(hosts) => hosts.command(node, &node_at(&path, &hosts.address(node), GRPC_PORT)),
+        }
     }
 
     /// The data directory of a node.
@@ -73,8 +146,8 @@ impl Exchanges {
         let started: Vec<(usize, Result<Running, Finished>)> = std::thread::scope(|scope| {
             let starting: Vec<_> = nodes
                 .iter()
-                .map(|node| (*node, self.path(*node)))
-                .map(|(node, path)| (node, scope.spawn(move || Running::spawn(node_on(&path)))))
+                .map(|node| (*node, self.command(*node)))
+                .map(|(node, command)| (node, scope.spawn(move || Running::spawn(command))))
                 .collect();
             starting.into_iter().map(|(n, thread)| (n, thread.join().expect("no panic"))).collect()
         });
@@ -109,6 +182,15 @@ impl Exchanges {
             .block_on(async { connect(node).await.status().await })
             .expect("a status")
             .height
+    }
+
+    /// Waits until a node has a height.
+    pub fn reach(&self, node: usize, least: u64) {
+        let begun = Instant::now();
+        while self.height(node) < least {
+            assert!(begun.elapsed() < PATIENCE, "node {node} does not reach height {least}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits until all running nodes have the same height, at least this one, and gives it.

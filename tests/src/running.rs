@@ -24,6 +24,10 @@ pub enum Signal {
     Interrupt,
     /// SIGKILL: no chance to do anything more.
     Kill,
+    /// SIGSTOP: nothing happens until it may go on.
+    Pause,
+    /// SIGCONT: it goes on.
+    Resume,
 }
 
 impl Signal {
@@ -32,6 +36,8 @@ impl Signal {
             Self::Terminate => "-TERM",
             Self::Interrupt => "-INT",
             Self::Kill => "-KILL",
+            Self::Pause => "-STOP",
+            Self::Resume => "-CONT",
         }
     }
 }
@@ -189,7 +195,8 @@ impl Running {
         panic!("the node does not end within {PATIENCE:?}");
     }
 
-    fn send(&self, signal: Signal) {
+    /// Sends a signal.
+    pub fn send(&self, signal: Signal) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([signal.name(), &pid]).status();
         assert!(sent.expect("kill runs").success());
@@ -216,8 +223,14 @@ fn spoken(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
 
 /// The command that runs a node on a data directory, at a free port.
 pub fn node_on(directory: &Path) -> Command {
+    node_at(directory, "127.0.0.1", 0)
+}
+
+/// The same, at an address of the machine where the node runs. Port 0 is any free one.
+pub(crate) fn node_at(directory: &Path, address: &str, port: u16) -> Command {
     let mut node = command(NODE);
-    node.args(["run", "--listen", "127.0.0.1:0", "-o", "json", "--data-dir"]).arg(directory);
+    let listen = format!("{address}:{port}");
+    node.args(["run", "--listen", &listen, "-o", "json", "--data-dir"]).arg(directory);
     node
 }
 

@@ -1,0 +1,336 @@
+//! Nodes on hosts of their own, under load, while wires are cut, hosts are slow, disks are full, and nodes end: what clients recorded
+//! is compared with every node's chain, and every chain is proven.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use ledger_client::{Failure, Node};
+use ledger_format::digest::LedgerId;
+use ledger_format::entry::Entry;
+use ledger_tests::{
+    Answer, Exchanges, Operation, Places, SharedRecord, Sight, Signal, Supplier, connect, place,
+    verified_places,
+};
+use tempfile::TempDir;
+
+const VALIDATORS: u16 = 4;
+const FOLLOWER: usize = 4;
+const NODES: usize = 5;
+/// The validator whose disk is small.
+const SMALL: usize = 3;
+const CLIENTS_PER_NODE: usize = 2;
+/// How long a client waits for one call, and for an answer in all.
+const CALL: Duration = Duration::from_secs(10);
+const GIVES_UP: Duration = Duration::from_mins(1);
+/// How long the network may take to go on after a fault, or after its end.
+const GOES_ON: Duration = Duration::from_secs(20);
+
+/// A file system in memory, for a directory whose disk is to be full.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    const MEBIBYTES: u64 = 96;
+
+    /// Puts what is in the directory on a small disk.
+    fn under(directory: &Path) -> Self {
+        let aside = directory.with_extension("aside");
+        fs::rename(directory, &aside).unwrap();
+        fs::create_dir(directory).unwrap();
+        let size = format!("size={}m", Self::MEBIBYTES);
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(directory);
+        assert!(
+            mount.status().unwrap().success(),
+            "a file system in memory takes the rights of root"
+        );
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(aside.join(".")).arg(directory);
+        assert!(copy.status().unwrap().success());
+        fs::remove_dir_all(&aside).unwrap();
+        Self(directory.to_owned())
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.0.join("filler")
+    }
+
+    fn fill(&self) {
+        let mut file = fs::File::create(self.filler()).unwrap();
+        let block = [0xa5; 4_096];
+        while std::io::Write::write_all(&mut file, &block).is_ok() {}
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _gone = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// Clients that write one entry after another until they are told to stop.
+struct Load {
+    record: SharedRecord,
+    stopping: Arc<AtomicBool>,
+    clients: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// One client, which prefers one node and goes to the next when that does not answer.
+struct Client {
+    urls: Vec<String>,
+    prefers: usize,
+    connected: Option<(u64, Node)>,
+    record: SharedRecord,
+}
+
+/// Numbers of connections.
+static CONNECTION: AtomicU64 = AtomicU64::new(0);
+
+impl Client {
+    async fn node(&mut self) -> Option<&mut (u64, Node)> {
+        if self.connected.is_none() {
+            let url = self.urls.get(self.prefers % self.urls.len())?;
+            let node = Node::connect(url, CALL).await.ok()?;
+            self.connected = Some((CONNECTION.fetch_add(1, Ordering::Relaxed), node));
+        }
+        self.connected.as_mut()
+    }
+
+    /// Sends an entry until it is answered for good, or for as long as a client has patience.
+    async fn write(&mut self, entry: &Entry) {
+        let begun = Instant::now();
+        let mut answer = Answer::Unknown;
+        while answer == Answer::Unknown && begun.elapsed() < GIVES_UP {
+            answer = self.try_once(entry).await;
+            if answer == Answer::Unknown {
+                self.connected = None;
+                self.prefers += 1;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        let operation = Operation { entry: entry.id(), begun, ended: Instant::now(), answer };
+        self.record.with(|record| record.operations.push(operation));
+    }
+
+    async fn try_once(&mut self, entry: &Entry) -> Answer {
+        let Some((connection, node)) = self.node().await else { return Answer::Unknown };
+        let answer = match node.submit(entry).await {
+            Ok(position) => Answer::Placed(place(position)),
+            Err(error) if error.failure == Failure::Refused => Answer::Refused,
+            Err(_) => return Answer::Unknown,
+        };
+        let (connection, seen) = (*connection, node.status().await);
+        // Who was told of a place sees its block at that node, and nothing older afterwards.
+        let heights = match answer {
+            Answer::Placed((height, _)) => {
+                Some(height).into_iter().chain(seen.ok().map(|s| s.height))
+            }
+            _ => None.into_iter().chain(seen.ok().map(|s| s.height)),
+        };
+        let sights: Vec<Sight> = heights.map(|height| Sight { connection, height }).collect();
+        self.record.with(|record| record.sights.extend(sights));
+        answer
+    }
+}
+
+impl Load {
+    fn begin(network: &Exchanges, supplier: &Supplier) -> Self {
+        let (record, stopping) = (SharedRecord::default(), Arc::new(AtomicBool::new(false)));
+        let urls: Vec<String> = (0..NODES).map(|node| network.node(node).url.clone()).collect();
+        let one = |number: usize| {
+            let (supplier, stopping) = (supplier.clone(), Arc::clone(&stopping));
+            let (urls, record) = (urls.clone(), record.clone());
+            let mut client = Client { urls, prefers: number % NODES, connected: None, record };
+            network.runtime.spawn(async move {
+                for asset in 0_u64.. {
+                    if stopping.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let entry = supplier.describe(&format!("asset-{number}-{asset}")).unwrap();
+                    client.write(&entry).await;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            })
+        };
+        let clients = (0..NODES * CLIENTS_PER_NODE).map(one).collect();
+        Self { record, stopping, clients }
+    }
+
+    /// Waits until further entries have places.
+    fn goes_on(&self, after: &str) {
+        let (begun, placed) = (Instant::now(), self.record.placed());
+        while self.record.placed() < placed + 2 * NODES {
+            assert!(begun.elapsed() < GOES_ON, "{after}: no entry has a place after {GOES_ON:?}");
+            sleep(Duration::from_millis(10));
+        }
+        let took = begun.elapsed();
+        println!("{after}: goes on within {took:?}; {} entries have places", self.record.placed());
+    }
+
+    /// How many entries get a place in this time.
+    fn placed_within(&self, time: Duration) -> usize {
+        let placed = self.record.placed();
+        sleep(time);
+        self.record.placed() - placed
+    }
+
+    fn stop(self, network: &Exchanges) -> SharedRecord {
+        self.stopping.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            network.runtime.block_on(client).unwrap();
+        }
+        self.record
+    }
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// The highest height that a running node has.
+fn highest(network: &Exchanges) -> u64 {
+    let running = (0..NODES).filter(|node| network.nodes[*node].is_some());
+    running.map(|node| network.height(node)).max().unwrap()
+}
+
+/// Starts a node again, and waits until it has what the others had then.
+fn comes_back(network: &mut Exchanges, node: usize) {
+    let height = highest(network);
+    network.start_node(node).unwrap();
+    network.reach(node, height);
+}
+
+fn one_after_another_restarts(network: &mut Exchanges, load: &Load) {
+    for node in 0..NODES {
+        assert_eq!(network.end(node, Signal::Terminate).code, 0, "node {node}");
+        load.goes_on(&format!("node {node} stopped"));
+        comes_back(network, node);
+    }
+}
+
+fn halves_are_apart(network: &Exchanges, load: &Load) {
+    network.hosts().part(&[0, 1, FOLLOWER], &[2, 3]);
+    // What is on its way arrives.
+    sleep(seconds(1));
+    // Longer than a connection lasts on which nothing is heard.
+    assert_eq!(load.placed_within(seconds(12)), 0, "half of the power decided");
+    network.hosts().heal();
+    load.goes_on("halves that were apart");
+}
+
+fn one_is_apart(network: &Exchanges, load: &Load) {
+    network.hosts().part(&[2], &[0, 1, 3, FOLLOWER]);
+    sleep(seconds(1));
+    assert_ne!(load.placed_within(seconds(4)), 0, "three of four do not go on");
+    network.hosts().heal();
+    let height = highest(network);
+    network.reach(2, height);
+    load.goes_on("one that was apart");
+}
+
+fn a_wire_is_cut_in_one_direction(network: &Exchanges, load: &Load) {
+    network.hosts().cut(0, 1);
+    load.goes_on("a wire cut in one direction");
+    sleep(seconds(2));
+    network.hosts().heal();
+    load.goes_on("a wire mended");
+}
+
+fn one_is_killed(network: &mut Exchanges, load: &Load) {
+    let _killed = network.end(1, Signal::Kill);
+    load.goes_on("node 1 killed");
+    comes_back(network, 1);
+}
+
+fn one_is_slow(network: &Exchanges, load: &Load) {
+    for _ in 0..8 {
+        network.node(0).send(Signal::Pause);
+        sleep(Duration::from_millis(400));
+        network.node(0).send(Signal::Resume);
+        sleep(Duration::from_millis(100));
+    }
+    load.goes_on("a slow node");
+}
+
+fn a_follower_loses_everything(network: &mut Exchanges, load: &Load) {
+    let _killed = network.end(FOLLOWER, Signal::Kill);
+    network.wipe(FOLLOWER);
+    comes_back(network, FOLLOWER);
+    load.goes_on("a follower that lost everything");
+}
+
+fn a_disk_is_full(network: &mut Exchanges, load: &Load, disk: &SmallDisk) {
+    disk.fill();
+    let ended = network.nodes[SMALL].take().unwrap().wait();
+    assert_ne!(ended.code, 0, "{ended:?}");
+    load.goes_on("a full disk");
+    fs::remove_file(disk.filler()).unwrap();
+    comes_back(network, SMALL);
+    load.goes_on("room on the disk again");
+}
+
+/// The proven places of a node's chain.
+fn proven(network: &Exchanges, node: usize) -> Places {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("chain.ledger");
+    let node = network.node(node);
+    node.export(&file);
+    verified_places(&file, &LedgerId::from_hex(&node.genesis).unwrap())
+}
+
+#[test]
+fn one_history_whatever_happens_to_hosts_and_wires() {
+    let disk = std::cell::OnceCell::new();
+    let on_small_disk = |node: usize, directory: &Path| {
+        if node == SMALL {
+            assert!(disk.set(SmallDisk::under(directory)).is_ok(), "one small disk");
+        }
+    };
+    let mut network = match Exchanges::start_apart(VALIDATORS, 1, on_small_disk) {
+        Ok(network) => network,
+        Err(why) => {
+            assert!(std::env::var_os("LEDGER_TEST_HOSTS").is_none(), "{why}");
+            eprintln!("left out, for it takes hosts of their own for nodes: {why}");
+            return;
+        }
+    };
+    let disk = disk.into_inner().unwrap();
+    let supplier = network.runtime.block_on(async {
+        let mut client = connect(network.node(0)).await;
+        let directory = network.path(0);
+        Supplier::admit_by(&mut client, &directory, "exchange-1", "supplier").await.unwrap()
+    });
+    network.agree(2);
+    let before = proven(&network, 0);
+
+    let load = Load::begin(&network, &supplier);
+    load.goes_on("the beginning");
+    one_after_another_restarts(&mut network, &load);
+    one_is_apart(&network, &load);
+    halves_are_apart(&network, &load);
+    a_wire_is_cut_in_one_direction(&network, &load);
+    one_is_killed(&mut network, &load);
+    one_is_slow(&network, &load);
+    a_follower_loses_everything(&mut network, &load);
+    a_disk_is_full(&mut network, &load, &disk);
+    let record = load.stop(&network);
+
+    network.agree(2);
+    let chains: Vec<Places> = (0..NODES).map(|node| proven(&network, node)).collect();
+    let summary = record.with(|record| record.check(&before, &chains)).unwrap();
+    println!("{summary:?}");
+    assert!(summary.placed > 500, "{summary:?}");
+    // Before the small disk is gone.
+    drop(network);
+}
