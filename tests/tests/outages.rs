@@ -300,7 +300,7 @@ fn one_history_whatever_happens_to_hosts_and_wires() {
     let mut network = match Exchanges::start_apart(VALIDATORS, 1, on_small_disk) {
         Ok(network) => network,
         Err(why) => {
-            assert!(std::env::var_os("LEDGER_TEST_HOSTS").is_none(), "{why}");
+            assert!(std::env::var_os("NETWORK_NAMESPACES").is_none(), "{why}");
             eprintln!("left out, for it takes hosts of their own for nodes: {why}");
             return;
         }
