@@ -114,16 +114,16 @@ fn promote(layout: &Layout) -> Result<(), Failure> {
 }
 
 fn show(layout: &Layout, output: Output) -> Result<(), Failure> {
-    let mut text = String::new();
-    let mut all = serde_json::Map::new();
+    let (mut lines, mut all) = (Vec::new(), serde_json::Map::new());
     let places = [("keys", layout.keys()), ("next", layout.next_keys())];
     for (name, directory) in places.into_iter().filter(|(_, directory)| directory.exists()) {
         let keys = public(&directory)?;
-        text.push_str(&format!("{name:<6} {}\n", keys["identity"].as_str().unwrap_or_default()));
-        text.push_str(&format!("       {}\n", directory.display()));
+        let identity = keys["identity"].as_str().unwrap_or_default();
+        lines.push(format!("{name:<6} {identity}  {}", directory.display()));
         all.insert(name.to_owned(), keys);
     }
-    text.push_str("\nnext: ledger-cli validator add, or rotate, with --keys on the directory of the .pub files");
+    lines.push("\nnext: ledger-cli validator add, or rotate, with --keys-of and a directory with the .pub files".into());
+    let text = lines.join("\n");
     report::result(output, &text, &Value::Object(all));
     Ok(())
 }

@@ -121,134 +121,157 @@ fn verifies(what: &[&str], trust: &str) -> Value {
     run(CLI, line).expect(0).json()
 }
 
+impl Consortium {
+    fn fifth_comes_in(&mut self) -> usize {
+        // One more: its party is admitted, and its node stands by until it has a say.
+        let fifth = self.network.join();
+        self.network.start_nodes(&[fifth]);
+        assert_eq!(self.status(fifth)["role"], "standby");
+        assert!(self.status(fifth)["notices"].to_string().contains("standby"));
+        self.network.agree(4);
+        let key = self.admits_fifth(fifth);
+        self.agrees_to_fifth(fifth, &key);
+        assert_eq!(self.identities().len(), 5);
+        self.write(4, 2);
+        self.becomes(fifth, "validator");
+        // Four of five are needed now: with one down, the new one's vote is.
+        self.network.end(3, Signal::Kill);
+        self.write(1, 3);
+        self.network.start_nodes(&[3]);
+        self.network.agree(4);
+        self.proves(0, 1);
+        self.proves(fifth, 1);
+        fifth
+    }
+
+    fn admits_fifth(&self, fifth: usize) -> PathBuf {
+        let founder = self.network.path(fifth).join("founder");
+        let key = founder.join("organisation.pem");
+        self.cli(0, &format!("key new {} --plain", key.display()), 0);
+        let officer = self.network.path(0).join("founder/officer-1.pem");
+        self.cli(
+            0,
+            &format!(
+                "party admit exchange-5 --name-en Fifth --as exchange --grant {}=org-hsm{} --key {} --key {}",
+                key.display(),
+                self.signed_by(&[0]),
+                officer.display(),
+                key.display()
+            ),
+            0,
+        );
+        key
+    }
+
+    fn agrees_to_fifth(&self, fifth: usize, key: &Path) {
+        let add = format!(
+            "validator add exchange-5 --keys-of {}",
+            self.network.path(fifth).join("keys").display()
+        );
+        // Not without its consent, and not by three of five.
+        let refused = self.cli(0, &format!("{add}{}", self.signed_by(&[0, 1, 2, 3])), 22);
+        assert_eq!(refused["error"]["code"], "VALIDATOR_CONSENT");
+        let refused = self.cli(0, &format!("{add}{}", self.signed_by(&[0, 1, fifth])), 22);
+        assert_eq!(refused["error"]["code"], "VALIDATORS_QUORUM");
+        let draft = self.network.path(0).join("add.draft");
+        let with = self.network.path(fifth).join("founder/organisation.pub");
+        self.cli(
+            0,
+            &format!(
+                "{add}{} --with {} --draft {}",
+                self.signed_by(&[0, 1, 2]),
+                with.display(),
+                draft.display()
+            ),
+            0,
+        );
+        self.cli(0, &format!("draft sign {} --key {}", draft.display(), key.display()), 0);
+        let issuer = self.network.path(0).join("founder/organisation.pem");
+        self.cli(0, &format!("draft submit {} --key {}", draft.display(), issuer.display()), 0);
+    }
+
+    fn fourth_leaves(&mut self, fifth: usize) {
+        // One leaves: it goes on as a standby, and has no say.
+        let ids = self.identities();
+        let fourth = identity(self, 3, "keys");
+        assert!(ids.contains(&fourth));
+        self.cli(1, &format!("validator remove {fourth}{}", self.signed_by(&[0, 1, 2, fifth])), 0);
+        self.write(2, 2);
+        self.becomes(3, "standby");
+        let stopped = self.network.end(3, Signal::Terminate);
+        assert_eq!(stopped.code, 0, "{}", stopped.err);
+        self.write(0, 2);
+        self.network.start_nodes(&[3]);
+        self.network.agree(4);
+        self.write(3, 1);
+    }
+
+    fn first_renews_its_keys(&mut self) {
+        // One takes other keys: a restart before, none after.
+        let directory = self.network.path(0);
+        let made = run(NODE, ["-o", "json", "keys", "next", "--data-dir", path(&directory)])
+            .expect(0)
+            .json();
+        let next = made["next"]["identity"].as_str().unwrap().to_owned();
+        self.network.end(0, Signal::Terminate);
+        self.network.start_nodes(&[0]);
+        self.network.agree(4);
+        let first = identity(self, 0, "keys");
+        self.cli(
+            2,
+            &format!(
+                "validator rotate {first} --keys-of {}{}",
+                directory.join("keys/next").display(),
+                self.signed_by(&[0, 1, 2])
+            ),
+            0,
+        );
+        self.write(1, 3);
+        self.becomes(0, "validator");
+        assert!(self.identities().contains(&next) && !self.identities().contains(&first));
+        // Three of four are needed: with another one down, the new keys' vote is.
+        self.network.end(1, Signal::Kill);
+        self.write(2, 3);
+        self.network.start_nodes(&[1]);
+        self.network.agree(4);
+        let _kept = run(NODE, ["keys", "promote", "--data-dir", path(&directory)]).expect(0);
+        self.network.end(0, Signal::Terminate);
+        self.network.start_nodes(&[0]);
+        self.becomes(0, "validator");
+        self.write(0, 1);
+        self.network.agree(4);
+    }
+
+    fn protocol_goes_on(&mut self) {
+        // The protocol's next version, from a height on.
+        let height = self.network.agree(4) + 4;
+        let activated =
+            format!("protocol activate 2 --height {height}{}", self.signed_by(&[0, 1, 2]));
+        self.cli(0, &activated, 0);
+        assert_eq!(self.status(2)["planned_protocol_version"], 2);
+        self.write(2, 4);
+        let status = self.status(2);
+        assert_eq!(
+            (&status["protocol_version"], &status["planned_protocol_version"]),
+            (&2.into(), &0.into())
+        );
+    }
+}
+
 #[test]
 fn validators_come_leave_and_renew_their_keys() {
     let mut all = Consortium::begun();
     all.write(0, 2);
-    all.proves(0, 0);
-    let old = path(&all.network.path(0)).to_owned() + "/first-0";
-
-    // One more: its party is admitted, and its node stands by until it has a say.
-    let fifth = all.network.join();
-    all.network.start_nodes(&[fifth]);
-    assert_eq!(all.status(fifth)["role"], "standby");
-    assert!(all.status(fifth)["notices"].to_string().contains("standby"));
-    all.network.agree(4);
-    let founder = all.network.path(fifth).join("founder");
-    let key = founder.join("organisation.pem");
-    all.cli(0, &format!("key new {} --plain", key.display()), 0);
-    let officer = all.network.path(0).join("founder/officer-1.pem");
-    all.cli(
-        0,
-        &format!(
-            "party admit exchange-5 --name-en Fifth --as exchange --grant {}=org-hsm{} --key {} --key {}",
-            key.display(),
-            all.signed_by(&[0]),
-            officer.display(),
-            key.display()
-        ),
-        0,
-    );
-    let add = format!(
-        "validator add exchange-5 --keys-of {}",
-        all.network.path(fifth).join("keys").display()
-    );
-    // Not without its consent, and not by three of five.
-    let refused = all.cli(0, &format!("{add}{}", all.signed_by(&[0, 1, 2, 3])), 22);
-    assert_eq!(refused["error"]["code"], "VALIDATOR_CONSENT");
-    let refused = all.cli(0, &format!("{add}{}", all.signed_by(&[0, 1, fifth])), 22);
-    assert_eq!(refused["error"]["code"], "VALIDATORS_QUORUM");
-    let draft = all.network.path(0).join("add.draft");
-    let with = all.network.path(fifth).join("founder/organisation.pub");
-    all.cli(
-        0,
-        &format!(
-            "{add}{} --with {} --draft {}",
-            all.signed_by(&[0, 1, 2]),
-            with.display(),
-            draft.display()
-        ),
-        0,
-    );
-    all.cli(0, &format!("draft sign {} --key {}", draft.display(), key.display()), 0);
-    let issuer = all.network.path(0).join("founder/organisation.pem");
-    all.cli(0, &format!("draft submit {} --key {}", draft.display(), issuer.display()), 0);
-    assert_eq!(all.identities().len(), 5);
-    all.write(4, 2);
-    all.becomes(fifth, "validator");
-    // Four of five are needed now: with one down, the new one's vote is.
-    all.network.end(3, Signal::Kill);
-    all.write(1, 3);
-    all.network.start_nodes(&[3]);
-    all.network.agree(4);
-    all.proves(0, 1);
-    all.proves(fifth, 1);
-
-    // One leaves: it goes on as a standby, and has no say.
-    let ids = all.identities();
-    let fourth = identity(&all, 3, "keys");
-    assert!(ids.contains(&fourth));
-    all.cli(1, &format!("validator remove {fourth}{}", all.signed_by(&[0, 1, 2, fifth])), 0);
-    all.write(2, 2);
-    all.becomes(3, "standby");
-    let stopped = all.network.end(3, Signal::Terminate);
-    assert_eq!(stopped.code, 0, "{}", stopped.err);
-    all.write(0, 2);
-    all.network.start_nodes(&[3]);
-    all.network.agree(4);
-    all.write(3, 1);
-
-    // One takes other keys: a restart before, none after.
-    let directory = all.network.path(0);
-    let made =
-        run(NODE, ["-o", "json", "keys", "next", "--data-dir", path(&directory)]).expect(0).json();
-    let next = made["next"]["identity"].as_str().unwrap().to_owned();
-    all.network.end(0, Signal::Terminate);
-    all.network.start_nodes(&[0]);
-    all.network.agree(4);
-    let first = identity(&all, 0, "keys");
-    all.cli(
-        2,
-        &format!(
-            "validator rotate {first} --keys-of {}{}",
-            directory.join("keys/next").display(),
-            all.signed_by(&[0, 1, 2])
-        ),
-        0,
-    );
-    all.write(1, 3);
-    all.becomes(0, "validator");
-    assert!(all.identities().contains(&next) && !all.identities().contains(&first));
-    // Three of four are needed: with another one down, the new keys' vote is.
-    all.network.end(1, Signal::Kill);
-    all.write(2, 3);
-    all.network.start_nodes(&[1]);
-    all.network.agree(4);
-    let _kept = run(NODE, ["keys", "promote", "--data-dir", path(&directory)]).expect(0);
-    all.network.end(0, Signal::Terminate);
-    all.network.start_nodes(&[0]);
-    all.becomes(0, "validator");
-    all.write(0, 1);
-    all.network.agree(4);
+    let before = all.proves(0, 0);
+    let fifth = all.fifth_comes_in();
+    all.fourth_leaves(fifth);
+    all.first_renews_its_keys();
     all.proves(0, 3);
     all.proves(2, 3);
     // What was proven before stays so.
-    verifies(
-        &["receipt", &format!("{old}.proof"), "--entry", &format!("{old}.cose")],
-        &all.genesis(),
-    );
-
-    // The protocol's next version, from a height on.
-    let height = all.network.agree(4) + 4;
-    let activated = format!("protocol activate 2 --height {height}{}", all.signed_by(&[0, 1, 2]));
-    all.cli(0, &activated, 0);
-    assert_eq!(all.status(2)["planned_protocol_version"], 2);
-    all.write(2, 4);
-    let status = all.status(2);
-    assert_eq!(
-        (&status["protocol_version"], &status["planned_protocol_version"]),
-        (&2.into(), &0.into())
-    );
+    let entry = before[0].with_extension("cose");
+    verifies(&["receipt", path(&before[0]), "--entry", path(&entry)], &all.genesis());
+    all.protocol_goes_on();
     all.proves(2, 3);
 }
 

@@ -193,15 +193,14 @@ impl Shared {
     /// was no validator then and is one now.
     pub(crate) fn receipt(&self, position: &Position) -> Result<(u64, Receipt), Problem> {
         let (own, last) = (position.height, self.head().height);
-        let (height, (member, keys)) = match (self.signer_at(own)?, self.signer_at(last)?) {
-            (Some(signer), _) => (own, signer),
-            (None, Some(signer)) => (last, signer),
-            (None, None) => {
-                let detail =
-                    format!("no key of this node is a validator's of height {own} or {last}");
-                return Err(Problem::follower(detail));
-            }
+        let signer = match self.signer_at(own)? {
+            Some(signer) => Some((own, signer)),
+            None => self.signer_at(last)?.map(|signer| (last, signer)),
         };
+        let (height, (member, keys)) = signer.ok_or_else(|| {
+            let detail = format!("no key of this node is a validator's of height {own} or {last}");
+            Problem::follower(detail)
+        })?;
         let (header, _, _) = self.header(height)?;
         let path = self.store.inclusion_path(position.leaf_index, header.tree_size)?;
         let kid = KeyId::of(&member.receipt_key);
