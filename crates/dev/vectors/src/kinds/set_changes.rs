@@ -95,11 +95,19 @@ pub(super) fn files() -> Vec<Vector> {
         header.next_validators = weak.hash();
         let (_, keys) = chain.validators_at(4);
         let by = certificate(&header, 0, keys.iter().map(|keys| &keys.vote));
-        altered(&chain, 1, |change| {
-            change.header = header.encode().into();
-            change.certificate = by.encode().into();
-            change.validators = message::encode(weak.message()).into();
-        })
+        let mut last = chain.header_at(LAST).clone();
+        last.validators = weak.hash();
+        let (_, keys) = chain.validators_at(LAST);
+        let by_last = certificate(&last, 0, keys.iter().map(|keys| &keys.vote));
+        let mut anchor = chain.anchor(LAST);
+        anchor.header = last.encode().into();
+        anchor.certificate = by_last.encode().into();
+        anchor.changes[1] = SetChange {
+            header: header.encode().into(),
+            certificate: by.encode().into(),
+            validators: message::encode(weak.message()).into(),
+        };
+        of(&chain, anchor)
     };
     vec![
         Vector::new(
