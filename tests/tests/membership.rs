@@ -117,7 +117,7 @@ fn path(path: &Path) -> &str {
 
 /// Verifies something offline, and gives the report.
 fn verifies(what: &[&str], trust: &str) -> Value {
-    let line = ["--output", "json", "verify"].iter().chain(what).chain(["--trust", trust].iter());
+    let line = [&["--output", "json", "verify"], what, &["--trust", trust]].concat();
     run(CLI, line).expect(0).json()
 }
 
