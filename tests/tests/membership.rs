@@ -170,9 +170,9 @@ impl Consortium {
         );
         // Not without its consent, and not by three of five.
         let refused = self.cli(0, &format!("{add}{}", self.signed_by(&[0, 1, 2, 3])), 22);
-        assert_eq!(refused["error"]["code"], "VALIDATOR_CONSENT");
+        assert_eq!(refused["code"], "VALIDATOR_CONSENT");
         let refused = self.cli(0, &format!("{add}{}", self.signed_by(&[0, 1, fifth])), 22);
-        assert_eq!(refused["error"]["code"], "VALIDATORS_QUORUM");
+        assert_eq!(refused["code"], "VALIDATORS_QUORUM");
         let draft = self.network.path(0).join("add.draft");
         let with = self.network.path(fifth).join("founder/organisation.pub");
         self.cli(
