@@ -91,6 +91,18 @@ impl Exchanges {
         node
     }
 
+    /// Lets a node know another one from its next start on, by the identity that it has.
+    pub fn introduce(&self, node: usize, other: usize, identity: &str) {
+        let read =
+            |node: usize| fs::read_to_string(self.path(node).join("config.toml")).expect("a file");
+        let listens = read(other);
+        let port = listens.lines().rfind(|line| line.starts_with("listen")).expect("an address");
+        let address = port.split('"').nth(1).expect("a string");
+        let config =
+            read(node).replace("known = [", &format!("known = [\"{identity}@{address}\", "));
+        fs::write(self.path(node).join("config.toml"), config).expect("a file");
+    }
+
     /// Starts nodes at the same time: on a new ledger none is ready before a quorum is.
     pub fn start_nodes(&mut self, nodes: &[usize]) {
         let started: Vec<(usize, Result<Running, Finished>)> = std::thread::scope(|scope| {

@@ -206,7 +206,7 @@ impl Consortium {
         self.write(3, 1);
     }
 
-    fn first_renews_its_keys(&mut self) {
+    fn first_renews_its_keys(&mut self, fifth: usize) {
         // One takes other keys: a restart before, none after.
         let directory = self.network.path(0);
         let made = run(NODE, ["-o", "json", "keys", "next", "--data-dir", path(&directory)])
@@ -214,6 +214,8 @@ impl Consortium {
             .json();
         let next = made["next"]["identity"].as_str().unwrap().to_owned();
         self.network.end(0, Signal::Terminate);
+        // Under its new identity it has to find who came in: that one knows the old identity alone.
+        self.network.introduce(0, fifth, &identity(self, fifth, "keys"));
         self.network.start_nodes(&[0]);
         self.network.agree(4);
         let first = identity(self, 0, "keys");
@@ -265,7 +267,7 @@ fn validators_come_leave_and_renew_their_keys() {
     let before = all.proves(0, 0);
     let fifth = all.fifth_comes_in();
     all.fourth_leaves(fifth);
-    all.first_renews_its_keys();
+    all.first_renews_its_keys(fifth);
     all.proves(0, 3);
     all.proves(2, 3);
     // What was proven before stays so.
