@@ -69,6 +69,12 @@ pub(crate) enum Command {
     /// Publish calendars of working days
     #[command(subcommand)]
     Calendar(acts::governance::Calendars),
+    /// Show, add, remove and renew validators
+    #[command(subcommand)]
+    Validator(acts::validators::Validators),
+    /// Activate a version of the protocol
+    #[command(subcommand)]
+    Protocol(acts::validators::Protocol),
     /// Acts that several must sign: show, sign, submit
     #[command(subcommand)]
     Draft(draft::Command),

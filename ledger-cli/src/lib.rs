@@ -92,6 +92,8 @@ async fn carry_out(cli: Cli, format: Format) -> Result<Answer, ClientError> {
         Command::Delivery(command) => acts::delivery::run(common, command).await,
         Command::RuleSet(command) => acts::governance::rule_set(common, command).await,
         Command::Calendar(command) => acts::governance::calendar(common, command).await,
+        Command::Validator(command) => acts::validators::validators(common, command).await,
+        Command::Protocol(command) => acts::validators::protocol(common, command).await,
         Command::Draft(command) => draft::run(common, command).await,
         Command::Submit(submit) => draft::submit_entry(common, &submit).await,
         Command::Commitment(command) => commitment::run(&command),

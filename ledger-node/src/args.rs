@@ -46,6 +46,9 @@ pub enum Command {
     Status(StatusArgs),
     /// Prints the settings in force and where each came from.
     Config(RunArgs),
+    /// Shows a node's keys, makes those that it will have, and lets them take the place of the ones that it has.
+    #[command(after_help = KEYS_EXAMPLES)]
+    Keys(KeysArgs),
     /// Makes a network of several exchanges on this machine and runs it until it is told to stop. A second start goes on.
     #[command(after_help = TESTNET_EXAMPLES)]
     Testnet(TestnetArgs),
@@ -67,6 +70,35 @@ const INIT_EXAMPLES: &str = "Examples:
 const RUN_EXAMPLES: &str = "Examples:
   ledger-node run --data-dir /var/lib/ledger
   LEDGER_LOG_FORMAT=json ledger-node run --data-dir /var/lib/ledger --listen 127.0.0.1:7440";
+
+const KEYS_EXAMPLES: &str = "Examples:
+  ledger-node keys new --data-dir /var/lib/ledger
+  ledger-node keys next --data-dir /var/lib/ledger -o json";
+
+/// Options of `keys`.
+#[derive(Clone, Debug, Args)]
+pub struct KeysArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: KeysCommand,
+
+    /// Data directory of the node.
+    #[arg(long, global = true, env = "LEDGER_DATA_DIR", value_name = "DIR", default_value = ".")]
+    pub data_dir: PathBuf,
+}
+
+/// What to do with a node's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum KeysCommand {
+    /// Shows the public keys, and those that wait.
+    Show,
+    /// Makes keys for a node that has none.
+    New,
+    /// Makes keys that wait in keys/next until the validators have put them into the set. The node reads them when it starts.
+    Next,
+    /// Lets the waiting keys take the place of the node's. Once the change is in force, and at any time after it.
+    Promote,
+}
 
 const TESTNET_EXAMPLES: &str = "Examples:
   ledger-node testnet --validators 4 --followers 2

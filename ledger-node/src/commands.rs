@@ -231,7 +231,7 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
     let notices = status.notices.iter().map(|notice| format!("\nnotice        {notice}"));
     let text = format!(
         "ledger        {} ({id})\nheight        {}\nleaves        {}\nrecords       {}\nledger time   {} ({} clock)\n\
-         validators    {} (tolerates {} faulty)\nwaiting       {} entries, {} bytes\nversion       {}\nup            {} s{}",
+         validators    {} (tolerates {} faulty)\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nversion       {}\nup            {} s{}",
         status.ledger_name,
         status.height,
         status.tree_size,
@@ -240,6 +240,10 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         status.clock,
         status.validators,
         status.tolerated_faults,
+        status.role,
+        status.protocol_version,
+        status.known_protocol_version,
+        planned(status.planned_protocol_version, status.planned_protocol_height),
         status.pool_entries,
         status.pool_bytes,
         status.version,
@@ -257,6 +261,11 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         "clock": status.clock,
         "validators": status.validators,
         "tolerated_faults": status.tolerated_faults,
+        "role": status.role,
+        "protocol_version": status.protocol_version,
+        "known_protocol_version": status.known_protocol_version,
+        "planned_protocol_version": status.planned_protocol_version,
+        "planned_protocol_height": status.planned_protocol_height,
         "pool_entries": status.pool_entries,
         "pool_bytes": status.pool_bytes,
         "version": status.version,
@@ -265,6 +274,13 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
     });
     report::result(output, &text, &json);
     Ok(())
+}
+
+fn planned(version: u32, height: u64) -> String {
+    match version {
+        0 => String::new(),
+        version => format!(", {version} from height {height}"),
+    }
 }
 
 /// What a directory tells when no node runs on it.

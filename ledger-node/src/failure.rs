@@ -67,6 +67,9 @@ codes! {
     runtime: 1 = "NODE_RUNTIME",
         "The operating system refused something that the node needs.",
         "See the message.";
+    protocol: 33 = "NODE_PROTOCOL",
+        "The ledger follows a version of the protocol that this program does not know.",
+        "Install a version of the program that knows it and start again: nothing is lost, and the node takes the blocks that it missed.";
     not_running: 20 = "NODE_NOT_RUNNING",
         "No node answers there.",
         "Start it with `ledger-node run`, or check --node.";

@@ -8,6 +8,7 @@ mod commands;
 pub mod config;
 pub mod dev;
 pub mod failure;
+mod keys;
 mod maintenance;
 pub mod node;
 pub mod open;
@@ -35,6 +36,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Reindex(args) => commands::reindex(&args, output),
         Command::Status(args) => blocking(commands::status(&args, output)),
         Command::Config(args) => commands::show_config(&args, output),
+        Command::Keys(args) => keys::run(&args, output),
         Command::Testnet(args) => blocking(testnet::testnet(&args, output)),
     };
     match result {

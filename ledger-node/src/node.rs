@@ -9,19 +9,21 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use ledger_api::Shared;
 use ledger_api::admission::{self, CheckedEntry};
 use ledger_api::intake::Source;
+use ledger_api::{NodeRole, Shared};
 use ledger_format::entry::Entry;
+use ledger_format::genesis::PROTOCOL_VERSIONS;
 use ledger_peer::Network;
 use ledger_replay::Ledger;
 use ledger_replica::{Action, Replica, Settings};
-use ledger_store::Wal;
+use ledger_store::{Store, Wal};
 use ledger_verify::entry::check_signatures;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::failure::Failure;
+use crate::keys::KeySet;
 use crate::maintenance;
 use crate::open::{Layout, Opened, open};
 use crate::peers::{self, PeerOptions};
@@ -78,7 +80,7 @@ impl Node {
     pub async fn start(options: &Options) -> Result<Self, Failure> {
         let layout = Layout(options.data_dir.clone());
         let genesis = layout.read_genesis()?;
-        let (vote, keys) = layout.read_keys()?;
+        let keys = layout.read_keys()?;
         let listener = TcpListener::bind(options.listen).await;
         let listener =
             listener.map_err(|error| Failure::listen(format!("{}: {error}", options.listen)))?;
@@ -86,15 +88,15 @@ impl Node {
 
         let Opened { store, ledger } = open(&options.data_dir, &genesis.document)?;
         let (wal, log) = Wal::open(&store.directory().wal())?;
+        check_protocol(&ledger)?;
         let first_start = ledger.height() == 0;
-        let id = ledger_client::keys::kid(&vote);
-        let member = ledger.validators().get(&id).cloned();
-        let (replica, actions) = replica_of(options, &ledger, vote.clone(), &log)?;
+        let votes: Vec<SigningKey> = keys.iter().map(|keys| keys.vote.clone()).collect();
+        let (replica, actions) = replica_of(options, &ledger, votes.clone(), &log)?;
 
         let (checked, arrivals) = sync_channel(CHECKED_QUEUE);
         let (committed, commits) = sync_channel(1);
-        let shared = Shared::new(ledger, store, member.map(|member| (member, keys)));
-        let network = peers::start(&options.peers, vote, &shared).await?;
+        let shared = share(options, ledger, store, keys);
+        let network = peers::start(options, votes, &shared).await?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (failure, failed) = tokio::sync::watch::channel(false);
 
@@ -145,12 +147,12 @@ impl Node {
             failed,
             network,
         };
-        node.until_genesis(options.is_follower).await?;
+        node.until_genesis().await?;
         Ok(node)
     }
 
     /// Waits until block 1 is there: without it nothing can be asked or submitted.
-    async fn until_genesis(&self, is_follower: bool) -> Result<(), Failure> {
+    async fn until_genesis(&self) -> Result<(), Failure> {
         let mut heads = self.shared.watch_head();
         let wait = async {
             while heads.borrow_and_update().height == 0 {
@@ -160,7 +162,7 @@ impl Node {
             }
         };
         let count = self.shared.ledger().validators().members().len();
-        let is_alone = count == 1 && !is_follower;
+        let is_alone = count == 1 && self.shared.role() == NodeRole::Validator;
         let most = if is_alone { ALONE } else { Duration::MAX };
         tokio::select! {
             done = tokio::time::timeout(most, wait) => {
@@ -214,22 +216,50 @@ impl Node {
     }
 }
 
-/// A validator or a follower, as the settings say; the key must fit.
+/// What the node's threads share. A follower signs nothing.
+fn share(options: &Options, ledger: Ledger, store: Store, keys: Vec<KeySet>) -> Arc<Shared> {
+    let signers = keys.into_iter().filter(|_| !options.is_follower);
+    let signers = signers.map(|keys| (ledger_client::keys::kid(&keys.vote), keys.node));
+    let shared = Shared::new(ledger, store, signers.collect());
+    if shared.role() == NodeRole::Standby {
+        tracing::warn!(
+            "standby: no key of this node is in the validator set; it verifies and does not vote"
+        );
+    }
+    shared
+}
+
+/// A validator or a follower, as the settings say; a follower's keys must be no validator's.
 fn replica_of(
     options: &Options,
     ledger: &Ledger,
-    vote: SigningKey,
+    votes: Vec<SigningKey>,
     log: &[Vec<u8>],
 ) -> Result<(Replica, Vec<Action>), Failure> {
-    let id = ledger_client::keys::kid(&vote);
-    match (ledger.validators().get(&id), options.is_follower) {
-        // The validator may be running elsewhere: two that sign with one key are found out by what they say.
-        (Some(_), true) => Err(Failure::config(
-            "role: the vote key is a validator's; a follower needs a key of its own",
-        )),
-        (None, true) => Ok((Replica::follow(id, options.settings), Vec::new())),
-        (_, false) => Ok(Replica::start(ledger, vote, options.settings, log)?),
+    if !options.is_follower {
+        return Ok(Replica::start(ledger, votes, options.settings, log)?);
     }
+    let mut ids = votes.iter().map(ledger_client::keys::kid);
+    // The validator may be running elsewhere: two that sign with one key are found out by what they say.
+    if ids.any(|id| ledger.validators().get(&id).is_some()) {
+        return Err(Failure::config(
+            "role: the vote key is a validator's; a follower needs a key of its own",
+        ));
+    }
+    let id = votes.first().map(ledger_client::keys::kid).unwrap_or_default();
+    Ok((Replica::follow(id, options.settings), Vec::new()))
+}
+
+/// Stops before a height whose protocol version this program does not know.
+pub(crate) fn check_protocol(ledger: &Ledger) -> Result<(), Failure> {
+    let (version, known) = (ledger.protocol().version, PROTOCOL_VERSIONS);
+    if known.contains(&version) {
+        return Ok(());
+    }
+    let height = ledger.height() + 1;
+    let detail =
+        format!("version {version} from height {height}, this program knows 1 to {}", known.end());
+    Err(Failure::protocol(detail))
 }
 
 /// Serves until it is told to stop.

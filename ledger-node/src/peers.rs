@@ -14,6 +14,7 @@ use ledger_peer::{Audience, Certificate, Event, Events, Identity, Network, Role,
 use ledger_replica::{Event as Heard, Lane, Message};
 
 use crate::failure::Failure;
+use crate::node::Options;
 use crate::replica_loop::Arrival;
 
 /// How often a thread that waits for peers looks whether the node is stopping.
@@ -44,23 +45,25 @@ fn limits_hash(genesis: &GenesisDocument) -> Hash {
 /// # Errors
 /// `PEER_LISTEN` and its kin.
 pub(crate) async fn start(
-    options: &PeerOptions,
-    key: SigningKey,
+    options: &Options,
+    keys: Vec<SigningKey>,
     shared: &Arc<Shared>,
 ) -> Result<(Network, Events), Failure> {
+    let Options { peers: options, is_follower, .. } = options;
     let genesis = &shared.genesis;
     let mut settings = Settings::new(genesis.id(), limits_hash(genesis));
     settings.listen = options.listen;
     settings.peers.clone_from(&options.peers);
     settings.max_followers = options.max_followers;
-    let id = KeyId::of(key.verifying_key().as_bytes());
-    let is_validator = shared.ledger().validators().get(&id).is_some();
-    settings.peers.retain(|peer| peer.identity != id);
-    let role = if is_validator { Role::Validator } else { Role::Follower };
-    let identity = Identity { key, role, certificate: Certificate::fresh()? };
+    let role = if *is_follower { Role::Follower } else { Role::Validator };
+    let identity = Identity { keys, role, certificate: Certificate::fresh()? };
     let (members, heights) = (Arc::clone(shared), Arc::clone(shared));
-    let vote_key =
-        move |id: &KeyId| members.ledger().validators().get(id).map(|member| member.vote_key);
+    // Who is about to come in is heard already: it has a say at the height after the next.
+    let vote_key = move |id: &KeyId| {
+        let ledger = members.ledger();
+        let member = ledger.validators().get(id).or_else(|| ledger.next_validators().get(id));
+        member.map(|member| member.vote_key)
+    };
     let network = Network::start(settings, identity, vote_key, move || heights.head().height);
     Ok(network.await?)
 }

@@ -10,13 +10,15 @@ use ledger_api::intake::Source;
 use ledger_api::outcomes::{Outcome, Position, RefusedAt};
 use ledger_api::problem::Problem;
 use ledger_api::{Head, Shared};
-use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::digest::{EntryId, Hash, KeyId};
 use ledger_peer::Network;
+use ledger_replay::Ledger;
 use ledger_replica::{Action, Decided, Event, Message, Replica, Timer, Turned};
 use ledger_rules::{Code, Refusal};
 use ledger_store::{LinkRow, NewBlock, Wal, WindowRow};
 
 use crate::failure::Failure;
+use crate::node::check_protocol;
 use crate::peers;
 
 /// How long a client is asked to wait when the pool is full.
@@ -165,6 +167,7 @@ impl ReplicaLoop {
                 Action::Commit(decided) => {
                     settled.extend(self.commit(*decided)?);
                     self.announce(&mut settled);
+                    check_protocol(&self.shared.ledger())?;
                     queue.extend(self.step(Event::Committed)?);
                 }
                 Action::Refused(id, refusal) => settled.push((id, self.refused(id, refusal))),
@@ -235,6 +238,7 @@ impl ReplicaLoop {
         })?;
         let ids = executed.ids.clone();
         let first = executed.first_entry;
+        let before = sets(&self.shared.ledger());
         self.shared.ledger_mut().commit(executed).map_err(Failure::stopped)?;
         self.wal.height_done(&ledger_replica::done(header.height))?;
         let (height, time_ms) = (header.height, header.time_ms);
@@ -246,6 +250,11 @@ impl ReplicaLoop {
         );
         let pool = self.replica.pool_size();
         self.shared.set_head(Head { height, tree_size: header.tree_size, time_ms, pool });
+        let after = sets(&self.shared.ledger());
+        if before != after {
+            tracing::info!(height, role = self.shared.role().word(), "the validators change");
+            self.network.members_changed();
+        }
         // Maintenance may be busy; it looks for itself what is to be done.
         let _busy = self.committed.try_send(());
         let placed =
@@ -257,6 +266,11 @@ impl ReplicaLoop {
         let head = Head { pool: self.replica.pool_size(), ..self.shared.head() };
         self.shared.set_head(head);
     }
+}
+
+/// The sets that sign the next two heights.
+fn sets(ledger: &Ledger) -> [Hash; 2] {
+    [ledger.validators().hash(), ledger.next_validators().hash()]
 }
 
 /// The index rows of an entry's timelines.

@@ -34,6 +34,7 @@ pub struct Exchanges {
     first_port: u16,
     /// Where nodes run, if not all on the loopback.
     hosts: Option<Hosts>,
+    followers: u16,
     /// For calls.
     pub runtime: Runtime,
     _alone: MutexGuard<'static, ()>,
@@ -100,7 +101,7 @@ impl Exchanges {
         let nodes = (0..validators + followers).map(|_| None).collect();
         let runtime = Runtime::new().expect("a runtime");
         let hosts = None;
-        Self { directory, nodes, validators, first_port, hosts, runtime, _alone: alone }
+        Self { directory, nodes, validators, followers, first_port, hosts, runtime, _alone: alone }
     }
 
     fn start_all(&mut self) {
@@ -134,11 +135,45 @@ impl Exchanges {
     /// The data directory of a node.
     pub fn path(&self, node: usize) -> PathBuf {
         let validators = usize::from(self.validators);
+        let followers = usize::from(self.followers);
         let name = match node.checked_sub(validators) {
             None => format!("validator-{}", node + 1),
-            Some(follower) => format!("follower-{}", follower + 1),
+            Some(follower) if follower < followers => format!("follower-{}", follower + 1),
+            Some(joined) => format!("joined-{}", joined - followers + 1),
         };
         self.directory.path().join("net").join(name)
+    }
+
+    /// Makes the directory of a node that joins later, with keys of its own, the genesis file, and the addresses of the first node's
+    /// configuration; its number.
+    pub fn join(&mut self) -> usize {
+        let node = self.nodes.len();
+        self.nodes.push(None);
+        let (path, first) = (self.path(node), self.path(0));
+        let _made =
+            run(NODE, ["keys", "new", "--data-dir", path.to_str().expect("UTF-8")]).expect(0);
+        fs::copy(first.join("genesis"), path.join("genesis")).expect("a copy");
+        let config = fs::read_to_string(first.join("config.toml")).expect("a file");
+        let known = config.lines().find(|line| line.starts_with("known")).expect("peers");
+        let port = ports(1);
+        let config = format!(
+            "listen = \"127.0.0.1:{port}\"\nrole = \"validator\"\n\n[peer]\nlisten = \"127.0.0.1:{}\"\n{known}\n",
+            port + 1
+        );
+        fs::write(path.join("config.toml"), config).expect("a file");
+        node
+    }
+
+    /// Lets a node know another one from its next start on, by the identity that it has.
+    pub fn introduce(&self, node: usize, other: usize, identity: &str) {
+        let read =
+            |node: usize| fs::read_to_string(self.path(node).join("config.toml")).expect("a file");
+        let listens = read(other);
+        let port = listens.lines().rfind(|line| line.starts_with("listen")).expect("an address");
+        let address = port.split('"').nth(1).expect("a string");
+        let config =
+            read(node).replace("known = [", &format!("known = [\"{identity}@{address}\", "));
+        fs::write(self.path(node).join("config.toml"), config).expect("a file");
     }
 
     /// Starts nodes at the same time: on a new ledger none is ready before a quorum is.

@@ -519,27 +519,53 @@ def look_at_checkpoint(v):
     return states(v, **shown) if v["result"] == "good" else (v["result"], v["code"]) == ("refuted", "")
 
 
+def misplaced(header, data, certificate, trust):
+    """Why a header and a certificate are not a pair of this ledger, if they are not."""
+    if header["ledger"] != trust:
+        return "refuted", "V_HEADER_LEDGER"
+    if certificate[15:23] != u64(header["height"]) or certificate[27:59] != sha256(data):
+        return "refuted", "V_CERTIFICATE_BLOCK"
+    return None
+
+
+def unsupported(header, certificate, validators, above):
+    """Why a set does not stand behind a header, if it does not. Signatures are left open."""
+    if header["validators"] != sha256(b"ledger/validators/v1\0", validators).hex():
+        return "not determined", ""
+    if header["height"] <= above:
+        return "refuted", "V_HEIGHT"
+    powers = {sha256(member[4][0]): member[3][0] for member in members_of(validators)}
+    signers = [certificate[at : at + 32] for at in range(61, len(certificate), 96)]
+    if any(signer not in powers for signer in signers):
+        return "refuted", "V_CERTIFICATE_SIGNER"
+    if 3 * sum(powers[signer] for signer in signers) <= 2 * sum(powers.values()):
+        return "refuted", "V_QUORUM"
+    return None
+
+
+def members_of(validators):
+    return [protobuf(member) for member in protobuf(validators)[1]]
+
+
 def proof_anchor(anchor, trust):
     """What is wrong with an anchor before any signature is looked at, if anything; its header, and the members of its set."""
     genesis, data, certificate = (anchor.get(number, [b""])[0] for number in (1, 2, 3))
     if ledger_id(genesis) != trust:
         return ("trust not met", ""), None, None
-    header, (validators,) = header_fields(data), protobuf(genesis)[8]
-    members = [protobuf(member) for member in protobuf(validators)[1]]
-    powers = {sha256(member[4][0]): member[3][0] for member in members}
-    signers = [certificate[at : at + 32] for at in range(61, len(certificate), 96)]
-    wrong = None
-    if header["ledger"] != trust:
-        wrong = "refuted", "V_HEADER_LEDGER"
-    elif certificate[15:23] != u64(header["height"]) or certificate[27:59] != sha256(data):
-        wrong = "refuted", "V_CERTIFICATE_BLOCK"
-    elif header["validators"] != sha256(b"ledger/validators/v1\0", validators).hex():
-        wrong = "not determined", ""
-    elif any(signer not in powers for signer in signers):
-        wrong = "refuted", "V_CERTIFICATE_SIGNER"
-    elif 3 * sum(powers[signer] for signer in signers) <= 2 * sum(powers.values()):
-        wrong = "refuted", "V_QUORUM"
-    return wrong, header, members
+    header, (validators,), above = header_fields(data), protobuf(genesis)[8], 0
+    wrong = misplaced(header, data, certificate, trust)
+    for change in anchor.get(4, []) if wrong is None else []:
+        change = protobuf(change)
+        named, by, after = (change.get(number, [b""])[0] for number in (1, 2, 3))
+        fields = header_fields(named)
+        wrong = misplaced(fields, named, by, trust) or unsupported(fields, by, validators, above)
+        if wrong is None and fields["next_validators"] != sha256(b"ledger/validators/v1\0", after).hex():
+            wrong = "refuted", "V_VALIDATORS"
+        if wrong is not None:
+            return wrong, header, None
+        validators, above = after, fields["height"]
+    wrong = wrong or unsupported(header, certificate, validators, above)
+    return wrong, header, members_of(validators)
 
 
 def entry_statement(proof, given, header, members):

@@ -13,8 +13,10 @@ pub mod problem;
 mod query;
 pub mod recent;
 pub mod server;
+mod sets;
 pub mod shared;
 mod submit;
 
 pub use server::{ServeError, serve};
+pub use sets::NodeRole;
 pub use shared::{Head, NodeKeys, Shared, Submission};

@@ -112,6 +112,9 @@ fn grpc_code(code: Rule) -> Code {
         | Rule::SigSameOfficer
         | Rule::SigWeakFactor
         | Rule::SigUncalledFor
+        | Rule::ValidatorsQuorum
+        | Rule::ValidatorsNewQuorum
+        | Rule::ValidatorConsent
         | Rule::AckWrongParty => Code::PermissionDenied,
         _ => Code::FailedPrecondition,
     }

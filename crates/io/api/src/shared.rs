@@ -11,7 +11,6 @@ use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
 use ledger_format::note::{Checkpoint, Note, NoteSignature, cosignature_message};
 use ledger_format::receipt::Receipt;
-use ledger_format::validators::Member;
 use ledger_replay::Ledger;
 use ledger_store::Store;
 use tokio::sync::watch;
@@ -71,15 +70,18 @@ pub struct Shared {
     /// Entries that came into the pool lately.
     pub recent: Recent,
     ledger: RwLock<Ledger>,
-    /// What the node signs with: a follower signs nothing.
-    signer: Option<(Member, NodeKeys)>,
+    /// What the node signs with, at heights that a key of it is in the set of. A follower signs nothing.
+    pub(crate) signers: Vec<NodeKeys>,
+    /// Ids of the vote keys beside them.
+    pub(crate) vote_keys: Vec<KeyId>,
     head: watch::Sender<Head>,
     started: Instant,
 }
 
 impl Shared {
     /// Brings the parts of a node together.
-    pub fn new(ledger: Ledger, store: Store, signer: Option<(Member, NodeKeys)>) -> Arc<Self> {
+    pub fn new(ledger: Ledger, store: Store, keys: Vec<(KeyId, NodeKeys)>) -> Arc<Self> {
+        let (vote_keys, signers) = keys.into_iter().unzip();
         let head = Head {
             height: ledger.height(),
             tree_size: ledger.tree_size(),
@@ -93,7 +95,8 @@ impl Shared {
             intake: Intake::default(),
             recent: Recent::default(),
             ledger: RwLock::new(ledger),
-            signer,
+            signers,
+            vote_keys,
             head: watch::Sender::new(head),
             started: Instant::now(),
         })
@@ -145,13 +148,6 @@ impl Shared {
         Ok((Header::decode(header.clone())?, header, certificate))
     }
 
-    /// What this node signs with.
-    fn signer(&self) -> Result<&(Member, NodeKeys), Problem> {
-        self.signer
-            .as_ref()
-            .ok_or_else(|| Problem::follower("no key of this node is a validator's"))
-    }
-
     /// Takes entries in that another node passes on. What is no entry of this ledger, or came into the pool already, is left out; how
     /// many were taken.
     ///
@@ -175,7 +171,13 @@ impl Shared {
         let origin = &self.genesis.message().origin;
         let (size, root) = (header.tree_size, header.tree_root);
         let text = Checkpoint { origin: origin.clone(), size, root }.text();
-        let (member, keys) = self.signer()?;
+        let missing = || {
+            Problem::follower(format!(
+                "no key of this node is a validator's of height {}",
+                header.height
+            ))
+        };
+        let (member, keys) = self.signer_at(header.height)?.ok_or_else(missing)?;
         let log = keys.log.sign(text.as_bytes()).to_bytes();
         let time_s = header.time_ms / 1000;
         let cosigned = keys.cosign.sign(&cosignature_message(time_s, &text)).to_bytes();
@@ -187,21 +189,31 @@ impl Shared {
         Ok(Note { text, signatures }.encode())
     }
 
-    /// The receipt of an entry in the tree at the end of its own block.
-    pub(crate) fn receipt(&self, position: &Position) -> Result<Receipt, Problem> {
-        let (header, _, _) = self.header(position.height)?;
+    /// The receipt of an entry in the tree at the end of its own block, and that block's height; of the last block where this node
+    /// was no validator then and is one now.
+    pub(crate) fn receipt(&self, position: &Position) -> Result<(u64, Receipt), Problem> {
+        let (own, last) = (position.height, self.head().height);
+        let signer = match self.signer_at(own)? {
+            Some(signer) => Some((own, signer)),
+            None => self.signer_at(last)?.map(|signer| (last, signer)),
+        };
+        let (height, (member, keys)) = signer.ok_or_else(|| {
+            let detail = format!("no key of this node is a validator's of height {own} or {last}");
+            Problem::follower(detail)
+        })?;
+        let (header, _, _) = self.header(height)?;
         let path = self.store.inclusion_path(position.leaf_index, header.tree_size)?;
-        let (member, keys) = self.signer()?;
         let kid = KeyId::of(&member.receipt_key);
         let ledger = self.genesis.id();
         let message = Receipt::signed_message(&ledger, &kid, &header.tree_root);
-        Ok(Receipt {
+        let receipt = Receipt {
             ledger,
             kid,
             tree_size: header.tree_size,
             leaf_index: position.leaf_index,
             path,
             signature: keys.receipt.sign(&message).to_bytes(),
-        })
+        };
+        Ok((height, receipt))
     }
 }

@@ -6,7 +6,7 @@ use ledger_event::{
     RuleSet, RuleSetPublished, ValidatorSet,
 };
 use ledger_format::entry::Entry;
-use ledger_format::genesis::{GenesisDocument, PROTOCOL_VERSION};
+use ledger_format::genesis::{GenesisDocument, PROTOCOL_VERSIONS};
 use ledger_format::genesis_file::GenesisFile;
 use ledger_format::id::Subject;
 use ledger_format::message;
@@ -69,7 +69,7 @@ impl GenesisPlan {
         let genesis = Genesis {
             name: self.name.clone(),
             origin: self.origin.clone(),
-            protocol_version: PROTOCOL_VERSION,
+            protocol_version: *PROTOCOL_VERSIONS.start(),
             clock: self.clock.into(),
             start_ms: self.start_ms,
             founders,

@@ -55,6 +55,8 @@ enum Phase {
 #[derive(Debug)]
 pub struct Replica {
     id: KeyId,
+    /// Vote keys of this node. At each height the one votes that has a place in its set.
+    keys: Vec<SigningKey>,
     engine: Option<Engine>,
     pool: Pool,
     settings: Settings,
@@ -77,24 +79,19 @@ pub struct Replica {
 
 impl Replica {
     /// A validator at the ledger's height, and what to do first: a height that a crash interrupted is gone through again from the
-    /// log's records.
+    /// log's records. While none of its vote keys has a place in the set, it follows.
     ///
     /// # Errors
     /// [`StartError`].
     pub fn start(
         ledger: &Ledger,
-        key: SigningKey,
+        keys: Vec<SigningKey>,
         settings: Settings,
         log: &[Vec<u8>],
     ) -> Result<(Self, Vec<Action>), StartError> {
-        let id = KeyId::of(key.verifying_key().as_bytes());
-        let validators = ledger.validators();
-        if validators.get(&id).is_none() {
-            return Err(StartError::NotAValidator(id));
-        }
-        let timeouts = settings.timeouts.linear();
-        let engine = Engine::new(ledger.genesis().id(), validators, key, timeouts);
-        let mut replica = Self::new(id, Some(engine), settings);
+        let id = keys.first().map(id_of).unwrap_or_default();
+        let mut replica = Self::new(id, keys, settings);
+        replica.take_place(ledger);
         let recovered = recover(ledger, log)?;
         let actions = replica.resume(ledger, recovered)?;
         Ok((replica, actions))
@@ -102,13 +99,14 @@ impl Replica {
 
     /// A follower at the ledger's height.
     pub fn follow(id: KeyId, settings: Settings) -> Self {
-        Self::new(id, None, settings)
+        Self::new(id, Vec::new(), settings)
     }
 
-    fn new(id: KeyId, engine: Option<Engine>, settings: Settings) -> Self {
+    fn new(id: KeyId, keys: Vec<SigningKey>, settings: Settings) -> Self {
         Self {
             id,
-            engine,
+            keys,
+            engine: None,
             pool: Pool::new(settings.pool),
             settings,
             phase: Phase::Silent,
@@ -121,6 +119,26 @@ impl Replica {
             present: BTreeSet::new(),
             unflushed: false,
             now_ms: 0,
+        }
+    }
+
+    /// Takes the place that one of the node's keys has in the set of the next height; without one, the node follows. What waits at
+    /// a node that left waits at the validators as well, since clients' entries go to all of them.
+    fn take_place(&mut self, ledger: &Ledger) {
+        let validators = ledger.validators();
+        let key = self.keys.iter().find(|key| validators.get(&id_of(key)).is_some());
+        let Some(key) = key else {
+            if self.engine.take().is_some() {
+                self.pool = Pool::new(self.settings.pool);
+            }
+            return;
+        };
+        let id = id_of(key);
+        if self.engine.is_none() || self.id != id {
+            let timeouts = self.settings.timeouts.linear();
+            self.id = id;
+            self.engine =
+                Some(Engine::new(ledger.genesis().id(), validators, key.clone(), timeouts));
         }
     }
 
@@ -159,6 +177,11 @@ impl Replica {
             _ => true,
         };
         Ok(self.carry_out(ledger, outputs.into_iter().filter(again).collect())?)
+    }
+
+    /// Whether this node has a say at the next height.
+    pub const fn is_voting(&self) -> bool {
+        self.engine.is_some()
     }
 
     /// Waiting entries and their bytes.
@@ -285,6 +308,9 @@ impl Replica {
             if !self.is_open() {
                 break;
             }
+            if !may_speak(ledger, &from, height) {
+                continue;
+            }
             actions.extend(self.about_open(ledger, from, content)?);
         }
         Ok(actions)
@@ -350,6 +376,7 @@ impl Replica {
         self.dozing.clear();
         self.ahead.forget_below(next(ledger));
         self.unflushed = false;
+        self.take_place(ledger);
         let mut actions = vec![Action::Broadcast(Message::tip(ledger.height()))];
         actions.extend(self.go_on(ledger)?);
         Ok(actions)
@@ -446,6 +473,16 @@ fn log(record: &LogRecord) -> Action {
 
 fn next(ledger: &Ledger) -> u64 {
     ledger.height().saturating_add(1)
+}
+
+fn id_of(key: &SigningKey) -> KeyId {
+    KeyId::of(key.verifying_key().as_bytes())
+}
+
+/// Whether a node has a say at a height: a validator of the next one, and of later ones also who is about to come in.
+fn may_speak(ledger: &Ledger, from: &KeyId, height: u64) -> bool {
+    let comes_in = height != next(ledger) && ledger.next_validators().get(from).is_some();
+    comes_in || ledger.validators().get(from).is_some()
 }
 
 fn said_at(height: u64, said: Said) -> Message {

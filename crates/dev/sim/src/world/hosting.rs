@@ -25,7 +25,7 @@ impl World {
         let ledger = &node.disk.ledger;
         let settings = Settings::default();
         let started = if node.is_validator {
-            Replica::start(ledger, node.key.clone(), settings, &node.disk.log)
+            Replica::start(ledger, vec![node.key.clone()], settings, &node.disk.log)
                 .map_err(|error| error.to_string())
         } else {
             Ok((Replica::follow(node.id, settings), Vec::new()))

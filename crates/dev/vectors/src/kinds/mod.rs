@@ -13,6 +13,7 @@ mod others;
 mod proof_files;
 mod proofs;
 mod receipts;
+mod set_changes;
 mod signatures;
 mod state;
 

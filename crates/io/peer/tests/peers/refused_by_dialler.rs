@@ -164,7 +164,8 @@ async fn a_node_with_an_expired_certificate_learns_it() {
     let day = std::time::Duration::from_hours(24);
     let now = std::time::SystemTime::now();
     let certificate = Certificate::valid(now - 2 * day, now - day).unwrap();
-    let identity = Identity { key: validators()[0].clone(), role: Role::Validator, certificate };
+    let identity =
+        Identity { keys: vec![validators()[0].clone()], role: Role::Validator, certificate };
     let settings = Settings { peers: vec![node.as_peer()], ..settings() };
     let all = |peer: &KeyId| {
         let keys = validators();

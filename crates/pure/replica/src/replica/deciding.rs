@@ -10,7 +10,7 @@ use ledger_replay::Ledger;
 use ledger_verify::block::proposer;
 use ledger_verify::signature;
 
-use super::{Action, Phase, Replica, log, next, said_at};
+use super::{Action, Phase, Replica, log, may_speak, next, said_at};
 use crate::bodies::Candidate;
 use crate::engine::{EngineStopped, Judged};
 use crate::examine::examine;
@@ -71,7 +71,7 @@ impl Replica {
         height: u64,
         content: Content,
     ) -> Result<Vec<Action>, EngineStopped> {
-        if self.engine.is_none() || ledger.validators().get(&from).is_none() {
+        if self.engine.is_none() || !may_speak(ledger, &from, height) {
             return Ok(Vec::new());
         }
         if height < next(ledger) {

@@ -97,8 +97,8 @@ impl Host {
         left: usize,
     ) -> Result<(Self, Result<(), Died>), StartError> {
         let ledger = disk.ledger();
-        let key = validator_key("vote");
-        let (replica, first) = Replica::start(&ledger, key, settings, &disk.log)?;
+        let keys = vec![validator_key("vote")];
+        let (replica, first) = Replica::start(&ledger, keys, settings, &disk.log)?;
         let mut host = Self {
             disk,
             now_ms: ledger.time_ms() + 1_000,

@@ -11,6 +11,8 @@ mod blocks;
 mod crash;
 mod host;
 mod log;
+mod membership;
+mod network;
 mod notary;
 mod pool;
 mod several;

@@ -43,7 +43,7 @@ fn four() -> Vec<One> {
     let one = |key: SigningKey| {
         let ledger = Ledger::new(genesis.clone()).unwrap();
         let id = KeyId::of(key.verifying_key().as_bytes());
-        let (replica, _) = Replica::start(&ledger, key, Settings::default(), &[]).unwrap();
+        let (replica, _) = Replica::start(&ledger, vec![key], Settings::default(), &[]).unwrap();
         One { id, ledger, replica }
     };
     let mut four: Vec<One> = NAMES.map(|name| one(validator_key_of(name, "vote"))).into();
