@@ -273,7 +273,7 @@ pub(crate) async fn status(common: &Common) -> Result<Answer, ClientError> {
         "time": text::time_ms(status.time_ms), "clock": status.clock, "validators": status.validators,
         "tolerated_faults": status.tolerated_faults, "records": status.records,
         "pool_entries": status.pool_entries, "pool_bytes": status.pool_bytes,
-        "uptime_s": status.uptime_s, "notices": status.notices,
+        "uptime_s": status.uptime_s, "evidence": status.evidence, "notices": status.notices,
     });
     let text = text::render(&value);
     Ok(Answer::new("status", value, text))

@@ -2,6 +2,7 @@
 
 mod chain;
 mod delivered;
+mod evidence;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,10 @@ pub(crate) enum Command {
   ledger-cli verify file received.csv --delivery acme/weather-1 --trust HASH
   ledger-cli verify file received.csv --delivery acme/weather-1 --chain chain.ledger --trust HASH")]
     File(delivered::Delivered),
+    /// What proves that a validator lied: names its key and the organisation that answers for it. Needs no node
+    #[command(after_help = "Example:
+  ledger-cli verify evidence lie.evidence --trust HASH")]
+    Evidence(evidence::EvidenceArgs),
 }
 
 /// Options of `verify entry`.
@@ -89,6 +94,7 @@ pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, Cli
             Ok(answer(&file, &report, json!({})))
         }
         Command::File(args) => delivered::run(common, &args).await,
+        Command::Evidence(args) => evidence::run(common, &args),
     }
 }
 

@@ -67,6 +67,12 @@ codes! {
     runtime: 1 = "NODE_RUNTIME",
         "The operating system refused something that the node needs.",
         "See the message.";
+    evidence: 1 = "NODE_EVIDENCE",
+        "A file of evidence cannot be written or used.",
+        "Look at the file: what damaged it may have damaged more. Other nodes send their evidence again when they connect.";
+    misconduct: 1 = "NODE_MISCONDUCT",
+        "A validator has signed what no honest one signs together.",
+        "Ask the organisation: two processes may run with its key. `ledger-cli evidence list` shows the proof, which verifies offline.";
     not_running: 20 = "NODE_NOT_RUNNING",
         "No node answers there.",
         "Start it with `ledger-node run`, or check --node.";

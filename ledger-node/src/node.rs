@@ -21,6 +21,7 @@ use ledger_verify::entry::check_signatures;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::evidence::EvidenceDirectory;
 use crate::failure::Failure;
 use crate::maintenance;
 use crate::open::{Layout, Opened, open};
@@ -89,11 +90,17 @@ impl Node {
         let first_start = ledger.height() == 0;
         let id = ledger_client::keys::kid(&vote);
         let member = ledger.validators().get(&id).cloned();
-        let (replica, actions) = replica_of(options, &ledger, vote.clone(), &log)?;
+        let (mut replica, actions) = replica_of(options, &ledger, vote.clone(), &log)?;
+        let directory = EvidenceDirectory::open(layout.evidence(), &genesis.document)?;
+        let known = directory.read()?;
+        replica.recall(&ledger, known.iter().map(|(evidence, _)| evidence.clone()).collect());
 
         let (checked, arrivals) = sync_channel(CHECKED_QUEUE);
         let (committed, commits) = sync_channel(1);
         let shared = Shared::new(ledger, store, member.map(|member| (member, keys)));
+        for (evidence, culprits) in known {
+            shared.evidence.add(evidence, culprits);
+        }
         let network = peers::start(&options.peers, vote, &shared).await?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (failure, failed) = tokio::sync::watch::channel(false);
@@ -123,7 +130,8 @@ impl Node {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             let said = network.clone();
             move || {
-                let replica = ReplicaLoop::new(shared, replica, wal, committed, said, wanted);
+                let disk = (wal, directory);
+                let replica = ReplicaLoop::new(shared, replica, disk, committed, said, wanted);
                 let result = replica.run(actions, &arrivals, &|| stopping.load(Ordering::Acquire));
                 if let Err(error) = &result {
                     tracing::error!(code = %error.code, %error, "the replica stopped");

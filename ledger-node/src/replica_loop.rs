@@ -16,6 +16,7 @@ use ledger_replica::{Action, Decided, Event, Message, Replica, Timer, Turned};
 use ledger_rules::{Code, Refusal};
 use ledger_store::{LinkRow, NewBlock, Wal, WindowRow};
 
+use crate::evidence::{self, EvidenceDirectory};
 use crate::failure::Failure;
 use crate::peers;
 
@@ -41,6 +42,7 @@ pub(crate) struct ReplicaLoop {
     shared: Arc<Shared>,
     replica: Replica,
     wal: Wal,
+    evidence: EvidenceDirectory,
     gather_at: Option<Instant>,
     timers: Vec<(Instant, Timer)>,
     committed: SyncSender<()>,
@@ -55,13 +57,14 @@ impl ReplicaLoop {
     pub(crate) fn new(
         shared: Arc<Shared>,
         replica: Replica,
-        wal: Wal,
+        (wal, evidence): (Wal, EvidenceDirectory),
         committed: SyncSender<()>,
         network: Network,
         wanted: SyncSender<(KeyId, u64)>,
     ) -> Self {
         let timers = Vec::new();
-        Self { shared, replica, wal, gather_at: None, timers, committed, network, wanted }
+        let gather_at = None;
+        Self { shared, replica, wal, evidence, gather_at, timers, committed, network, wanted }
     }
 
     /// Runs until the queue closes or `stopping` says so.
@@ -179,6 +182,9 @@ impl ReplicaLoop {
                 Action::SendBlocks { to, from } => {
                     // Too many ask: this one asks again, or somebody else.
                     let _busy = self.wanted.try_send((to, from));
+                }
+                Action::Accuse { evidence, culprits } => {
+                    evidence::accuse(&self.evidence, &self.shared, *evidence, culprits)?;
                 }
                 Action::Suspect { peer, height, why } => {
                     tracing::warn!(%peer, height, why, "a node sent what may not follow; it was dropped");

@@ -82,6 +82,7 @@ impl NodeService for Node {
             pool_bytes: wide(head.pool.1),
             uptime_s: self.shared.uptime_s(),
             notices: notices(&self.shared),
+            evidence: count(self.shared.evidence.count()),
         }))
     }
 }
@@ -99,6 +100,12 @@ fn notices(shared: &Shared) -> Vec<String> {
         notices.push(
             "the clock is declared: times follow what entries claim, and prove nothing".to_owned(),
         );
+    }
+    let evidence = shared.evidence.count();
+    if evidence > 0 {
+        notices.push(format!(
+            "{evidence} proof(s) that validators lied: `ledger-cli evidence list` names them"
+        ));
     }
     notices
 }

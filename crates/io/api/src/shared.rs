@@ -16,6 +16,7 @@ use ledger_replay::Ledger;
 use ledger_store::Store;
 use tokio::sync::watch;
 
+use crate::evidence::EvidenceList;
 use crate::intake::{Intake, Source};
 use crate::outcomes::{Outcomes, Position};
 use crate::problem::Problem;
@@ -70,6 +71,8 @@ pub struct Shared {
     pub intake: Intake,
     /// Entries that came into the pool lately.
     pub recent: Recent,
+    /// What proves that validators lied.
+    pub evidence: EvidenceList,
     ledger: RwLock<Ledger>,
     /// What the node signs with: a follower signs nothing.
     signer: Option<(Member, NodeKeys)>,
@@ -92,6 +95,7 @@ impl Shared {
             outcomes: Outcomes::default(),
             intake: Intake::default(),
             recent: Recent::default(),
+            evidence: EvidenceList::default(),
             ledger: RwLock::new(ledger),
             signer,
             head: watch::Sender::new(head),

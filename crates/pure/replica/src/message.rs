@@ -11,6 +11,8 @@ use crate::said::{Said, SaidProposal, SaidVote};
 const LIMIT: usize = 24 * 1024 * 1024;
 /// Most blocks or entries in one message.
 const MAX_ITEMS: usize = 16_384;
+/// Most evidence in one message: some against each of as many validators as there can be.
+const MAX_EVIDENCE: usize = 4_096;
 
 /// Which queue of the transport a message travels in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +45,8 @@ pub(crate) enum Content {
     Entries { entries: Vec<Vec<u8>> },
     /// Decided blocks with their certificates, ascending without gap.
     Blocks { blocks: Vec<Vec<u8>> },
+    /// What proves that validators lied (docs/spec/evidence.md).
+    Evidence { evidence: Vec<Vec<u8>> },
 }
 
 /// What one validator signed: a vote or a proposal.
@@ -74,6 +78,16 @@ pub enum StatementKind {
     Prevote,
     /// A second vote.
     Precommit,
+}
+
+impl Content {
+    /// Votes and proposals that it shows, at most so many. No signature is checked.
+    pub(crate) fn statements(&self, most: usize) -> Vec<Statement> {
+        match self {
+            Self::Said { height, said } => said.statements(*height, most),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// Bytes that are no message.
@@ -114,30 +128,16 @@ impl Message {
 
     /// The vote or proposal that it is, if it is one. The signature is not checked.
     pub fn statement(&self) -> Option<Statement> {
-        let Content::Said { height, said } = &self.0 else { return None };
-        match said {
-            Said::Vote(vote) => Some(Statement {
-                height: *height,
-                round: vote.round?,
-                kind: if vote.precommit {
-                    StatementKind::Precommit
-                } else {
-                    StatementKind::Prevote
-                },
-                block: vote.value.map(BlockHash),
-                validator: KeyId(vote.validator),
-                signature: vote.signature,
-            }),
-            Said::Proposal(proposal) => Some(Statement {
-                height: *height,
-                round: proposal.round?,
-                kind: StatementKind::Proposal { valid_round: proposal.valid_round },
-                block: Some(BlockHash(proposal.value)),
-                validator: KeyId(proposal.proposer),
-                signature: proposal.signature,
-            }),
-            Said::Polka(_) | Said::Round(_) => None,
+        match &self.0 {
+            Content::Said { height, said: Said::Vote(vote) } => vote.statement(*height),
+            Content::Said { height, said: Said::Proposal(made) } => made.statement(*height),
+            _ => None,
         }
+    }
+
+    /// Evidence against validators.
+    pub const fn evidence(evidence: Vec<Vec<u8>>) -> Self {
+        Self(Content::Evidence { evidence })
     }
 
     /// The message that makes a statement; `None` for a proposal of no block.
@@ -201,6 +201,7 @@ impl Message {
                 many.len() <= MAX_ITEMS
             }
             Content::Body { body, .. } => body.len() <= MAX_BLOCK_BYTES,
+            Content::Evidence { evidence } => evidence.len() <= MAX_EVIDENCE,
             _ => true,
         };
         if read != bytes.len() || !bounded {
@@ -209,16 +210,17 @@ impl Message {
         Ok(Self(content))
     }
 
-    /// Whether those who only follow have a use for it: what blocks there are.
+    /// Whether those who only follow have a use for it: what blocks there are, and who lied.
     pub const fn is_for_followers(&self) -> bool {
-        matches!(self.0, Content::Tip { .. } | Content::Blocks { .. })
+        matches!(self.0, Content::Tip { .. } | Content::Blocks { .. } | Content::Evidence { .. })
     }
 
     /// The queue that it travels in.
     pub const fn lane(&self) -> Lane {
         match self.0 {
             Content::Body { .. } | Content::Blocks { .. } => Lane::Blocks,
-            Content::Entries { .. } => Lane::Entries,
+            // What is dropped there is told again when a connection begins.
+            Content::Entries { .. } | Content::Evidence { .. } => Lane::Entries,
             _ => Lane::Consensus,
         }
     }
@@ -235,6 +237,7 @@ impl Message {
             Content::Tip { .. } => "tip",
             Content::WantBlocks { .. } => "want_blocks",
             Content::Blocks { .. } => "blocks",
+            Content::Evidence { .. } => "evidence",
             Content::Entries { .. } => "entries",
         }
     }
