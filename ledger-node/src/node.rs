@@ -101,6 +101,7 @@ impl Node {
         for (evidence, culprits) in known {
             shared.evidence.add(evidence, culprits);
         }
+        let signs = (!options.is_follower).then(|| vote.clone());
         let network = peers::start(&options.peers, vote, &shared).await?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (failure, failed) = tokio::sync::watch::channel(false);
@@ -124,7 +125,7 @@ impl Node {
         let (wanted, asked) = sync_channel(ASKED_QUEUE);
         others.push(spawn("answers", {
             let (shared, network) = (Arc::clone(&shared), network.clone());
-            move || peers::answer_all(&network, &shared, &asked)
+            move || peers::answer_all(&network, &shared, signs.as_ref(), &asked)
         })?);
         let replica = spawn("replica", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));

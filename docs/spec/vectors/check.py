@@ -625,6 +625,16 @@ class Reader:
         return flag, data
 
 
+def certificate_parts(c):
+    """Round, what is certified, and who signed (block.md, certificates)."""
+    c.mark(b"ledger/cert/v1\0")
+    height, place, block, count = c.number(8), c.number(4), c.take(32), c.number(2)
+    signers = [(c.take(32), c.take(64))[0] for _ in range(count)]
+    if c.data:
+        raise Malformed("FMT_TRAILING")
+    return place, (height, block), signers
+
+
 def evidence_parts(data):
     """Genesis document, ledger, height, offence, round, and two statements: block, accused, and what orders them."""
     r = Reader(data)
@@ -632,6 +642,14 @@ def evidence_parts(data):
     genesis = r.take(r.number(4))
     r.mark(b"ledger/evid/v1\0")
     kind, ledger, height = r.number(1), r.take(32), r.number(8)
+    if kind == 4:
+        validator, header = r.take(32), r.take(269)
+        fields, signature, c = header_fields(header), r.take(64), Reader(r.data)
+        if (fields["ledger"], fields["height"]) != (ledger.hex(), height) or len(signature) != 64:
+            raise Malformed("FMT_VALUE")
+        place, certified, signers = certificate_parts(c)
+        good = certified == (height, sha256(header))
+        return genesis, ledger, height, "forged certificate", (place, validator, good, signers)
     if kind not in (1, 2, 3):
         raise Malformed("FMT_VALUE")
     pair, offence, number, validator = [], "conflicting certificates", None, None
@@ -650,12 +668,7 @@ def evidence_parts(data):
             block, valid = r.take(32), r.named(4)
             pair.append((number, block, [validator], (block, valid, r.take(64))))
         else:
-            c = Reader(r.take(r.number(4)))
-            c.mark(b"ledger/cert/v1\0")
-            if c.number(8) != height:
-                raise Malformed("another height")
-            place, block, count = c.number(4), c.take(32), c.number(2)
-            signers = [(c.take(32), c.take(64))[0] for _ in range(count)]
+            place, (_, block), signers = certificate_parts(Reader(r.take(r.number(4))))
             pair.append((place, block, signers, (place, block)))
     if r.data:
         raise Malformed("FMT_TRAILING")
@@ -678,20 +691,26 @@ def look_at_evidence(v):
     (validators,) = protobuf(genesis)[8]
     members = [protobuf(member) for member in protobuf(validators)[1]]
     powers = {sha256(member[4][0]): member[3][0] for member in members}
+    quorum = lambda signers: 3 * sum(powers[s] for s in signers) > 2 * sum(powers.values())
+    shown = sha256(data[22 + len(genesis) :]).hex()
+    if offence == "forged certificate":
+        place, validator, good, signers = pair
+        if v["result"] == "refuted":
+            return v["code"] == ("V_NO_CONFLICT" if good and quorum(signers) else "V_SIGNATURE")
+        return states(v, id=shown, height=height, round=place, offence=offence, accused=[validator.hex()])
     (round_one, one, first, _), (round_two, two, second, _) = pair
     if any(signer not in powers for signer in first + second):
         return said == ("not determined", "")
     if one == two:
         return said == ("refuted", "V_NO_CONFLICT")
     if offence == "conflicting certificates":
-        if any(3 * sum(powers[s] for s in signers) <= 2 * sum(powers.values()) for signers in (first, second)):
+        if not quorum(first) or not quorum(second):
             return said == ("refuted", "V_QUORUM")
         if round_one != round_two:
             return said == ("not determined", "")
     if v["result"] == "refuted":
         return v["code"] in ("V_SIGNATURE", "V_CERTIFICATE_SIGNATURE")
     accused = [signer.hex() for signer in first if signer in second]
-    shown = sha256(data[22 + len(genesis) :]).hex()
     return states(v, id=shown, height=height, round=round_one, offence=offence, accused=accused)
 
 

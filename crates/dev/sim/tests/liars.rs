@@ -6,7 +6,8 @@ use ledger_sim::plan::Plan;
 use ledger_sim::run;
 
 /// Liars whose own signatures prove what they did.
-const SIGNS_TWICE: [LiarKind; 3] = [LiarKind::Equivocator, LiarKind::DoubleVoter, LiarKind::Twin];
+const PROVEN: [LiarKind; 4] =
+    [LiarKind::Equivocator, LiarKind::DoubleVoter, LiarKind::Twin, LiarKind::Forger];
 
 #[test]
 fn honest_nodes_are_safe_and_live_beside_every_kind_of_liar() {
@@ -22,6 +23,6 @@ fn honest_nodes_are_safe_and_live_beside_every_kind_of_liar() {
         }
         assert!(lies > 0, "{kind:?} never lied");
         // Whom evidence names is checked in every run: the liar and nobody else, offline, and at all honest nodes.
-        assert_eq!(accused > 0, SIGNS_TWICE.contains(&kind), "{kind:?}: {accused}");
+        assert_eq!(accused > 0, PROVEN.contains(&kind), "{kind:?}: {accused}");
     }
 }

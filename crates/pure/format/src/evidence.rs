@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::digest::{BlockHash, Hash, KeyId, LedgerId, sha256};
 use crate::fixed::FixedReader;
 use crate::genesis::GenesisDocument;
+use crate::header::{HEADER_BYTES, Header};
 use crate::limits::{MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES};
 use crate::malformed::{Kind, Malformed};
 use crate::vote::{Certificate, PROPOSAL_BYTES, VOTE_BYTES, VoteStep, proposal_bytes, vote_bytes};
@@ -21,6 +22,28 @@ const MARK: &[u8; 15] = b"ledger/evid/v1\0";
 const DOUBLE_VOTE: u8 = 1;
 const DOUBLE_PROPOSAL: u8 = 2;
 const CONFLICTING_CERTIFICATES: u8 = 3;
+const FORGED_CERTIFICATE: u8 = 4;
+
+const PRESENTATION_MARK: &[u8; 15] = b"ledger/pres/v1\0";
+/// Length of what a validator signs to present a block.
+pub const PRESENTATION_BYTES: usize = 112;
+
+/// The bytes that a validator signs when it gives a block to another node as decided: mark 15, zero 1, ledger 32, block hash 32,
+/// SHA-256 of the certificate's bytes 32.
+pub fn presentation_bytes(
+    ledger: &LedgerId,
+    block: &BlockHash,
+    certificate: &Certificate,
+) -> [u8; PRESENTATION_BYTES] {
+    let mut bytes = [0; PRESENTATION_BYTES];
+    let certificate = sha256(&[&certificate.encode()]);
+    let parts: [&[u8]; 5] =
+        [PRESENTATION_MARK, &[0], ledger.as_bytes(), block.as_bytes(), &certificate];
+    for (place, byte) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
+        *place = *byte;
+    }
+    bytes
+}
 
 /// SHA-256 of an evidence's bytes, which begin with a mark of their own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -68,6 +91,17 @@ pub enum Offence {
     },
     /// Two certificates of one height for different blocks, ascending by round and block.
     ConflictingCertificates([Certificate; 2]),
+    /// A block given away as decided, with a certificate that is none.
+    ForgedCertificate {
+        /// Who gave it away.
+        validator: KeyId,
+        /// Header of the block.
+        header: Header,
+        /// What should certify it.
+        certificate: Certificate,
+        /// Over [`presentation_bytes`].
+        signature: [u8; 64],
+    },
 }
 
 /// A vote's choice and its signature.
@@ -98,6 +132,7 @@ impl Offence {
             Self::DoubleVote { step: VoteStep::Precommit, .. } => "double precommit",
             Self::DoubleProposal { .. } => "double proposal",
             Self::ConflictingCertificates(_) => "conflicting certificates",
+            Self::ForgedCertificate { .. } => "forged certificate",
         }
     }
 
@@ -106,6 +141,7 @@ impl Offence {
         match self {
             Self::DoubleVote { round, .. } | Self::DoubleProposal { round, .. } => *round,
             Self::ConflictingCertificates([first, _]) => first.round,
+            Self::ForgedCertificate { certificate, .. } => certificate.round,
         }
     }
 }
@@ -138,6 +174,18 @@ impl Evidence {
         certificates.sort_by_key(order);
         let height = certificates[0].height;
         Self { ledger, height, offence: Offence::ConflictingCertificates(certificates) }
+    }
+
+    /// Evidence of a block that was given away with a certificate that is none.
+    pub const fn forged_certificate(
+        validator: KeyId,
+        header: Header,
+        certificate: Certificate,
+        signature: [u8; 64],
+    ) -> Self {
+        let (ledger, height) = (header.ledger, header.height);
+        let offence = Offence::ForgedCertificate { validator, header, certificate, signature };
+        Self { ledger, height, offence }
     }
 
     /// What the first and the second vote of a step were signed over.
@@ -176,6 +224,7 @@ impl Evidence {
             Offence::DoubleVote { .. } => DOUBLE_VOTE,
             Offence::DoubleProposal { .. } => DOUBLE_PROPOSAL,
             Offence::ConflictingCertificates(_) => CONFLICTING_CERTIFICATES,
+            Offence::ForgedCertificate { .. } => FORGED_CERTIFICATE,
         });
         bytes.extend_from_slice(self.ledger.as_bytes());
         bytes.extend_from_slice(&self.height.to_be_bytes());
@@ -208,6 +257,12 @@ impl Evidence {
                     bytes.extend_from_slice(&certificate);
                 }
             }
+            Offence::ForgedCertificate { validator, header, certificate, signature } => {
+                bytes.extend_from_slice(validator.as_bytes());
+                bytes.extend_from_slice(&header.encode());
+                bytes.extend_from_slice(signature);
+                bytes.extend_from_slice(&certificate.encode());
+            }
         }
         bytes
     }
@@ -231,6 +286,7 @@ impl Evidence {
             DOUBLE_VOTE => double_vote(&mut reader)?,
             DOUBLE_PROPOSAL => double_proposal(&mut reader)?,
             CONFLICTING_CERTIFICATES => conflicting_certificates(&mut reader)?,
+            FORGED_CERTIFICATE => forged_certificate(&mut reader, ledger, height)?,
             other => {
                 return Err(Malformed::new(Kind::Value, AT, format!("unknown kind {other}")));
             }
@@ -303,6 +359,22 @@ fn conflicting_certificates(reader: &mut FixedReader) -> Result<Offence, Malform
     let certificates = [certificate()?, certificate()?];
     ascending(&certificates.each_ref().map(order))?;
     Ok(Offence::ConflictingCertificates(certificates))
+}
+
+fn forged_certificate(
+    reader: &mut FixedReader,
+    ledger: LedgerId,
+    height: u64,
+) -> Result<Offence, Malformed> {
+    let validator = KeyId(reader.array()?);
+    let header = Header::decode(reader.take(HEADER_BYTES)?)?;
+    if (header.ledger, header.height) != (ledger, height) {
+        return Err(Malformed::new(Kind::Value, AT, "the header is of another place"));
+    }
+    let signature = reader.array()?;
+    let rest = reader.remaining();
+    let certificate = Certificate::decode(reader.take(rest)?)?;
+    Ok(Offence::ForgedCertificate { validator, header, certificate, signature })
 }
 
 /// Evidence with the genesis document that says whose keys these are: nothing but a trusted hash is needed beside it.

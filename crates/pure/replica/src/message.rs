@@ -2,7 +2,10 @@
 //! after its signatures, or the block that it brings, were checked.
 
 use bincode::{Decode, Encode};
+use ed25519_dalek::{Signer as _, SigningKey};
+use ledger_format::block::{Block, Body};
 use ledger_format::digest::{BlockHash, KeyId};
+use ledger_format::evidence::presentation_bytes;
 use ledger_format::limits::MAX_BLOCK_BYTES;
 
 use crate::said::{Said, SaidProposal, SaidVote};
@@ -44,9 +47,16 @@ pub(crate) enum Content {
     /// Entries that wait for a block at the sender.
     Entries { entries: Vec<Vec<u8>> },
     /// Decided blocks with their certificates, ascending without gap.
-    Blocks { blocks: Vec<Vec<u8>> },
+    Blocks { blocks: Vec<PresentedBlock> },
     /// What proves that validators lied (docs/spec/evidence.md).
     Evidence { evidence: Vec<Vec<u8>> },
+}
+
+/// An encoded block, with the signature of the validator that gives it away as decided; none from followers.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct PresentedBlock {
+    pub(crate) block: Vec<u8>,
+    pub(crate) signature: Option<[u8; 64]>,
 }
 
 /// What one validator signed: a vote or a proposal.
@@ -100,9 +110,21 @@ fn configuration() -> impl bincode::config::Config {
 }
 
 impl Message {
-    /// Blocks that were asked for, in their encoding.
-    pub fn blocks(blocks: Vec<Vec<u8>>) -> Self {
-        Self(Content::Blocks { blocks })
+    /// Blocks that were asked for. A validator signs that it gives them away as decided, so it must have checked them: for a
+    /// certificate that is none it is guilty (docs/spec/evidence.md).
+    pub fn blocks<'a>(
+        blocks: impl IntoIterator<Item = &'a Block>,
+        validator: Option<&SigningKey>,
+    ) -> Self {
+        let present = |block: &Block| {
+            let Block { body: Body { header, .. }, certificate } = block;
+            let signature = validator.map(|key| {
+                let bytes = presentation_bytes(&header.ledger, &header.hash(), certificate);
+                key.sign(&bytes).to_bytes()
+            });
+            PresentedBlock { block: block.encode(), signature }
+        };
+        Self(Content::Blocks { blocks: blocks.into_iter().map(present).collect() })
     }
 
     /// Entries that clients submitted, for validators that may be next to propose.
@@ -177,9 +199,9 @@ impl Message {
     }
 
     /// The decided blocks that it brings.
-    pub fn as_blocks(&self) -> Option<&[Vec<u8>]> {
+    pub fn as_blocks(&self) -> Option<impl Iterator<Item = &[u8]>> {
         match &self.0 {
-            Content::Blocks { blocks } => Some(blocks),
+            Content::Blocks { blocks } => Some(blocks.iter().map(|given| given.block.as_slice())),
             _ => None,
         }
     }
@@ -197,9 +219,8 @@ impl Message {
         let decoded = bincode::decode_from_slice(bytes, configuration());
         let (content, read): (Content, usize) = decoded.map_err(|_malformed| NoMessage)?;
         let bounded = match &content {
-            Content::Blocks { blocks: many } | Content::Entries { entries: many } => {
-                many.len() <= MAX_ITEMS
-            }
+            Content::Blocks { blocks } => blocks.len() <= MAX_ITEMS,
+            Content::Entries { entries } => entries.len() <= MAX_ITEMS,
             Content::Body { body, .. } => body.len() <= MAX_BLOCK_BYTES,
             Content::Evidence { evidence } => evidence.len() <= MAX_EVIDENCE,
             _ => true,

@@ -173,9 +173,9 @@ pub(crate) fn pair(ledger: &LedgerId, first: &Statement, second: &Statement) -> 
 /// Whom evidence accuses, before anybody has checked it; `None` when several.
 pub(crate) const fn accused(evidence: &Evidence) -> Option<KeyId> {
     match evidence.offence {
-        Offence::DoubleVote { validator, .. } | Offence::DoubleProposal { validator, .. } => {
-            Some(validator)
-        }
+        Offence::DoubleVote { validator, .. }
+        | Offence::DoubleProposal { validator, .. }
+        | Offence::ForgedCertificate { validator, .. } => Some(validator),
         Offence::ConflictingCertificates(_) => None,
     }
 }

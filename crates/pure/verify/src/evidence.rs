@@ -10,11 +10,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use ledger_format::digest::{KeyId, LedgerId};
-use ledger_format::evidence::{Evidence, EvidenceFile, Offence};
+use ledger_format::evidence::{Evidence, EvidenceFile, Offence, presentation_bytes};
 use ledger_format::genesis::GenesisDocument;
+use ledger_format::header::Header;
 use ledger_format::validators::{Member, Validators};
 use ledger_format::vote::Certificate;
 
+use crate::block::check_certificate;
 use crate::entry::check_genesis_keys;
 use crate::finding::{Code, Place, Refuted};
 use crate::signature::{self, Batch};
@@ -82,7 +84,37 @@ pub fn judge(
             let both = by_first.into_iter().filter(|member| by_second.contains(member));
             Ok(both.map(Culprit::of).collect())
         }
+        Offence::ForgedCertificate { validator, header, certificate, signature } => {
+            let member = known(validators, validator)?;
+            if header.validators != validators.hash() {
+                let reason = "the header's validators are not those at hand: whether they certified it, these do not tell";
+                return Err(Verdict::NotDetermined(reason.into()));
+            }
+            check_presented(member, header, certificate, signature)?;
+            if check_certificate(validators, header, certificate).is_ok() {
+                let detail = "the certificate is good";
+                return Err(Refuted::new(Code::NoConflict, place(evidence), detail).into());
+            }
+            Ok([Culprit::of(member)].into())
+        }
     }
+}
+
+/// Whether a validator has given a block away as decided with this certificate. An honest one checks it before it signs that.
+///
+/// # Errors
+/// `V_SIGNATURE`.
+pub fn check_presented(
+    member: &Member,
+    header: &Header,
+    certificate: &Certificate,
+    signature: &[u8; 64],
+) -> Result<(), Refuted> {
+    let bytes = presentation_bytes(&header.ledger, &header.hash(), certificate);
+    signature::verify(&member.vote_key, &bytes, signature).map_err(|error| {
+        let detail = format!("presentation by {}: {error}", member.id);
+        Refuted::new(Code::Signature, Place::block(header.height), detail)
+    })
 }
 
 fn place(evidence: &Evidence) -> Place {

@@ -5,7 +5,10 @@ use bytes::Bytes;
 use ledger_event::Clock;
 use ledger_fixtures::{Key, Rng, World};
 use ledger_format::digest::{BlockHash, KeyId, LedgerId};
-use ledger_format::evidence::{Evidence, EvidenceFile, Offence, SignedProposal, SignedVote};
+use ledger_format::evidence::{
+    Evidence, EvidenceFile, Offence, SignedProposal, SignedVote, presentation_bytes,
+};
+use ledger_format::header::Header;
 use ledger_format::vote::{Certificate, VoteStep, proposal_bytes, vote_bytes};
 use ledger_verify::evidence::{judge, verify_evidence_file};
 use ledger_verify::verdict::Verdict;
@@ -60,6 +63,28 @@ fn certificate(world: &World, at: At, block: Option<BlockHash>, by: &[usize]) ->
     Certificate { height: at.height, round: at.round, block: block.unwrap(), signatures }
 }
 
+fn header(world: &World) -> Header {
+    Header {
+        protocol_version: 1,
+        ledger: world.genesis.id(),
+        height: HEIGHT,
+        previous: [1; 32],
+        time_ms: 2,
+        proposer: key(world, 0).id(),
+        tree_size: 3,
+        tree_root: [4; 32],
+        state_root: [5; 32],
+        validators: world.set().hash(),
+        next_validators: world.set().hash(),
+    }
+}
+
+/// A block that somebody gave away as decided.
+fn presented(by: &Key, header: Header, certificate: Certificate) -> Evidence {
+    let bytes = presentation_bytes(&header.ledger, &header.hash(), &certificate);
+    Evidence::forged_certificate(by.id(), header, certificate, by.sign(&bytes))
+}
+
 fn named(world: &World, evidence: &Evidence) -> Result<Vec<KeyId>, Verdict> {
     let culprits = judge(&world.genesis.id(), world.set(), evidence)?;
     Ok(culprits.into_iter().map(|culprit| culprit.key).collect())
@@ -110,6 +135,21 @@ mod proven {
             [certificate(&world, at, A, &[0, 1, 2]), certificate(&world, at, B, &[1, 2, 3])];
         let evidence = Evidence::conflicting_certificates(at.ledger, certificates);
         names(&world, &evidence, &[1, 2]);
+    }
+
+    #[test]
+    fn whoever_gives_a_block_away_with_a_certificate_that_is_none_is_named() {
+        let (world, at) = (world(), at(&world()));
+        let header = header(&world);
+        let of = |by: &[usize]| certificate(&world, at, Some(header.hash()), by);
+        let mut forged = of(&[0, 1, 2]);
+        forged.signatures[1].1[3] ^= 1;
+        let mut stranger = of(&[0, 1, 2]);
+        stranger.signatures.push((KeyId([255; 32]), [0; 64]));
+        let other = certificate(&world, at, A, &[0, 1, 2]);
+        for certificate in [of(&[]), of(&[0, 1]), forged, stranger, other] {
+            names(&world, &presented(key(&world, 3), header.clone(), certificate), &[3]);
+        }
     }
 
     #[test]
@@ -261,6 +301,47 @@ mod framed {
     }
 
     #[test]
+    fn whoever_gives_a_decided_block_away_is_honest() {
+        let (world, at) = (world(), at(&world()));
+        let header = header(&world);
+        let good = certificate(&world, at, Some(header.hash()), &[0, 1, 2]);
+        refuted(&world, &presented(key(&world, 3), header, good), "V_NO_CONFLICT");
+    }
+
+    #[test]
+    fn a_certificate_is_forged_by_nobody_who_did_not_sign_for_it() {
+        let (world, at) = (world(), at(&world()));
+        let header = header(&world);
+        let good = certificate(&world, at, Some(header.hash()), &[0, 1, 2]);
+        let Offence::ForgedCertificate { signature, .. } =
+            presented(key(&world, 3), header.clone(), good.clone()).offence
+        else {
+            panic!("another kind");
+        };
+        // Changed after it was signed for, in the certificate and in the header.
+        let mut bad = good.clone();
+        bad.signatures[0].1[3] ^= 1;
+        let by = key(&world, 3).id();
+        let changed = Evidence::forged_certificate(by, header.clone(), bad.clone(), signature);
+        refuted(&world, &changed, "V_SIGNATURE");
+        let later = Header { time_ms: 9, ..header.clone() };
+        let changed = Evidence::forged_certificate(by, later, good, signature);
+        refuted(&world, &changed, "V_SIGNATURE");
+        // Signed for by another one.
+        let mut other = presented(key(&world, 2), header.clone(), bad.clone());
+        if let Offence::ForgedCertificate { validator, .. } = &mut other.offence {
+            *validator = by;
+        }
+        refuted(&world, &other, "V_SIGNATURE");
+        // A set that is not at hand may have certified it; and a vote is no presentation.
+        let set = Header { validators: [9; 32], ..header.clone() };
+        let unknown = presented(key(&world, 3), set, bad.clone());
+        assert_eq!(named(&world, &unknown).unwrap_err().exit_code(), 12);
+        let voted = vote(key(&world, 3), at, Some(header.hash())).signature;
+        refuted(&world, &Evidence::forged_certificate(by, header, bad, voted), "V_SIGNATURE");
+    }
+
+    #[test]
     fn a_certificate_that_is_none_accuses_nobody() {
         let (world, at) = (world(), at(&world()));
         let good = certificate(&world, at, A, &[0, 1, 2]);
@@ -341,6 +422,7 @@ mod generated {
             double_vote(at, key.id(), [vote(key, at, A), vote(key, at, None)]),
             double_proposal(at, key.id(), proposals),
             Evidence::conflicting_certificates(at.ledger, certificates),
+            presented(key, header(&world), certificate(&world, at, A, &[0, 1])),
         ];
         for sample in &samples {
             assert!(named(&world, sample).is_ok());

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::evidence::Evidence;
 use ledger_replica::{Action, Decided, Event, Message, Replica, Settings};
@@ -123,9 +124,11 @@ impl World {
                 }
                 Action::SendBlocks { to, from } => {
                     let first = usize::try_from(from - 1).unwrap();
-                    let blocks = self.nodes[node].disk.blocks.iter().skip(first);
-                    let blocks = blocks.take(ANSWER_BLOCKS).map(|block| block.to_vec()).collect();
-                    let message = Message::blocks(blocks);
+                    let Node { disk, key, is_validator, .. } = &self.nodes[node];
+                    let blocks = disk.blocks.iter().skip(first).take(ANSWER_BLOCKS);
+                    let blocks: Vec<Block> =
+                        blocks.map(|block| Block::decode(block.clone()).unwrap()).collect();
+                    let message = Message::blocks(&blocks, is_validator.then_some(key));
                     for to in self.numbers(&to) {
                         self.send(node, to, &message);
                     }

@@ -3,7 +3,10 @@
 use ledger_event::Clock;
 use ledger_fixtures::World;
 use ledger_format::digest::{BlockHash, KeyId, hex};
-use ledger_format::evidence::{Evidence, EvidenceFile, SignedProposal, SignedVote};
+use ledger_format::evidence::{
+    Evidence, EvidenceFile, SignedProposal, SignedVote, presentation_bytes,
+};
+use ledger_format::header::Header;
 use ledger_format::vote::{Certificate, VoteStep, proposal_bytes, vote_bytes};
 use serde_json::{Value, json};
 
@@ -52,6 +55,28 @@ impl Voters {
 
     fn fork(&self, certificates: [Certificate; 2]) -> Evidence {
         Evidence::conflicting_certificates(self.0.genesis.id(), certificates)
+    }
+
+    /// A block that validator 3 gave away as decided.
+    fn presented(&self, by: &[usize]) -> Evidence {
+        let set = self.0.set().hash();
+        let header = Header {
+            protocol_version: 1,
+            ledger: self.0.genesis.id(),
+            height: HEIGHT,
+            previous: [1; 32],
+            time_ms: 2,
+            proposer: self.id(0),
+            tree_size: 3,
+            tree_root: [4; 32],
+            state_root: [5; 32],
+            validators: set,
+            next_validators: set,
+        };
+        let certificate = self.certificate(0, header.hash(), by);
+        let bytes = presentation_bytes(&header.ledger, &header.hash(), &certificate);
+        let signature = self.0.validators[3].vote.sign(&bytes);
+        Evidence::forged_certificate(self.id(3), header, certificate, signature)
     }
 
     fn file(&self, evidence: &Evidence) -> Vec<u8> {
@@ -130,6 +155,18 @@ pub(super) fn files() -> Kind {
                 voters.certificate(1, OTHER, &[1, 2, 3]),
             ]),
             ("not determined", ""),
+        ),
+        voters.vector(
+            "a block given away without a quorum",
+            "a presentation is signed",
+            &voters.presented(&[0, 1]),
+            GOOD,
+        ),
+        voters.vector(
+            "a block given away with a quorum",
+            "its certificate is good",
+            &voters.presented(&[0, 1, 2]),
+            refuted("V_NO_CONFLICT"),
         ),
         voters.vector(
             "a certificate without a quorum",

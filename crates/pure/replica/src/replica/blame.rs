@@ -113,7 +113,7 @@ impl Replica {
     }
 
     /// Keeps evidence if it proves and is new, and tells everybody.
-    fn accuse(&mut self, ledger: &Ledger, evidence: Evidence) -> Vec<Action> {
+    pub(super) fn accuse(&mut self, ledger: &Ledger, evidence: Evidence) -> Vec<Action> {
         let validators = validators_at(ledger, evidence.height);
         let Ok(culprits) = judge(&ledger.genesis().id(), validators, &evidence) else {
             return Vec::new();
