@@ -117,7 +117,7 @@ pub(super) fn files() -> Kind {
     let flag = behind_nil.len() - 194;
     behind_nil[flag + 1] = 1;
     let mut stranger = double.encode();
-    stranger[60..92].copy_from_slice(&[9; 32]);
+    stranger[61..93].copy_from_slice(&[9; 32]);
     let stranger = [&whole[..body], &stranger].concat();
     let other_ledger = json!({ "trust": hex(&[5; 32]), "bytes": hex(&whole) });
     let vectors = vec![
@@ -230,7 +230,7 @@ pub(super) fn files() -> Kind {
         changed("votes out of order", "ascending", &backwards, "FMT_NOT_CANONICAL"),
         changed("bytes behind nil", "zero bytes", &behind_nil, "FMT_NOT_CANONICAL"),
         changed("unknown kind", "", &turned(&whole, (body + 15) * 8 + 3), "FMT_VALUE"),
-        changed("unknown step", "", &turned(&whole, (body + 60 - 1) * 8), "FMT_VALUE"),
+        changed("unknown step", "", &turned(&whole, (body + 60) * 8), "FMT_VALUE"),
         changed("other mark", "", &turned(&whole, 0), "FMT_MAGIC"),
         changed("cut", "", cut(&whole), "FMT_TRUNCATED"),
         changed("longer", "", &longer(&whole), "FMT_TRAILING"),
