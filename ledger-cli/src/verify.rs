@@ -4,6 +4,8 @@ mod chain;
 mod delivered;
 mod evidence;
 
+pub(crate) use chain::read as read_chain;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -202,7 +204,7 @@ fn read(path: &Path) -> Result<Bytes, ClientError> {
 }
 
 /// A report as the answer of a command, with what else is known.
-fn answer(path: &Path, report: &Report, more: Value) -> Answer {
+pub(crate) fn answer(path: &Path, report: &Report, more: Value) -> Answer {
     let mut value = text::report_json(report);
     let file = path.display().to_string();
     let heading = format!("{file}: ");

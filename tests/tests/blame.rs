@@ -1,11 +1,19 @@
 //! Whoever has a validator's key and signs twice with it is named, on all nodes and offline, and nobody else is.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ed25519_dalek::Signer as _;
+use ledger_client::{ClientError, keys};
+use ledger_format::block::{Block, Body};
+use ledger_format::chain_file::{CHAIN_MARK, End, FrameKind, frame};
 use ledger_format::digest::BlockHash;
+use ledger_format::genesis_file::GenesisFile;
+use ledger_format::vote::{Certificate, VoteStep, vote_bytes};
+use ledger_replay::Ledger;
 use ledger_replica::StatementKind;
 use ledger_tests::{CLI, Exchanges, Impostor, Signal, connect, run};
 use serde_json::Value;
@@ -40,6 +48,70 @@ fn verified(file: &Path, trust: &str, code: i32) -> Value {
     let file = file.to_str().unwrap();
     let ended = run(CLI, ["verify", "evidence", file, "--trust", trust, "-o", "json"]);
     ended.expect(code).json()
+}
+
+/// A chain of one block, proposed by one validator and certified by some in a round.
+fn chain(network: &Exchanges, proposer: usize, by: &[usize], round: u32) -> Vec<u8> {
+    let bytes = fs::read(network.path(0).join("genesis")).unwrap();
+    let GenesisFile { document, entries } = GenesisFile::decode(bytes.into()).unwrap();
+    let key = |node: usize| {
+        let refuse = || Err(ClientError::key("not encrypted"));
+        keys::read(&network.path(node).join("keys/vote.pem"), refuse).unwrap()
+    };
+    let ledger = Ledger::new(document.clone()).unwrap();
+    let proposal = ledger.propose(keys::kid(&key(proposer)), 0, &entries);
+    let header = proposal.block.unwrap().header;
+    let block = header.hash();
+    let vote = vote_bytes(&document.id(), VoteStep::Precommit, 1, round, Some(&block));
+    let sign = |node: &usize| (keys::kid(&key(*node)), key(*node).sign(&vote).to_bytes());
+    let mut signatures: Vec<_> = by.iter().map(sign).collect();
+    signatures.sort_unstable();
+    let entries = entries.iter().map(|entry| entry.bytes().clone()).collect();
+    let certificate = Certificate { height: 1, round, block, signatures };
+    let block = Block { body: Body { header, entries }, certificate };
+    let frames = [
+        frame(FrameKind::Genesis, document.bytes()),
+        frame(FrameKind::Block, &block.encode()),
+        frame(FrameKind::End, &End { blocks: 1, records: 0 }.encode()),
+    ];
+    [CHAIN_MARK.to_vec(), frames.concat()].concat()
+}
+
+#[test]
+fn whoever_certified_two_histories_is_found_by_comparing_them() {
+    let network = Exchanges::start(4, 0);
+    let trust = network.node(0).genesis.clone();
+    let directory = TempDir::new().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let chains = [
+        ("one", chain(&network, 0, &[0, 1, 2], 0)),
+        ("same", chain(&network, 0, &[1, 2, 3], 0)),
+        ("other", chain(&network, 1, &[1, 2, 3], 0)),
+        ("later", chain(&network, 1, &[1, 2, 3], 1)),
+    ];
+    for (name, bytes) in &chains {
+        fs::write(path(name), bytes).unwrap();
+    }
+    let compare = |other: &str, out: &str| {
+        let (one, other, out) = (path("one"), path(other), path(out));
+        let arguments = ["evidence", "compare", &one, &other, "-o", &out, "--trust", &trust];
+        run(CLI, arguments.iter().chain(&["--output", "json"])).expect(0).json()
+    };
+    assert_eq!(compare("same", "none")["fork"], Value::Null);
+    assert_eq!(compare("other", "fork")["fork"], 1);
+    let said = verified(Path::new(&path("fork")), &trust, 0);
+    assert_eq!(said["offence"], "conflicting certificates");
+    let parties: BTreeSet<&str> = said["accused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|accused| accused["party"].as_str().unwrap())
+        .collect();
+    assert_eq!(parties, BTreeSet::from(["exchange-2", "exchange-3"]));
+    // In two rounds it is a fork as well, and nobody is named for it.
+    assert_eq!(compare("later", "rounds")["fork"], 1);
+    let said = verified(Path::new(&path("rounds")), &trust, 12);
+    assert_eq!(said["accused"].as_array().unwrap().len(), 0);
 }
 
 #[test]
