@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,12 +12,15 @@ use ed25519_dalek::SigningKey;
 use ledger_api::Shared;
 use ledger_api::admission::{self, CheckedEntry};
 use ledger_api::intake::Source;
+use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
+use ledger_format::evidence::Evidence;
 use ledger_peer::Network;
 use ledger_replay::Ledger;
 use ledger_replica::{Action, Replica, Settings};
 use ledger_store::Wal;
 use ledger_verify::entry::check_signatures;
+use ledger_verify::evidence::Culprit;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -91,16 +94,13 @@ impl Node {
         let id = ledger_client::keys::kid(&vote);
         let member = ledger.validators().get(&id).cloned();
         let (mut replica, actions) = replica_of(options, &ledger, vote.clone(), &log)?;
-        let directory = EvidenceDirectory::open(layout.evidence(), &genesis.document)?;
-        let known = directory.read()?;
-        replica.recall(&ledger, known.iter().map(|(evidence, _)| evidence.clone()).collect());
+        let (directory, known) = recall(&layout, &ledger, &mut replica)?;
+        let disk = (wal, directory);
 
         let (checked, arrivals) = sync_channel(CHECKED_QUEUE);
         let (committed, commits) = sync_channel(1);
         let shared = Shared::new(ledger, store, member.map(|member| (member, keys)));
-        for (evidence, culprits) in known {
-            shared.evidence.add(evidence, culprits);
-        }
+        shared.evidence.extend(known);
         let signs = (!options.is_follower).then(|| vote.clone());
         let network = peers::start(&options.peers, vote, &shared).await?;
         let stopping = Arc::new(AtomicBool::new(false));
@@ -123,15 +123,11 @@ impl Node {
             move || maintenance::run(&shared, &commits, &|| stopping.load(Ordering::Acquire))
         })?);
         let (wanted, asked) = sync_channel(ASKED_QUEUE);
-        others.push(spawn("answers", {
-            let (shared, network) = (Arc::clone(&shared), network.clone());
-            move || peers::answer_all(&network, &shared, signs.as_ref(), &asked)
-        })?);
+        others.push(answer(&shared, &network, signs, asked)?);
         let replica = spawn("replica", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             let said = network.clone();
             move || {
-                let disk = (wal, directory);
                 let replica = ReplicaLoop::new(shared, replica, disk, committed, said, wanted);
                 let result = replica.run(actions, &arrivals, &|| stopping.load(Ordering::Acquire));
                 if let Err(error) = &result {
@@ -221,6 +217,30 @@ impl Node {
         });
         joined.await.map_err(Failure::stopped)?
     }
+}
+
+/// Tells the replica what evidence was kept before.
+fn recall(
+    layout: &Layout,
+    ledger: &Ledger,
+    replica: &mut Replica,
+) -> Result<(EvidenceDirectory, Vec<(Evidence, Vec<Culprit>)>), Failure> {
+    let directory = EvidenceDirectory::open(layout.evidence(), ledger.genesis())?;
+    let known = directory.read()?;
+    let evidence: Vec<Evidence> = known.iter().map(|(evidence, _)| evidence.clone()).collect();
+    replica.recall(ledger, &evidence);
+    Ok((directory, known))
+}
+
+/// Gives blocks to nodes that ask for them.
+fn answer(
+    shared: &Arc<Shared>,
+    network: &Network,
+    validator: Option<SigningKey>,
+    asked: Receiver<(KeyId, u64)>,
+) -> Result<JoinHandle<()>, Failure> {
+    let (shared, network) = (Arc::clone(shared), network.clone());
+    spawn("answers", move || peers::answer_all(&network, &shared, validator.as_ref(), &asked))
 }
 
 /// A validator or a follower, as the settings say; the key must fit.

@@ -21,6 +21,11 @@ impl EvidenceList {
         self.lock().insert(evidence.id(), (evidence, culprits));
     }
 
+    /// Adds what was kept before the node was started.
+    pub fn extend(&self, known: Vec<(Evidence, Vec<Culprit>)>) {
+        self.lock().extend(known.into_iter().map(|known| (known.0.id(), known)));
+    }
+
     /// How much there is.
     pub(crate) fn count(&self) -> usize {
         self.lock().len()

@@ -37,7 +37,7 @@ impl World {
             Ok(started) => started,
             Err(why) => return self.stopped(number, why),
         };
-        replica.recall(ledger, node.disk.evidence.clone());
+        replica.recall(ledger, &node.disk.evidence);
         let first = ledger.height() == 0;
         let process = Process { replica, calls: Vec::new(), owed: Vec::new() };
         self.nodes[number].process = Some(process);

@@ -21,7 +21,7 @@ fn validators_at(ledger: &Ledger, _height: u64) -> &Validators {
 
 impl Replica {
     /// Takes back evidence that was kept before the node was started. What does not prove is left out; how much was taken.
-    pub fn recall(&mut self, ledger: &Ledger, evidence: Vec<Evidence>) -> usize {
+    pub fn recall(&mut self, ledger: &Ledger, evidence: &[Evidence]) -> usize {
         let mut keep = |evidence: &Evidence| {
             let validators = validators_at(ledger, evidence.height);
             let judged = judge(&ledger.genesis().id(), validators, evidence);

@@ -114,7 +114,7 @@ fn who_connects_is_told_what_is_known_and_so_is_a_node_that_starts_again() {
     // What was kept is known after a start, and what proves nothing is not taken.
     let mut forged = evidence.clone();
     forged.height = 2;
-    assert_eq!(other.replica.recall(&other.ledger, vec![forged, evidence]), 1);
+    assert_eq!(other.replica.recall(&other.ledger, &[forged, evidence]), 1);
     let message = told(&actions).remove(0);
     assert!(accused(&other.hears(first.id, &message)).is_empty());
 }
