@@ -12,7 +12,7 @@ use ledger_format::genesis::GenesisDocument;
 use ledger_format::genesis_file::GenesisFile;
 use ledger_format::message;
 use ledger_format::vote::{VoteStep, proposal_bytes, vote_bytes};
-use ledger_peer::{Certificate, Events, Identity, Lane, Network, Peer, Role, Settings};
+use ledger_peer::{Certificate, Events, Identity, Lane, Network, Peer, PeerStatus, Role, Settings};
 use ledger_replica::{Message, Statement, StatementKind};
 
 use crate::network::Exchanges;
@@ -26,6 +26,8 @@ pub struct Impostor {
     key: SigningKey,
     ledger: LedgerId,
     network: Network,
+    /// The node that hears everything it says.
+    hearer: KeyId,
     _events: Events,
 }
 
@@ -49,11 +51,15 @@ impl Impostor {
         let started = Network::start(settings, identity, vote_key, || 0);
         let (network, events) = exchanges.runtime.block_on(started).expect("a network");
         let begun = Instant::now();
-        while network.is_alone() {
+        let hearer = loop {
+            let connected = |peer: &PeerStatus| peer.connected_since.is_some();
+            if let Some(peer) = network.peers().into_iter().find(connected) {
+                break peer.identity;
+            }
             assert!(begun.elapsed() < PATIENCE, "nobody connects");
             std::thread::sleep(Duration::from_millis(20));
-        }
-        Self { key, ledger, network, _events: events }
+        };
+        Self { key, ledger, network, hearer, _events: events }
     }
 
     /// The key's id.
@@ -90,11 +96,8 @@ impl Impostor {
 
     /// Says something to one of those it is connected with, the same one each time.
     pub fn say(&self, message: &Message) {
-        let peers = self.network.peers();
-        let connected =
-            peers.iter().find(|peer| peer.connected_since.is_some()).expect("a connection");
         let bytes = Bytes::from(message.encode());
-        assert!(self.network.send(&connected.identity, Lane::Consensus, bytes), "it is queued");
+        assert!(self.network.send(&self.hearer, Lane::Consensus, bytes), "it is queued");
     }
 }
 
