@@ -17,6 +17,9 @@ const ENDING: &str = "evidence";
 /// Files that are read at most: more than a node ever writes.
 const MOST: usize = 8_192;
 
+/// Evidence, and whom it proves guilty.
+pub(crate) type Found = (Evidence, Vec<Culprit>);
+
 /// The directory of a node's evidence.
 #[derive(Clone, Debug)]
 pub(crate) struct EvidenceDirectory {
@@ -38,7 +41,7 @@ impl EvidenceDirectory {
     ///
     /// # Errors
     /// `NODE_EVIDENCE` when the directory cannot be read.
-    pub(crate) fn read(&self) -> Result<Vec<(Evidence, Vec<Culprit>)>, Failure> {
+    pub(crate) fn read(&self) -> Result<Vec<Found>, Failure> {
         let mut all = Vec::new();
         for file in fs::read_dir(&self.path).map_err(|error| failed(&self.path, error))?.take(MOST)
         {
@@ -56,7 +59,7 @@ impl EvidenceDirectory {
         Ok(all)
     }
 
-    fn read_one(&self, path: &Path) -> Result<(Evidence, Vec<Culprit>), Failure> {
+    fn read_one(&self, path: &Path) -> Result<Found, Failure> {
         let bytes = fs::read(path).map_err(|error| failed(path, error))?;
         let file = EvidenceFile::decode(bytes.into()).map_err(|error| failed(path, error))?;
         let (report, culprits) =

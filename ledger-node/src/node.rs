@@ -20,16 +20,15 @@ use ledger_replay::Ledger;
 use ledger_replica::{Action, Replica, Settings};
 use ledger_store::Wal;
 use ledger_verify::entry::check_signatures;
-use ledger_verify::evidence::Culprit;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::evidence::EvidenceDirectory;
+use crate::evidence::{EvidenceDirectory, Found};
 use crate::failure::Failure;
 use crate::maintenance;
 use crate::open::{Layout, Opened, open};
 use crate::peers::{self, PeerOptions};
-use crate::replica_loop::{Arrival, ReplicaLoop};
+use crate::replica_loop::{Arrival, Disk, ReplicaLoop};
 
 /// Batches of checked entries that wait for the replica.
 const CHECKED_QUEUE: usize = 16;
@@ -94,8 +93,7 @@ impl Node {
         let id = ledger_client::keys::kid(&vote);
         let member = ledger.validators().get(&id).cloned();
         let (mut replica, actions) = replica_of(options, &ledger, vote.clone(), &log)?;
-        let (directory, known) = recall(&layout, &ledger, &mut replica)?;
-        let disk = (wal, directory);
+        let (disk, known) = recall(&layout, &ledger, &mut replica, wal)?;
 
         let (checked, arrivals) = sync_channel(CHECKED_QUEUE);
         let (committed, commits) = sync_channel(1);
@@ -219,17 +217,18 @@ impl Node {
     }
 }
 
-/// Tells the replica what evidence was kept before.
+/// Tells the replica what evidence was kept before, and gives what the replica's loop writes to.
 fn recall(
     layout: &Layout,
     ledger: &Ledger,
     replica: &mut Replica,
-) -> Result<(EvidenceDirectory, Vec<(Evidence, Vec<Culprit>)>), Failure> {
+    wal: Wal,
+) -> Result<(Disk, Vec<Found>), Failure> {
     let directory = EvidenceDirectory::open(layout.evidence(), ledger.genesis())?;
     let known = directory.read()?;
     let evidence: Vec<Evidence> = known.iter().map(|(evidence, _)| evidence.clone()).collect();
     replica.recall(ledger, &evidence);
-    Ok((directory, known))
+    Ok(((wal, directory), known))
 }
 
 /// Gives blocks to nodes that ask for them.

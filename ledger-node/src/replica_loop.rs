@@ -28,6 +28,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Entries that are passed on in one message.
 const PASSED_ON: usize = 1_024;
 
+/// What the loop writes to beside the store: the consensus log, and evidence.
+pub(crate) type Disk = (Wal, EvidenceDirectory);
+
 /// What the loop is told.
 #[derive(Debug)]
 pub(crate) enum Arrival {
@@ -57,7 +60,7 @@ impl ReplicaLoop {
     pub(crate) fn new(
         shared: Arc<Shared>,
         replica: Replica,
-        (wal, evidence): (Wal, EvidenceDirectory),
+        (wal, evidence): Disk,
         committed: SyncSender<()>,
         network: Network,
         wanted: SyncSender<(KeyId, u64)>,

@@ -11,6 +11,7 @@ use ledger_client::{ClientError, keys};
 use ledger_format::block::{Block, Body};
 use ledger_format::chain_file::{CHAIN_MARK, End, FrameKind, frame};
 use ledger_format::digest::BlockHash;
+use ledger_format::entry::Entry;
 use ledger_format::genesis_file::GenesisFile;
 use ledger_format::vote::{Certificate, VoteStep, vote_bytes};
 use ledger_replay::Ledger;
@@ -59,7 +60,8 @@ fn chain(network: &Exchanges, proposer: usize, by: &[usize], round: u32) -> Vec<
         keys::read(&network.path(node).join("keys/vote.pem"), refuse).unwrap()
     };
     let ledger = Ledger::new(document.clone()).unwrap();
-    let proposal = ledger.propose(keys::kid(&key(proposer)), 0, &entries);
+    let all: Vec<&Entry> = entries.iter().collect();
+    let proposal = ledger.propose(keys::kid(&key(proposer)), 0, &all);
     let header = proposal.block.unwrap().header;
     let block = header.hash();
     let vote = vote_bytes(&document.id(), VoteStep::Precommit, 1, round, Some(&block));

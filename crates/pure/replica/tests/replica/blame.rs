@@ -14,6 +14,8 @@ use crate::several::{NAMES, One, four, genesis};
 /// Evidence that is kept against one key.
 const AGAINST_ONE: usize = 16;
 
+/// A choice: most statements name a block.
+#[expect(clippy::unnecessary_wraps, reason = "what a statement takes")]
 fn block(number: u8) -> Option<BlockHash> {
     Some(BlockHash([number; 32]))
 }
@@ -206,9 +208,7 @@ fn two_nodes_that_were_shown_different_proposals_find_out() {
     let proposing = StatementKind::Proposal { valid_round: None };
     let turn = proposer(first.ledger.validators(), 1, 0);
     let [one, two] = [block(1), block(2)].map(|block| stated((turn, turn), 1, 0, proposing, block));
-    if turn == first.id || turn == other.id {
-        panic!("the proposer is one of the others");
-    }
+    assert!(turn != first.id && turn != other.id, "the proposer is one of the others");
     let _shown = first.hears(turn, &one);
     let _shown = other.hears(turn, &two);
     // The other one votes for what it was shown.
