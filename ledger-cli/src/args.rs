@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::session::Common;
 use crate::{
-    acts, commitment, draft, explain, export, import, keys, pages, prove, reading, verify,
+    acts, commitment, draft, evidence, explain, export, import, keys, pages, prove, reading, verify,
 };
 
 const EXIT_CODES: &str = "Exit codes:
@@ -105,7 +105,10 @@ pub(crate) enum Command {
     /// Write a proof that verifies offline
     #[command(subcommand)]
     Prove(prove::Command),
-    /// Check evidence: chains, entries, receipts, records, delivered files
+    /// List and fetch what proves that validators lied
+    #[command(subcommand)]
+    Evidence(evidence::Command),
+    /// Check evidence: chains, entries, receipts, records, delivered files, lies of validators
     #[command(subcommand)]
     Verify(verify::Command),
 

@@ -7,6 +7,7 @@ mod acts;
 mod args;
 mod commitment;
 mod draft;
+mod evidence;
 #[cfg(test)]
 mod examples;
 mod explain;
@@ -106,6 +107,7 @@ async fn carry_out(cli: Cli, format: Format) -> Result<Answer, ClientError> {
         Command::Checkpoint(checkpoint) => reading::checkpoint(common, &checkpoint).await,
         Command::Export(command) => export::run(common, &command).await,
         Command::Prove(command) => prove::run(common, &command).await,
+        Command::Evidence(command) => evidence::run(common, &command).await,
         Command::Verify(command) => verify::run(common, command).await,
         Command::Explain(explain) => explain::run(&explain),
         Command::Completion(completion) => pages::completion(&completion),

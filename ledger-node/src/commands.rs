@@ -231,7 +231,7 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
     let notices = status.notices.iter().map(|notice| format!("\nnotice        {notice}"));
     let text = format!(
         "ledger        {} ({id})\nheight        {}\nleaves        {}\nrecords       {}\nledger time   {} ({} clock)\n\
-         validators    {} (tolerates {} faulty)\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nversion       {}\nup            {} s{}",
+         validators    {} (tolerates {} faulty)\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nevidence      {}\nversion       {}\nup            {} s{}",
         status.ledger_name,
         status.height,
         status.tree_size,
@@ -246,6 +246,7 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         planned(status.planned_protocol_version, status.planned_protocol_height),
         status.pool_entries,
         status.pool_bytes,
+        status.evidence,
         status.version,
         status.uptime_s,
         notices.collect::<String>(),
@@ -270,6 +271,7 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         "pool_bytes": status.pool_bytes,
         "version": status.version,
         "uptime_s": status.uptime_s,
+        "evidence": status.evidence,
         "notices": status.notices,
     });
     report::result(output, &text, &json);

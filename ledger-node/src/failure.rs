@@ -70,6 +70,12 @@ codes! {
     protocol: 33 = "NODE_PROTOCOL",
         "The ledger follows a version of the protocol that this program does not know.",
         "Install a version of the program that knows it and start again: nothing is lost, and the node takes the blocks that it missed.";
+    evidence: 1 = "NODE_EVIDENCE",
+        "A file of evidence cannot be written or used.",
+        "Look at the file: what damaged it may have damaged more. Other nodes send their evidence again when they connect.";
+    misconduct: 1 = "NODE_MISCONDUCT",
+        "A validator has signed what no honest one signs together.",
+        "Ask the organisation: two processes may run with its key. `ledger-cli evidence list` shows the proof, which verifies offline.";
     not_running: 20 = "NODE_NOT_RUNNING",
         "No node answers there.",
         "Start it with `ledger-node run`, or check --node.";

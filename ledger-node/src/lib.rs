@@ -7,6 +7,7 @@ pub mod args;
 mod commands;
 pub mod config;
 pub mod dev;
+mod evidence;
 pub mod failure;
 mod keys;
 mod maintenance;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use ed25519_dalek::SigningKey;
 use ledger_api::admission::{self, CheckedEntry};
 use ledger_api::intake::Source;
 use ledger_api::{NodeRole, Shared};
+use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
+use ledger_format::evidence::Evidence;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
 use ledger_peer::Network;
 use ledger_replay::Ledger;
@@ -22,12 +24,13 @@ use ledger_verify::entry::check_signatures;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::evidence::{EvidenceDirectory, Found};
 use crate::failure::Failure;
 use crate::keys::KeySet;
 use crate::maintenance;
 use crate::open::{Layout, Opened, open};
 use crate::peers::{self, PeerOptions};
-use crate::replica_loop::{Arrival, ReplicaLoop};
+use crate::replica_loop::{Arrival, Disk, ReplicaLoop};
 
 /// Batches of checked entries that wait for the replica.
 const CHECKED_QUEUE: usize = 16;
@@ -91,11 +94,14 @@ impl Node {
         check_protocol(&ledger)?;
         let first_start = ledger.height() == 0;
         let votes: Vec<SigningKey> = keys.iter().map(|keys| keys.vote.clone()).collect();
-        let (replica, actions) = replica_of(options, &ledger, votes.clone(), &log)?;
+        let (mut replica, actions) = replica_of(options, &ledger, votes.clone(), &log)?;
+        let (disk, known) = recall(&layout, &ledger, &mut replica, wal)?;
 
         let (checked, arrivals) = sync_channel(CHECKED_QUEUE);
         let (committed, commits) = sync_channel(1);
         let shared = share(options, ledger, store, keys);
+        shared.evidence.extend(known);
+        let signs = if options.is_follower { Vec::new() } else { votes.clone() };
         let network = peers::start(options, votes, &shared).await?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (failure, failed) = tokio::sync::watch::channel(false);
@@ -117,15 +123,12 @@ impl Node {
             move || maintenance::run(&shared, &commits, &|| stopping.load(Ordering::Acquire))
         })?);
         let (wanted, asked) = sync_channel(ASKED_QUEUE);
-        others.push(spawn("answers", {
-            let (shared, network) = (Arc::clone(&shared), network.clone());
-            move || peers::answer_all(&network, &shared, &asked)
-        })?);
+        others.push(answer(&shared, &network, signs, asked)?);
         let replica = spawn("replica", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             let said = network.clone();
             move || {
-                let replica = ReplicaLoop::new(shared, replica, wal, committed, said, wanted);
+                let replica = ReplicaLoop::new(shared, replica, disk, committed, said, wanted);
                 let result = replica.run(actions, &arrivals, &|| stopping.load(Ordering::Acquire));
                 if let Err(error) = &result {
                     tracing::error!(code = %error.code, %error, "the replica stopped");
@@ -227,6 +230,31 @@ fn share(options: &Options, ledger: Ledger, store: Store, keys: Vec<KeySet>) -> 
         );
     }
     shared
+}
+
+/// Tells the replica what evidence was kept before, and gives what the replica's loop writes to.
+fn recall(
+    layout: &Layout,
+    ledger: &Ledger,
+    replica: &mut Replica,
+    wal: Wal,
+) -> Result<(Disk, Vec<Found>), Failure> {
+    let directory = EvidenceDirectory::open(layout.evidence(), ledger.genesis())?;
+    let known = directory.read()?;
+    let evidence: Vec<Evidence> = known.iter().map(|(evidence, _)| evidence.clone()).collect();
+    replica.recall(ledger, &evidence);
+    Ok(((wal, directory), known))
+}
+
+/// Gives blocks to nodes that ask for them.
+fn answer(
+    shared: &Arc<Shared>,
+    network: &Network,
+    keys: Vec<SigningKey>,
+    asked: Receiver<(KeyId, u64)>,
+) -> Result<JoinHandle<()>, Failure> {
+    let (shared, network) = (Arc::clone(shared), network.clone());
+    spawn("answers", move || peers::answer_all(&network, &shared, &keys, &asked))
 }
 
 /// A validator or a follower, as the settings say; a follower's keys must be no validator's.

@@ -30,6 +30,11 @@ impl Layout {
         self.0.join("keys")
     }
 
+    /// What proves that validators lied, one file each.
+    pub fn evidence(&self) -> PathBuf {
+        self.0.join("evidence")
+    }
+
     /// Settings of the node.
     pub fn config(&self) -> PathBuf {
         self.0.join("config.toml")

@@ -7,11 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use ledger_api::Shared;
+use ledger_format::block::Block;
 use ledger_format::digest::{Hash, KeyId, sha256};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::message;
 use ledger_peer::{Audience, Certificate, Event, Events, Identity, Network, Role, Settings};
 use ledger_replica::{Event as Heard, Lane, Message};
+use ledger_verify::block::check_certificate;
 
 use crate::failure::Failure;
 use crate::node::Options;
@@ -93,9 +95,15 @@ const fn lane(message: &Message) -> ledger_peer::Lane {
 }
 
 /// Answers nodes that asked for blocks, until the replica's loop is gone.
-pub(crate) fn answer_all(network: &Network, shared: &Shared, wanted: &Receiver<(KeyId, u64)>) {
+/// A validator signs what it gives away with its key.
+pub(crate) fn answer_all(
+    network: &Network,
+    shared: &Shared,
+    keys: &[SigningKey],
+    wanted: &Receiver<(KeyId, u64)>,
+) {
     while let Ok((to, from)) = wanted.recv() {
-        match answer(shared, from) {
+        match answer(shared, keys, from) {
             Ok(message) => send(network, &to, &message),
             // The node asks somebody else; this one's operator has to know.
             Err(error) => {
@@ -105,18 +113,38 @@ pub(crate) fn answer_all(network: &Network, shared: &Shared, wanted: &Receiver<(
     }
 }
 
-fn answer(shared: &Shared, from: u64) -> Result<Message, Failure> {
+/// Blocks from a height on, signed with the key by which others know this node: whoever is behind may still take it for a validator.
+fn answer(shared: &Shared, keys: &[SigningKey], from: u64) -> Result<Message, Failure> {
+    let is_member = |key: &&SigningKey| {
+        let (id, ledger) = (ledger_client::keys::kid(key), shared.ledger());
+        [ledger.validators(), ledger.next_validators()].iter().any(|set| set.get(&id).is_some())
+    };
+    let validator = keys.iter().find(is_member).or(keys.first());
     let (mut blocks, mut bytes) = (Vec::new(), 0);
     for height in from..from.saturating_add(ANSWER_BLOCKS) {
         let Some(stored) = shared.store.block(height)? else { break };
-        let block = crate::open::decode(&stored)?.encode();
-        bytes += block.len();
+        let block = crate::open::decode(&stored)?;
+        if validator.is_some() {
+            check_stored(shared, &block)?;
+        }
+        bytes += block.body.entries.iter().map(Bytes::len).sum::<usize>();
         blocks.push(block);
         if bytes >= ANSWER_BYTES {
             break;
         }
     }
-    Ok(Message::blocks(blocks))
+    Ok(Message::blocks(&blocks, validator))
+}
+
+/// Checks what the disk says before this validator signs for it: for a damaged certificate it would have to answer like a forger.
+fn check_stored(shared: &Shared, block: &Block) -> Result<(), Failure> {
+    let validators = shared.ledger().validators().clone();
+    let header = &block.body.header;
+    // Of a set that is not at hand, the store's own checksums have to do.
+    if header.validators == validators.hash() {
+        check_certificate(&validators, header, &block.certificate)?;
+    }
+    Ok(())
 }
 
 /// Brings the replica what peers say, and their entries to the intake, until the node stops.

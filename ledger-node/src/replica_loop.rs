@@ -17,6 +17,7 @@ use ledger_replica::{Action, Decided, Event, Message, Replica, Timer, Turned};
 use ledger_rules::{Code, Refusal};
 use ledger_store::{LinkRow, NewBlock, Wal, WindowRow};
 
+use crate::evidence::{self, EvidenceDirectory};
 use crate::failure::Failure;
 use crate::node::check_protocol;
 use crate::peers;
@@ -28,6 +29,9 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Entries that are passed on in one message.
 const PASSED_ON: usize = 1_024;
+
+/// What the loop writes to beside the store: the consensus log, and evidence.
+pub(crate) type Disk = (Wal, EvidenceDirectory);
 
 /// What the loop is told.
 #[derive(Debug)]
@@ -43,6 +47,7 @@ pub(crate) struct ReplicaLoop {
     shared: Arc<Shared>,
     replica: Replica,
     wal: Wal,
+    evidence: EvidenceDirectory,
     gather_at: Option<Instant>,
     timers: Vec<(Instant, Timer)>,
     committed: SyncSender<()>,
@@ -57,13 +62,14 @@ impl ReplicaLoop {
     pub(crate) fn new(
         shared: Arc<Shared>,
         replica: Replica,
-        wal: Wal,
+        (wal, evidence): Disk,
         committed: SyncSender<()>,
         network: Network,
         wanted: SyncSender<(KeyId, u64)>,
     ) -> Self {
         let timers = Vec::new();
-        Self { shared, replica, wal, gather_at: None, timers, committed, network, wanted }
+        let gather_at = None;
+        Self { shared, replica, wal, evidence, gather_at, timers, committed, network, wanted }
     }
 
     /// Runs until the queue closes or `stopping` says so.
@@ -182,6 +188,9 @@ impl ReplicaLoop {
                 Action::SendBlocks { to, from } => {
                     // Too many ask: this one asks again, or somebody else.
                     let _busy = self.wanted.try_send((to, from));
+                }
+                Action::Accuse { evidence, culprits } => {
+                    evidence::accuse(&self.evidence, &self.shared, *evidence, culprits)?;
                 }
                 Action::Suspect { peer, height, why } => {
                     tracing::warn!(%peer, height, why, "a node sent what may not follow; it was dropped");

@@ -624,10 +624,127 @@ def look_at_proof_file(v):
     return states(v, entry=named.hex()) if 16 in file else states(v, record=named.decode(), present=2 in statement)
 
 
+class Reader:
+    """A fixed layout from its front (evidence.md)."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def take(self, size):
+        if len(self.data) < size:
+            raise Malformed("FMT_TRUNCATED")
+        taken, self.data = self.data[:size], self.data[size:]
+        return taken
+
+    def number(self, size):
+        return int.from_bytes(self.take(size), "big")
+
+    def mark(self, mark):
+        if self.data[: len(mark)] != mark:
+            raise Malformed("FMT_MAGIC")
+        self.take(len(mark))
+
+    def named(self, size):
+        flag, data = self.number(1), self.take(size)
+        if flag > 1 or not flag and any(data):
+            raise Malformed("FMT_NOT_CANONICAL")
+        return flag, data
+
+
+def certificate_parts(c):
+    """Round, what is certified, and who signed (block.md, certificates)."""
+    c.mark(b"ledger/cert/v1\0")
+    height, place, block, count = c.number(8), c.number(4), c.take(32), c.number(2)
+    signers = [(c.take(32), c.take(64))[0] for _ in range(count)]
+    if c.data:
+        raise Malformed("FMT_TRAILING")
+    return place, (height, block), signers
+
+
+def evidence_parts(data):
+    """Genesis document, ledger, height, offence, round, and two statements: block, accused, and what orders them."""
+    r = Reader(data)
+    r.mark(b"ledger/evidence/1\0")
+    genesis = r.take(r.number(4))
+    r.mark(b"ledger/evid/v1\0")
+    kind, ledger, height = r.number(1), r.take(32), r.number(8)
+    if kind == 4:
+        validator, header = r.take(32), r.take(269)
+        fields, signature, c = header_fields(header), r.take(64), Reader(r.data)
+        if (fields["ledger"], fields["height"]) != (ledger.hex(), height) or len(signature) != 64:
+            raise Malformed("FMT_VALUE")
+        place, certified, signers = certificate_parts(c)
+        good = certified == (height, sha256(header))
+        return genesis, ledger, height, "forged certificate", (place, validator, good, signers)
+    if kind not in (1, 2, 3):
+        raise Malformed("FMT_VALUE")
+    pair, offence, number, validator = [], "conflicting certificates", None, None
+    if kind != 3:
+        number = r.number(4)
+        step = r.number(1) if kind == 1 else None
+        if step not in (1, 2, None):
+            raise Malformed("FMT_VALUE")
+        offence = {1: "double prevote", 2: "double precommit", None: "double proposal"}[step]
+        validator = r.take(32)
+    for _ in range(2):
+        if kind == 1:
+            named, block = r.named(32)
+            pair.append((number, (named, block), [validator], (named, block, r.take(64))))
+        elif kind == 2:
+            block, valid = r.take(32), r.named(4)
+            pair.append((number, block, [validator], (block, valid, r.take(64))))
+        else:
+            place, (_, block), signers = certificate_parts(Reader(r.take(r.number(4))))
+            pair.append((place, block, signers, (place, block)))
+    if r.data:
+        raise Malformed("FMT_TRAILING")
+    if pair[0][3] > pair[1][3]:
+        raise Malformed("FMT_NOT_CANONICAL")
+    return genesis, ledger, height, offence, pair
+
+
+def look_at_evidence(v):
+    """Layout, whose keys, whether there is a conflict, and quorums. Signatures are left open."""
+    data, said = unhex(v["input"]["bytes"]), (v["result"], v["code"])
+    try:
+        genesis, ledger, height, offence, pair = evidence_parts(data)
+    except Malformed as malformed:
+        return said == ("malformed", str(malformed))
+    if not genesis:
+        return said == ("not determined", "")
+    if ledger_id(genesis) != v["input"]["trust"] or ledger.hex() != v["input"]["trust"]:
+        return said == ("trust not met", "")
+    (validators,) = protobuf(genesis)[8]
+    members = [protobuf(member) for member in protobuf(validators)[1]]
+    powers = {sha256(member[4][0]): member[3][0] for member in members}
+    quorum = lambda signers: 3 * sum(powers[s] for s in signers) > 2 * sum(powers.values())
+    shown = sha256(data[22 + len(genesis) :]).hex()
+    if offence == "forged certificate":
+        place, validator, good, signers = pair
+        if v["result"] == "refuted":
+            return v["code"] == ("V_NO_CONFLICT" if good and quorum(signers) else "V_SIGNATURE")
+        return states(v, id=shown, height=height, round=place, offence=offence, accused=[validator.hex()])
+    (round_one, one, first, _), (round_two, two, second, _) = pair
+    if any(signer not in powers for signer in first + second):
+        return said == ("not determined", "")
+    if one == two:
+        return said == ("refuted", "V_NO_CONFLICT")
+    if offence == "conflicting certificates":
+        if not quorum(first) or not quorum(second):
+            return said == ("refuted", "V_QUORUM")
+        if round_one != round_two:
+            return said == ("not determined", "")
+    if v["result"] == "refuted":
+        return v["code"] in ("V_SIGNATURE", "V_CERTIFICATE_SIGNATURE")
+    accused = [signer.hex() for signer in first if signer in second]
+    return states(v, id=shown, height=height, round=round_one, offence=offence, accused=accused)
+
+
 LOOKED_AT = {
     "chain-file": look_at_chain_file,
     "checkpoint": look_at_checkpoint,
     "entry": look_at_entry,
+    "evidence": look_at_evidence,
     "genesis": look_at_genesis,
     "proof-file": look_at_proof_file,
     "receipt": look_at_receipt,

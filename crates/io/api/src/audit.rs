@@ -7,7 +7,8 @@ use bytes::Bytes;
 use ledger_event::proof_file::Statement;
 use ledger_event::{Anchor, EntryProof, RecordProof};
 use ledger_format::block::{Block, Body};
-use ledger_format::digest::{EntryId, Hash};
+use ledger_format::digest::{EntryId, Hash, hash_from_slice};
+use ledger_format::evidence::EvidenceId;
 use ledger_format::header::Header;
 use ledger_format::id::Subject;
 use ledger_format::limits::MAX_PROOF_BYTES;
@@ -171,6 +172,24 @@ impl AuditService for Audit {
         let path = self.shared.store.consistency_path(from_size, to_size).map_err(Problem::from)?;
         let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
         Ok(Response::new(v1::GetConsistencyResponse { path }))
+    }
+
+    async fn list_evidence(
+        &self,
+        _: Request<v1::ListEvidenceRequest>,
+    ) -> Result<Response<v1::ListEvidenceResponse>, Status> {
+        let evidence = self.shared.evidence.summaries();
+        Ok(Response::new(v1::ListEvidenceResponse { evidence }))
+    }
+
+    async fn get_evidence(
+        &self,
+        request: Request<v1::GetEvidenceRequest>,
+    ) -> Result<Response<v1::GetEvidenceResponse>, Status> {
+        let id = hash_from_slice("evidence id", &request.into_inner().id);
+        let id = EvidenceId(id.map_err(Problem::from)?);
+        let file = self.shared.evidence.file(&id, &self.shared.genesis)?;
+        Ok(Response::new(v1::GetEvidenceResponse { file }))
     }
 
     type StreamBlocksStream = Blocks;

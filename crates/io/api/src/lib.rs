@@ -5,6 +5,7 @@
 
 pub mod admission;
 mod audit;
+pub mod evidence;
 mod history;
 pub mod intake;
 mod lineage;

@@ -92,6 +92,7 @@ impl NodeService for Node {
             known_protocol_version: *PROTOCOL_VERSIONS.end(),
             planned_protocol_version: planned_version,
             planned_protocol_height: planned_height,
+            evidence: count(self.shared.evidence.count()),
         }))
     }
 }
@@ -110,6 +111,12 @@ fn notices(shared: &Shared) -> Vec<String> {
         notices.push(
             "the clock is declared: times follow what entries claim, and prove nothing".to_owned(),
         );
+    }
+    let evidence = shared.evidence.count();
+    if evidence > 0 {
+        notices.push(format!(
+            "{evidence} proof(s) that validators lied: `ledger-cli evidence list` names them"
+        ));
     }
     notices
 }

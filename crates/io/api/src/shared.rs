@@ -15,6 +15,7 @@ use ledger_replay::Ledger;
 use ledger_store::Store;
 use tokio::sync::watch;
 
+use crate::evidence::EvidenceList;
 use crate::intake::{Intake, Source};
 use crate::outcomes::{Outcomes, Position};
 use crate::problem::Problem;
@@ -69,6 +70,8 @@ pub struct Shared {
     pub intake: Intake,
     /// Entries that came into the pool lately.
     pub recent: Recent,
+    /// What proves that validators lied.
+    pub evidence: EvidenceList,
     ledger: RwLock<Ledger>,
     /// What the node signs with, at heights that a key of it is in the set of. A follower signs nothing.
     pub(crate) signers: Vec<NodeKeys>,
@@ -94,6 +97,7 @@ impl Shared {
             outcomes: Outcomes::default(),
             intake: Intake::default(),
             recent: Recent::default(),
+            evidence: EvidenceList::default(),
             ledger: RwLock::new(ledger),
             signers,
             vote_keys,

@@ -23,6 +23,7 @@ mod recovery;
 pub mod replica;
 mod said;
 mod settings;
+mod witness;
 
 pub use engine::EngineStopped;
 pub use message::{Lane, Message, Statement, StatementKind};

@@ -31,7 +31,9 @@ use crate::pool::Pool;
 use crate::recovery::{Recovered, StartError, recover};
 use crate::said::{Said, SaidProposal};
 use crate::settings::Settings;
+use crate::witness::Witness;
 
+mod blame;
 mod deciding;
 mod event;
 mod missing;
@@ -72,6 +74,7 @@ pub struct Replica {
     catch_up: CatchUp,
     /// Nodes that are connected.
     present: BTreeSet<KeyId>,
+    witness: Witness,
     /// Something was logged and is not durable yet.
     unflushed: bool,
     now_ms: u64,
@@ -117,6 +120,7 @@ impl Replica {
             ahead: LookAhead::default(),
             catch_up: CatchUp::default(),
             present: BTreeSet::new(),
+            witness: Witness::default(),
             unflushed: false,
             now_ms: 0,
         }
@@ -350,8 +354,9 @@ impl Replica {
                     actions.push(Action::CancelTimers);
                 }
                 Output::GetValue { round } => actions.extend(self.asked_for(ledger, round)?),
-                Output::Publish(said) => actions.extend(self.publish(height, said)),
+                Output::Publish(said) => actions.extend(self.publish(ledger, said)),
                 Output::Repeat(said) => actions.extend(self.repeat(height, said)),
+                Output::Misbehaved(pairs) => actions.extend(self.found(ledger, &pairs)),
                 Output::Decided(certificate) => {
                     let missing =
                         || EngineStopped(format!("no body for block {}", certificate.block));
@@ -375,6 +380,7 @@ impl Replica {
         self.said.clear();
         self.dozing.clear();
         self.ahead.forget_below(next(ledger));
+        self.witness.forget_below(next(ledger));
         self.unflushed = false;
         self.take_place(ledger);
         let mut actions = vec![Action::Broadcast(Message::tip(ledger.height()))];
@@ -408,6 +414,7 @@ impl Replica {
         if !self.pool.is_empty() {
             actions.push(Action::Send(peer, self.waiting()));
         }
+        actions.extend(self.all_evidence().map(|message| Action::Send(peer, message)));
         if self.phase != Phase::Deciding {
             return actions;
         }
@@ -432,6 +439,7 @@ impl Replica {
             Content::Said { height, .. } | Content::Body { height, .. } => {
                 self.about(ledger, from, height, content)
             }
+            Content::Evidence { evidence } => Ok(self.told(ledger, from, evidence)),
             Content::WantBody { height, block } => {
                 let body = (height == next(ledger)).then(|| self.body(height, &BlockHash(block)));
                 Ok(body.flatten().map(|body| Action::Send(from, body)).into_iter().collect())

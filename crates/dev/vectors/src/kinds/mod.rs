@@ -6,6 +6,7 @@ mod chain_file;
 mod checkpoints;
 mod cose;
 mod entries;
+mod evidence;
 mod genesis;
 mod log;
 mod messages;
@@ -43,6 +44,7 @@ pub(crate) fn all() -> Vec<Kind> {
         proofs::receipts(),
         proofs::files(),
         proofs::checkpoints(),
+        evidence::files(),
         signatures::signatures(),
         signatures::enrolment(),
         others::commitments(),

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::evidence::Evidence;
 use ledger_replay::Ledger;
+use ledger_verify::evidence::check_presented;
 
 use super::{Action, Decided, Replica, Timer, Wake, next};
+use crate::catch_up::Given;
 use crate::examine::examine_decided;
 use crate::message::{Content, Message};
 use crate::planted::{self, Bug};
@@ -44,13 +47,20 @@ impl Replica {
     /// Executes the next block that came from somebody who has it.
     pub(super) fn take_blocks(&mut self, ledger: &Ledger) -> Vec<Action> {
         let mut actions = Vec::new();
-        while let Some((from, bytes)) = self.catch_up.next() {
-            let block = Block::decode(bytes).map_err(|error| error.to_string());
+        while let Some(Given { from, block, signature }) = self.catch_up.next() {
+            let block = Block::decode(block).map_err(|error| error.to_string());
             if block.as_ref().is_ok_and(|block| block.body.header.height < next(ledger)) {
                 // It was decided here while it was on its way.
                 continue;
             }
             let known = |id: &EntryId| self.pool.contains(id);
+            let block = block.and_then(|block| {
+                check_giver(ledger, &from, &block, signature.as_ref()).map(|()| block)
+            });
+            let given = block.as_ref().ok().map(|block| {
+                let Block { body, certificate } = block;
+                (body.header.clone(), certificate.clone())
+            });
             match block.and_then(|block| examine_decided(ledger, block, known)) {
                 Ok(decided) => {
                     if let Some(engine) = &mut self.engine {
@@ -62,6 +72,11 @@ impl Replica {
                 Err(why) => {
                     self.catch_up.distrust(from);
                     actions.push(Action::suspect(from, next(ledger), &why));
+                    if let (Some((header, certificate)), Some(signature)) = (given, signature) {
+                        let lie =
+                            Evidence::forged_certificate(from, header, certificate, signature);
+                        actions.extend(self.accuse(ledger, lie));
+                    }
                 }
             }
         }
@@ -90,4 +105,20 @@ impl Replica {
         let again = Action::SetTimer(Timer(Wake::Unanswered { request }), ANSWER);
         vec![Action::Send(peer, Message(Content::WantBlocks { from })), again]
     }
+}
+
+/// A validator answers for the blocks that it gives away: it signs that. Followers may be anybody, and answer for nothing.
+///
+/// # Errors
+/// Why the block is not looked at.
+fn check_giver(
+    ledger: &Ledger,
+    from: &KeyId,
+    block: &Block,
+    signature: Option<&[u8; 64]>,
+) -> Result<(), String> {
+    let Some(member) = ledger.validators().get(from) else { return Ok(()) };
+    let signature = signature.ok_or("a validator did not sign for a block that it gave away")?;
+    check_presented(member, &block.body.header, &block.certificate, signature)
+        .map_err(|refuted| refuted.to_string())
 }

@@ -193,12 +193,14 @@ impl Network {
                 }
                 Action::SendBlocks { to, from: first } => {
                     let skipped = usize::try_from(first - 1).unwrap();
-                    let blocks = node.blocks.iter().skip(skipped).map(Block::encode).collect();
+                    let key = node.keys.iter().find(|key| id(key) == from);
+                    let blocks = Message::blocks(node.blocks.iter().skip(skipped), key);
                     if let Some(to) = self.number_of(&to) {
-                        self.hear(to, from, &Message::blocks(blocks));
+                        self.hear(to, from, &blocks);
                     }
                 }
                 Action::Suspect { why, .. } => panic!("nobody lies: {why}"),
+                Action::Accuse { evidence, .. } => panic!("nobody lies: {evidence:?}"),
             }
         }
     }
