@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::session::Common;
 use crate::{
-    acts, commitment, draft, evidence, explain, export, import, keys, pages, prove, reading, verify,
+    acts, commitment, draft, evidence, explain, export, import, keys, network, pages, prove,
+    reading, verify,
 };
 
 const EXIT_CODES: &str = "Exit codes:
@@ -75,6 +76,9 @@ pub(crate) enum Command {
     /// Activate a version of the protocol
     #[command(subcommand)]
     Protocol(acts::validators::Protocol),
+    /// Found a network: the ceremony in which every founder signs one genesis
+    #[command(subcommand)]
+    Network(network::Command),
     /// Acts that several must sign: show, sign, submit
     #[command(subcommand)]
     Draft(draft::Command),

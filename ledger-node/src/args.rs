@@ -34,7 +34,7 @@ pub enum Command {
     /// Starts a demonstration ledger: one command, real data, the whole way from registration to delivery.
     #[command(after_help = DEV_EXAMPLES)]
     Dev(DevArgs),
-    /// Makes a new ledger of one validator: node keys, founder's keys, signed genesis.
+    /// Makes a new ledger of one validator: node keys, founder's keys, signed genesis. With --genesis, a node of a network instead.
     #[command(after_help = INIT_EXAMPLES)]
     Init(InitArgs),
     /// Runs a node until it is told to stop (SIGTERM or Ctrl-C).
@@ -65,7 +65,8 @@ const DEV_EXAMPLES: &str = "Examples:
 
 const INIT_EXAMPLES: &str = "Examples:
   ledger-node init --data-dir /var/lib/ledger --party gzdex --name 'Guangzhou Data Exchange' --jurisdiction CN \\
-      --ledger-name 'Greater Bay Area provenance' --origin ledger.gzdex.example/gba";
+      --ledger-name 'Greater Bay Area provenance' --origin ledger.gzdex.example/gba
+  ledger-node init --data-dir /var/lib/ledger --genesis gba.genesis";
 
 const RUN_EXAMPLES: &str = "Examples:
   ledger-node run --data-dir /var/lib/ledger
@@ -163,12 +164,24 @@ pub struct InitArgs {
     #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
     pub data_dir: PathBuf,
 
+    /// The genesis file that all founders signed (`ledger-cli network genesis seal`): a validator or follower of that network.
+    #[arg(long, value_name = "FILE", conflicts_with = "Founding")]
+    pub genesis: Option<PathBuf>,
+
+    /// A ledger of one validator instead.
+    #[command(flatten)]
+    pub founding: Option<Founding>,
+}
+
+/// Options of `init` for a new ledger of one validator.
+#[derive(Clone, Debug, Args)]
+pub struct Founding {
     /// Id of the founding party: lower-case letters, digits, dots and hyphens.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", required_unless_present = "genesis")]
     pub party: String,
 
     /// Name of the founding organisation.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", required_unless_present = "genesis")]
     pub name: String,
 
     /// Its jurisdiction, ISO 3166-1 alpha-2.
@@ -176,11 +189,11 @@ pub struct InitArgs {
     pub jurisdiction: String,
 
     /// Name of the ledger.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", required_unless_present = "genesis")]
     pub ledger_name: String,
 
     /// Origin line of its checkpoints: a host and path that the consortium controls, without scheme.
-    #[arg(long, value_name = "HOST/PATH")]
+    #[arg(long, value_name = "HOST/PATH", required_unless_present = "genesis")]
     pub origin: String,
 
     /// What header times mean. A declared clock follows what entries claim and proves no time.

@@ -14,9 +14,10 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
-use crate::args::{ClockArg, DirArgs, InitArgs, RunArgs, StatusArgs};
+use crate::args::{ClockArg, DirArgs, Founding, InitArgs, RunArgs, StatusArgs};
 use crate::config::{self, Config, Sources};
 use crate::failure::Failure;
+use crate::join::from_genesis;
 use crate::node::{Node, Options};
 use crate::open::{Layout, reindex as rebuild};
 use crate::replica_loop::now_ms;
@@ -97,6 +98,16 @@ pub(crate) async fn until_told(node: &Node) -> Result<&'static str, Failure> {
 /// # Errors
 /// `NODE_EXISTS`, or what cannot be written.
 pub(crate) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
+    match (&args.genesis, &args.founding) {
+        (Some(genesis), _) => from_genesis(genesis, &args.data_dir, output),
+        (None, Some(founding)) => found(&args.data_dir, founding, output),
+        (None, None) => {
+            Err(Failure::config("--genesis FILE, or --party and what else a new ledger needs"))
+        }
+    }
+}
+
+fn found(data_dir: &Path, args: &Founding, output: Output) -> Result<(), Failure> {
     if args.start.is_some() && args.clock == ClockArg::Wall {
         return Err(Failure::config("--start: a wall clock begins now; see --clock declared"));
     }
@@ -119,8 +130,8 @@ pub(crate) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
         start_ms: args.start.unwrap_or_else(now_ms),
         origin: args.origin.clone(),
     };
-    let id = create(&args.data_dir, &plan, &founder)?;
-    let directory = args.data_dir.join("founder");
+    let id = create(data_dir, &plan, &founder)?;
+    let directory = data_dir.join("founder");
     for key in &founder {
         let path = directory.join(format!("{}.pem", key.name));
         keys::write(&path, &key.key, passphrase.as_ref().map(|text| text.as_str()))?;
@@ -128,13 +139,13 @@ pub(crate) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
     let text = format!(
         "genesis {id}\n\nKeep this hash: whoever trusts it can verify everything.\n\n\
          node keys     {}\nfounder keys  {} (move them to where founders keep their keys)\n\nnext: ledger-node run --data-dir {}",
-        args.data_dir.join("keys").display(),
+        data_dir.join("keys").display(),
         directory.display(),
-        args.data_dir.display(),
+        data_dir.display(),
     );
     let json = json!({
         "genesis": id.to_string(),
-        "data_dir": args.data_dir,
+        "data_dir": data_dir,
         "founder_keys": directory,
         "encrypted": passphrase.is_some(),
     });
@@ -142,7 +153,7 @@ pub(crate) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn passphrase(args: &InitArgs) -> Result<Option<Zeroizing<String>>, Failure> {
+fn passphrase(args: &Founding) -> Result<Option<Zeroizing<String>>, Failure> {
     if args.plain_keys {
         return Ok(None);
     }

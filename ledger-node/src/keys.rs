@@ -80,7 +80,8 @@ pub(crate) fn run(args: &KeysArgs, output: Output) -> Result<(), Failure> {
     show(&layout, output)
 }
 
-fn make(directory: &Path) -> Result<(), Failure> {
+/// Makes keys of a node in a directory. Nothing is overwritten.
+pub(crate) fn make(directory: &Path) -> Result<(), Failure> {
     for (name, key) in &node_keys()? {
         keys::write(&directory.join(format!("{name}.pem")), key, None)?;
     }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod dev;
 mod evidence;
 pub mod failure;
+mod join;
 mod keys;
 mod maintenance;
 pub mod node;

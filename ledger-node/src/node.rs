@@ -16,6 +16,7 @@ use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
 use ledger_format::evidence::Evidence;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
+use ledger_format::genesis_file::GenesisFile;
 use ledger_peer::Network;
 use ledger_replay::Ledger;
 use ledger_replica::{Action, Replica, Settings};
@@ -82,7 +83,7 @@ impl Node {
     /// What keeps it from starting.
     pub async fn start(options: &Options) -> Result<Self, Failure> {
         let layout = Layout(options.data_dir.clone());
-        let genesis = layout.read_genesis()?;
+        let genesis = agreed(&layout)?;
         let keys = layout.read_keys()?;
         let listener = TcpListener::bind(options.listen).await;
         let listener =
@@ -217,6 +218,13 @@ impl Node {
         });
         joined.await.map_err(Failure::stopped)?
     }
+}
+
+/// The genesis file, if all founders have signed it as it is.
+fn agreed(layout: &Layout) -> Result<GenesisFile, Failure> {
+    let genesis = layout.read_genesis()?;
+    ledger_client::genesis::check(&genesis).map_err(Failure::genesis)?;
+    Ok(genesis)
 }
 
 /// What the node's threads share. A follower signs nothing.

@@ -31,7 +31,7 @@ pub use hosts::Hosts;
 pub use impostor::Impostor;
 pub use load::Supplier;
 pub use market::{Machine, Market};
-pub use network::Exchanges;
+pub use network::{Exchanges, ports};
 pub use pen::{Pen, claim, forged};
 pub use places::{Place, Places, place, places_in, verified_places};
 pub use program::{CLI, Finished, NODE, command, run, run_in};

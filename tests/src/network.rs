@@ -40,7 +40,8 @@ pub struct Exchanges {
     _alone: MutexGuard<'static, ()>,
 }
 
-fn ports(nodes: u16) -> u16 {
+/// The first of the ports for a network, two for each node.
+pub fn ports(nodes: u16) -> u16 {
     let process = u16::try_from(std::process::id() % 900).expect("below 900");
     let begun = 10_000 + process * 20;
     begun + NEXT_PORT.fetch_add(nodes * 2, Ordering::Relaxed)
@@ -88,7 +89,6 @@ impl Exchanges {
     }
 
     fn make(validators: u16, followers: u16) -> Self {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::tempdir().expect("a directory");
         let first_port = ports(validators + followers);
         let port = first_port.to_string();
@@ -98,6 +98,18 @@ impl Exchanges {
         let options = ["--validators", &v, "--followers", &f, "--base-port", &port];
         let made = run(NODE, ["testnet", "--init-only", "--data-dir", path].iter().chain(&options));
         let _made = made.expect(0);
+        Self::of(directory, validators, followers, first_port)
+    }
+
+    /// Starts all nodes of a network that was made otherwise: their data directories are in `net`, as [`Exchanges::path`] names them.
+    pub fn begin(directory: TempDir, validators: u16, followers: u16, first_port: u16) -> Self {
+        let mut network = Self::of(directory, validators, followers, first_port);
+        network.start_all();
+        network
+    }
+
+    fn of(directory: TempDir, validators: u16, followers: u16, first_port: u16) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let nodes = (0..validators + followers).map(|_| None).collect();
         let runtime = Runtime::new().expect("a runtime");
         let hosts = None;
