@@ -172,7 +172,7 @@ fn entry(supplier: &Supplier, turn: u64) -> Entry {
     entry.expect("an entry within the limits")
 }
 
-fn messages(entries: &[Entry]) -> Vec<v1::SubmitStreamRequest> {
+pub(crate) fn messages(entries: &[Entry]) -> Vec<v1::SubmitStreamRequest> {
     let message = |(entries, sequence): (&[Entry], u64)| {
         let entries = entries.iter().map(|entry| entry.bytes().clone()).collect();
         v1::SubmitStreamRequest { sequence, entries, wait_for: 0 }
@@ -202,7 +202,7 @@ async fn send_all(
 }
 
 /// Sends messages, so many at a time, and checks that every entry was placed.
-async fn send(mut node: Node, messages: Vec<v1::SubmitStreamRequest>) -> Vec<Duration> {
+pub(crate) async fn send(mut node: Node, messages: Vec<v1::SubmitStreamRequest>) -> Vec<Duration> {
     let open = Arc::new(Semaphore::new(MESSAGES_OPEN));
     let (requests, receiver) = tokio::sync::mpsc::channel(MESSAGES_OPEN);
     let (sent, mut times) = tokio::sync::mpsc::unbounded_channel();

@@ -9,6 +9,8 @@
     reason = "a benchmark that cannot run has no figure to give"
 )]
 
+pub mod etcd;
 pub mod ingest;
 pub mod limit;
 pub mod network;
+pub mod waits;
