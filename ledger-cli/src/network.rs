@@ -232,9 +232,20 @@ fn add_member(common: &Common, member: &AddMember) -> Result<Answer, ClientError
 fn validator_of(path: &Path, member: &AddMember, name: String) -> Result<Validator, ClientError> {
     let text = fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
     let printed: Value = serde_json::from_str(&text).map_err(ClientError::document)?;
-    let validator: Validator =
-        json::from_json("Validator", &printed["keys"]["validator"].to_string())?;
-    Ok(Validator { party: member.party.clone(), name, power: member.power, ..validator })
+    let key = |name: &'static str| {
+        let hex = printed["keys"]["validator"][name].as_str().unwrap_or_default();
+        let key = ledger_format::digest::hash_from_hex(name, hex)?;
+        Ok::<_, ClientError>(key.to_vec().into())
+    };
+    Ok(Validator {
+        party: member.party.clone(),
+        name,
+        power: member.power,
+        vote_key: key("vote_key")?,
+        log_key: key("log_key")?,
+        cosign_key: key("cosign_key")?,
+        receipt_key: key("receipt_key")?,
+    })
 }
 
 fn seal(common: &Common, sign: &Sign, to: &Path) -> Result<Answer, ClientError> {
