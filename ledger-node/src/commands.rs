@@ -11,7 +11,7 @@ use ledger_format::digest::LedgerId;
 use ledger_format::header::Header;
 use ledger_store::{DataDirectory, Store};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::args::{ClockArg, DirArgs, Founding, InitArgs, RunArgs, StatusArgs};
@@ -64,6 +64,8 @@ pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
     let options = of(args, &config);
     telemetry::start(config.log_format, config.log_filter);
     let node = Node::start(&options).await?;
+    // Before it says that it is ready: whoever reads that may tell it to stop at once.
+    let mut signals = Signals::new()?;
     let head = node.shared.head();
     let genesis = node.shared.genesis.id();
     tracing::info!(%genesis, address = %node.address, height = head.height, "node is ready");
@@ -75,22 +77,35 @@ pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
         "height": head.height,
     });
     report::result(output, &text, &ready);
-    let stopped = until_told(&node).await?;
+    let stopped = signals.until_told(&node).await;
     tracing::info!(reason = stopped, "node is stopping");
     node.stop().await?;
     tracing::info!("node has stopped");
     Ok(())
 }
 
-/// Waits for a signal, or for the node to fail.
-pub(crate) async fn until_told(node: &Node) -> Result<&'static str, Failure> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-        () = node.failed() => "failure",
-    })
+/// What an operator or a supervisor tells the process. From when this is there, signals wait in it and end nothing.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(Failure::runtime);
+        let (terminate, interrupt) =
+            (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// Waits for a signal, or for the node to fail.
+    pub(crate) async fn until_told(&mut self, node: &Node) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            () = node.failed() => "failure",
+        }
+    }
 }
 
 /// `init`.

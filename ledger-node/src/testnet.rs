@@ -15,7 +15,7 @@ use ledger_store::write_durably;
 use serde_json::{Value, json};
 
 use crate::args::{RunArgs, TestnetArgs};
-use crate::commands::{options, until_told};
+use crate::commands::{Signals, options};
 use crate::config::LogFormat;
 use crate::failure::Failure;
 use crate::node::Node;
@@ -68,9 +68,10 @@ pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Fa
         nodes.push(started.map_err(Failure::runtime)??);
     }
     nodes.sort_by_key(|(number, _)| *number);
+    let mut signals = Signals::new()?;
     announce(args, &nodes, &directories, output);
     if let Some((_, first)) = nodes.first() {
-        until_told(first).await?;
+        signals.until_told(first).await;
     }
     let mut stopping = tokio::task::JoinSet::new();
     for (_, node) in nodes {

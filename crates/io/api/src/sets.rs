@@ -54,11 +54,8 @@ impl Shared {
 
     /// What this node signs with as a member of a set.
     fn signer_of(&self, set: &Validators) -> Option<(Member, &NodeKeys)> {
-        self.signers.iter().find_map(|keys| {
-            let receipt = keys.receipt.verifying_key().to_bytes();
-            let member = set.members().iter().find(|member| member.receipt_key == receipt)?;
-            Some((member.clone(), keys))
-        })
+        let mut keys = self.vote_keys.iter().zip(&self.signers);
+        keys.find_map(|(id, keys)| Some((set.get(id)?.clone(), keys)))
     }
 
     /// What this node signs with about the tree of a height, if it is one of the validators that signed the height.
