@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::acts::governance::document;
 use crate::acts::identity::{ProfileArgs, key_grant};
+use crate::acts::validators::with_keys;
 use crate::report::Answer;
 use crate::session::{Common, write_file};
 use crate::text;
@@ -42,7 +43,7 @@ pub(crate) enum Genesis {
         after_help = "Example:
   ledger-cli network genesis add-member gba.ceremony gzdex --name-en 'Guangzhou Data Exchange' \\
       --as exchange --as identity-authority --as node-operator \\
-      --grant organisation=org-hsm --grant officer-1=officer-token,$COMMITMENT --validator node.json"
+      --grant organisation=org-hsm --grant officer-1=officer-token,$COMMITMENT --keys-of node-keys"
     )]
     AddMember(Box<AddMember>),
     /// Sign the genesis that the founders agreed on, whose hash `--trust` states
@@ -133,14 +134,14 @@ pub(crate) struct AddMember {
     /// A key of the party, its class of custody, and the commitment to its officer; again for each. The first signs genesis
     #[arg(long = "grant", value_name = "KEY=FACTOR[,OFFICER]", required = true)]
     grants: Vec<GrantArg>,
-    /// Public keys of the party's validator, from `ledger-node keys show -o json`
-    #[arg(long, value_name = "FILE")]
-    validator: Option<PathBuf>,
+    /// Directory with the public keys of the party's validator: vote.pub, log.pub, cosign.pub, receipt.pub
+    #[arg(long, value_name = "DIR")]
+    keys_of: Option<PathBuf>,
     /// Weight of the validator's vote
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "validator")]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "keys_of")]
     power: u32,
     /// Name of the validator in signatures of checkpoints [default: origin and party]
-    #[arg(long, value_name = "NAME", requires = "validator")]
+    #[arg(long, value_name = "NAME", requires = "keys_of")]
     validator_name: Option<String>,
 }
 
@@ -222,30 +223,16 @@ fn add_member(common: &Common, member: &AddMember) -> Result<Answer, ClientError
     };
     let name = member.validator_name.clone();
     let name = name.unwrap_or_else(|| format!("{}/{}", ceremony.plan().origin, member.party));
-    let validator = member.validator.as_deref();
-    let validator = validator.map(|path| validator_of(path, member, name)).transpose()?;
-    ceremony.add(founder, validator)?;
-    keep(&member.file, &ceremony)
-}
-
-/// A validator by the public keys that its node printed.
-fn validator_of(path: &Path, member: &AddMember, name: String) -> Result<Validator, ClientError> {
-    let text = fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
-    let printed: Value = serde_json::from_str(&text).map_err(ClientError::document)?;
-    let key = |name: &'static str| {
-        let hex = printed["keys"]["validator"][name].as_str().unwrap_or_default();
-        let key = ledger_format::digest::hash_from_hex(name, hex)?;
-        Ok::<_, ClientError>(key.to_vec().into())
-    };
-    Ok(Validator {
+    let validator = Validator {
         party: member.party.clone(),
         name,
         power: member.power,
-        vote_key: key("vote_key")?,
-        log_key: key("log_key")?,
-        cosign_key: key("cosign_key")?,
-        receipt_key: key("receipt_key")?,
-    })
+        ..Validator::default()
+    };
+    let keys_of = member.keys_of.as_deref();
+    let validator = keys_of.map(|keys| with_keys(validator, common, keys)).transpose()?;
+    ceremony.add(founder, validator)?;
+    keep(&member.file, &ceremony)
 }
 
 fn seal(common: &Common, sign: &Sign, to: &Path) -> Result<Answer, ClientError> {

@@ -1,12 +1,12 @@
 //! Evidence on disk: one file each, which verifies offline as it is.
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use ledger_api::Shared;
 use ledger_format::evidence::{Evidence, EvidenceFile};
 use ledger_format::genesis::GenesisDocument;
+use ledger_store::write_durably;
 use ledger_verify::evidence::{Culprit, verify_evidence_file};
 use ledger_verify::verdict::Verdict;
 
@@ -76,15 +76,8 @@ impl EvidenceDirectory {
     /// `NODE_EVIDENCE`.
     pub(crate) fn keep(&self, evidence: &Evidence) -> Result<(), Failure> {
         let path = self.path.join(format!("{}.{ENDING}", evidence.id()));
-        let draft = path.with_extension("part");
         let bytes = EvidenceFile::encode(Some(&self.genesis), evidence);
-        let written = File::create(&draft).and_then(|mut file| {
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            fs::rename(&draft, &path)?;
-            File::open(&self.path)?.sync_all()
-        });
-        written.map_err(|error| failed(&path, error))
+        write_durably(&path, &bytes).map_err(|error| failed(&path, error))
     }
 }
 

@@ -57,7 +57,7 @@ codes! {
         "Get the file that the founders signed again, and compare its hash with them.";
     keys: 1 = "NODE_KEYS",
         "The node's keys are not those that genesis lists for its validator.",
-        "Put back the keys that `ledger-node keys show` printed for the ceremony: all four belong together.";
+        "Put back the keys whose public halves went into the ceremony: all four belong together.";
     block: 31 = "NODE_BLOCK",
         "A stored block does not verify.",
         "Keep a copy of the directory. Blocks are the ledger itself: they can only be had again from a backup or another node.";

@@ -13,7 +13,7 @@ use crate::args::{KeysArgs, KeysCommand};
 use crate::failure::Failure;
 use crate::open::Layout;
 use crate::report::{self, Output};
-use crate::setup::node_keys;
+use crate::setup::{node_keys, write_node_keys};
 
 /// Names of a node's keys.
 const NAMES: [&str; 4] = ["vote", "log", "cosign", "receipt"];
@@ -82,10 +82,7 @@ pub(crate) fn run(args: &KeysArgs, output: Output) -> Result<(), Failure> {
 
 /// Makes keys of a node in a directory. Nothing is overwritten.
 pub(crate) fn make(directory: &Path) -> Result<(), Failure> {
-    for (name, key) in &node_keys()? {
-        keys::write(&directory.join(format!("{name}.pem")), key, None)?;
-    }
-    Ok(())
+    Ok(write_node_keys(directory, &node_keys()?)?)
 }
 
 /// The waiting keys take the place of the node's, which are kept beside them: a node that starts before the change is in force still

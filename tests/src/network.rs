@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ledger_format::digest::LedgerId;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::book::connect;
 use crate::hosts::Hosts;
+use crate::places::{Places, verified_places};
 use crate::program::{Finished, NODE, run};
 use crate::running::{Running, Signal, node_at, node_on};
 
@@ -229,6 +231,14 @@ impl Exchanges {
             .block_on(async { connect(node).await.status().await })
             .expect("a status")
             .height
+    }
+
+    /// The proven places of a node's chain.
+    pub fn proven(&self, node: usize) -> Places {
+        let file = self.directory.path().join(format!("chain-{node}.ledger"));
+        let node = self.node(node);
+        node.export(&file);
+        verified_places(&file, &LedgerId::from_hex(&node.genesis).expect("a ledger id"))
     }
 
     /// Waits until a node has a height.

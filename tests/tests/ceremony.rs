@@ -31,8 +31,7 @@ impl Founders {
             }
             let home = founders.home(number);
             let keys = ["keys", "new", "-o", "json", "--data-dir", home.to_str().unwrap()];
-            let shown = run(NODE, keys).expect(0);
-            fs::write(home.join("node.json"), shown.out).unwrap();
+            let _made = run(NODE, keys).expect(0);
         }
         let rules = format!("{DATA}/rulesets/CN-NDA-2026.json");
         let calendar = format!("{DATA}/calendars/CN-2026.json");
@@ -73,10 +72,10 @@ impl Founders {
         };
         let organisation = grant("organisation", "org-hsm");
         let officer = grant("officer-1", &format!("officer-token,{OFFICER}"));
-        let node = self.home(number).join("node.json");
+        let node = self.home(number).join("keys");
         let roles = ["--as", "exchange", "--as", "identity-authority", "--as", "node-operator"];
         let keys = ["--grant", &organisation, "--grant", &officer];
-        let node = ["--name-en", party, "--validator", node.to_str().unwrap()];
+        let node = ["--name-en", party, "--keys-of", node.to_str().unwrap()];
         let all: Vec<&str> =
             [party].iter().chain(&node).chain(&roles).chain(&keys).copied().collect();
         self.step("add-member", &all)

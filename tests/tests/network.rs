@@ -4,14 +4,10 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use ledger_format::digest::LedgerId;
 use ledger_format::entry::Entry;
 use ledger_proto::v1;
 use ledger_proto::v1::audit_service_client::AuditServiceClient;
-use ledger_tests::{
-    Exchanges, Places, Running, Signal, Supplier, connect, node_on, place, verified_places,
-};
-use tempfile::TempDir;
+use ledger_tests::{Exchanges, Places, Running, Signal, Supplier, connect, node_on, place};
 
 /// How long a network may stand still after it has lost whose turn it is.
 const STANDSTILL: Duration = Duration::from_secs(3);
@@ -34,15 +30,6 @@ fn submit(network: &Exchanges, node: usize, entry: &Entry) -> (u64, u64) {
     place(placed.unwrap())
 }
 
-/// The proven places of a node's chain, and the bytes of the chain without its certificates' differences.
-fn proven(network: &Exchanges, node: usize) -> Places {
-    let directory = TempDir::new().unwrap();
-    let file = directory.path().join("chain.ledger");
-    let node = network.node(node);
-    node.export(&file);
-    verified_places(&file, &LedgerId::from_hex(&node.genesis).unwrap())
-}
-
 #[test]
 fn an_entry_submitted_anywhere_is_everywhere() {
     let network = Exchanges::start(4, 1);
@@ -55,12 +42,12 @@ fn an_entry_submitted_anywhere_is_everywhere() {
         }
     }
     network.agree(2);
-    let first = proven(&network, 0);
+    let first = network.proven(0);
     for (id, place) in &placed {
         assert_eq!(first.get(id), Some(place), "{id}");
     }
     for node in 1..5 {
-        assert_eq!(proven(&network, node), first, "node {node}");
+        assert_eq!(network.proven(node), first, "node {node}");
     }
     // An idle network is silent: nobody makes a block of nothing.
     let height = network.agree(2);
@@ -87,9 +74,9 @@ fn one_of_four_may_be_down_and_comes_back_by_itself() {
     }
     println!("longest wait for a place with one of four down: {longest:?}");
     assert!(longest < STANDSTILL, "{longest:?}");
-    let first = proven(&network, 0);
-    assert_eq!(proven(&network, 4), first);
-    assert_eq!(proven(&network, 3), first);
+    let first = network.proven(0);
+    assert_eq!(network.proven(4), first);
+    assert_eq!(network.proven(3), first);
 }
 
 #[test]
@@ -110,9 +97,9 @@ fn two_of_four_down_is_a_standstill_and_no_fork() {
     network.start_nodes(&[2, 3]);
     // Nobody has to send it again.
     network.agree(before + 1);
-    let chain = proven(&network, 3);
+    let chain = network.proven(3);
     assert!(chain.contains_key(&entry.id()));
-    assert_eq!(proven(&network, 0), chain);
+    assert_eq!(network.proven(0), chain);
 }
 
 #[test]
@@ -127,7 +114,7 @@ fn a_follower_that_lost_everything_takes_the_history_from_others() {
     }
     network.start_nodes(&[4]);
     network.agree(3);
-    assert_eq!(proven(&network, 4), proven(&network, 0));
+    assert_eq!(network.proven(4), network.proven(0));
 }
 
 /// Starts a node that must not start, and gives its code.
@@ -158,7 +145,7 @@ fn a_follower_signs_nothing_and_nobody_is_what_its_key_is_not() {
     assert_eq!(code_of(0), None);
     assert!(code_of(1).unwrap().starts_with("API_FOLLOWER: "));
     // What needs no signature of its own is the same there.
-    assert_eq!(proven(&network, 1), proven(&network, 0));
+    assert_eq!(network.proven(1), network.proven(0));
 
     network.end(0, Signal::Terminate);
     network.end(1, Signal::Terminate);

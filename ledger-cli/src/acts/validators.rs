@@ -145,7 +145,8 @@ fn place(common: &Common, set: &[Validator], identity: &str) -> Result<usize, Cl
     place.ok_or_else(|| ClientError::absent(format!("validator {wanted}")))
 }
 
-fn with_keys(
+/// The same validator with the public keys of a directory.
+pub(crate) fn with_keys(
     member: Validator,
     common: &Common,
     directory: &std::path::Path,

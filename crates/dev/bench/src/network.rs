@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::ingest::{messages, send};
 use crate::waits::Waits;
 
-/// Characters of the summary with which an entry's payload is about 500 bytes.
-const SUMMARY: usize = 350;
+/// Characters of the summary with which an entry's payload is 500 bytes.
+const SUMMARY: usize = 405;
 
 /// How clients write.
 #[derive(Clone, Copy, Debug)]

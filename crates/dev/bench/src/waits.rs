@@ -30,7 +30,7 @@ impl Waits {
 
     /// So many of 100 waits were no longer.
     pub fn percentile(&self, part: usize) -> Duration {
-        let at = self.count() * part / 100;
+        let at = self.count().saturating_sub(1) * part / 100;
         self.sorted.get(at).copied().unwrap_or_default()
     }
 }

@@ -107,7 +107,7 @@ codes! {
         "Give one key for each signer; `ledger-cli draft show FILE` lists those of a draft.";
     unsigned: Unsigned = "CLIENT_UNSIGNED",
         "Somebody has yet to sign.",
-        "Send them the draft: `ledger-cli draft sign FILE --key KEY`.";
+        "Send them the file: `ledger-cli draft sign FILE --key KEY`, or of a ceremony `ledger-cli network genesis sign FILE --key KEY`.";
     founder_taken: Conflict = "CLIENT_FOUNDER_TAKEN",
         "A party or key is in the ceremony already.",
         "Every founder is added once, and every key belongs to one: `ledger-cli network genesis show FILE`.";
