@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use ledger_api::Shared;
 use ledger_format::evidence::{Evidence, EvidenceFile};
 use ledger_format::genesis::GenesisDocument;
+use ledger_replay::Ledger;
 use ledger_store::write_durably;
-use ledger_verify::evidence::{Culprit, verify_evidence_file};
-use ledger_verify::verdict::Verdict;
+use ledger_verify::evidence::{Culprit, judge};
 
 use crate::failure::Failure;
 
@@ -37,11 +37,12 @@ impl EvidenceDirectory {
         Ok(Self { path, genesis: genesis.clone() })
     }
 
-    /// Everything that is there and proves something. What does not is left where it is, and the operator is told.
+    /// Everything that is there and proves something, by the validators of genesis or those in force. What does not is left where
+    /// it is, and the operator is told.
     ///
     /// # Errors
     /// `NODE_EVIDENCE` when the directory cannot be read.
-    pub(crate) fn read(&self) -> Result<Vec<Found>, Failure> {
+    pub(crate) fn read(&self, ledger: &Ledger) -> Result<Vec<Found>, Failure> {
         let mut all = Vec::new();
         for file in fs::read_dir(&self.path).map_err(|error| failed(&self.path, error))?.take(MOST)
         {
@@ -49,7 +50,7 @@ impl EvidenceDirectory {
             if path.extension().is_none_or(|ending| ending != ENDING) {
                 continue;
             }
-            match self.read_one(&path) {
+            match read_one(ledger, &path) {
                 Ok(found) => all.push(found),
                 Err(failure) => {
                     tracing::warn!(code = %failure.code, error = %failure, "a file of evidence is not used");
@@ -57,17 +58,6 @@ impl EvidenceDirectory {
             }
         }
         Ok(all)
-    }
-
-    fn read_one(&self, path: &Path) -> Result<Found, Failure> {
-        let bytes = fs::read(path).map_err(|error| failed(path, error))?;
-        let file = EvidenceFile::decode(bytes.into()).map_err(|error| failed(path, error))?;
-        let (report, culprits) =
-            verify_evidence_file(&file, Some(&self.genesis), &self.genesis.id());
-        match report.verdict {
-            Verdict::Proven => Ok((file.evidence, culprits)),
-            verdict => Err(failed(path, verdict.reason())),
-        }
     }
 
     /// Makes evidence durable.
@@ -79,6 +69,15 @@ impl EvidenceDirectory {
         let bytes = EvidenceFile::encode(Some(&self.genesis), evidence);
         write_durably(&path, &bytes).map_err(|error| failed(&path, error))
     }
+}
+
+fn read_one(ledger: &Ledger, path: &Path) -> Result<Found, Failure> {
+    let bytes = fs::read(path).map_err(|error| failed(path, error))?;
+    let file = EvidenceFile::decode(bytes.into()).map_err(|error| failed(path, error))?;
+    let by = |set| judge(&ledger.genesis().id(), set, &file.evidence);
+    let judged = by(ledger.validators()).or_else(|_| by(ledger.genesis().validators()));
+    let culprits = judged.map_err(|verdict| failed(path, verdict.reason()))?;
+    Ok((file.evidence, culprits))
 }
 
 fn failed(path: &Path, error: impl std::fmt::Display) -> Failure {

@@ -248,7 +248,7 @@ fn recall(
     wal: Wal,
 ) -> Result<(Disk, Vec<Found>), Failure> {
     let directory = EvidenceDirectory::open(layout.evidence(), ledger.genesis())?;
-    let known = directory.read()?;
+    let known = directory.read(ledger)?;
     let evidence: Vec<Evidence> = known.iter().map(|(evidence, _)| evidence.clone()).collect();
     replica.recall(ledger, &evidence);
     Ok(((wal, directory), known))

@@ -61,7 +61,8 @@ const CHANGED: Rule<ChangeGuard> = Rule {
         (Code::ValidatorsQuorum, |change| quorum(change.act, &change.before)),
         (Code::ValidatorsNewQuorum, |change| quorum(change.act, &change.after)),
         (Code::ValidatorConsent, |change| {
-            let silent = change.newcomers().find(|member| !signs(change.act, &member.party));
+            let silent =
+                change.newcomers().find(|member| !change.act.signers.include(&member.party));
             silent.map_or(Ok(()), |member| {
                 Err(format!("{} has not signed for validator {}", member.party, member.id))
             })
@@ -104,10 +105,6 @@ fn may_validate(act: &Act<'_>, party: &str) -> bool {
     record.is_some_and(|record| record.roles().any(fits))
 }
 
-fn signs(act: &Act<'_>, party: &str) -> bool {
-    act.signers.active.iter().any(|signer| signer.party == party)
-}
-
 /// The validators that the state before the block names: those whose parties can agree on something.
 pub(crate) fn in_force(state: &State<'_>) -> Result<Validators, Refusal> {
     let set: ValidatorSet = state.in_force(VALIDATORS).unwrap_or_default();
@@ -116,7 +113,7 @@ pub(crate) fn in_force(state: &State<'_>) -> Result<Validators, Refusal> {
 
 /// The signing parties run validators with more than two thirds of a set's power.
 pub(crate) fn quorum(act: &Act<'_>, set: &Validators) -> Check {
-    let signed = set.members().iter().filter(|member| signs(act, &member.party));
+    let signed = set.members().iter().filter(|member| act.signers.include(&member.party));
     let power = signed.map(|member| u64::from(member.power)).sum();
     ensure(set.is_quorum(power), || {
         format!("power {power} of {}, more than two thirds needed", set.total_power())
@@ -125,13 +122,10 @@ pub(crate) fn quorum(act: &Act<'_>, set: &Validators) -> Check {
 
 /// Nobody but parties of these sets' validators is among the signers.
 pub(crate) fn only_parties_signed(act: &Act<'_>, sets: &[&Validators]) -> Check {
-    let parties: Vec<&str> = sets
-        .iter()
-        .flat_map(|set| set.members().iter().map(|member| member.party.as_str()))
-        .collect();
-    let outsider =
-        act.signers.active.iter().find(|signer| !parties.contains(&signer.party.as_str()));
-    outsider.map_or(Ok(()), |signer| Err(format!("{} runs no validator", signer.party)))
+    let runs =
+        |party: &str| sets.iter().flat_map(|set| set.members()).any(|member| member.party == party);
+    let outsider = act.signers.outsider(runs);
+    outsider.map_or(Ok(()), |party| Err(format!("{party} runs no validator")))
 }
 
 pub(crate) fn changed(act: &Act<'_>, event: &ValidatorsChanged) -> Result<Writes, Refusal> {

@@ -186,11 +186,6 @@ fn signers<'a>(
     Ok(members)
 }
 
-/// The validators of a height, as far as a genesis document shows them.
-fn validators_at(genesis: &GenesisDocument, _height: u64) -> &Validators {
-    genesis.validators()
-}
-
 /// Verifies an evidence file for whoever trusts a ledger id, and names the culprits if it proves any. `genesis` is used when the
 /// file has no genesis document of its own.
 pub fn verify_evidence_file(
@@ -203,7 +198,7 @@ pub fn verify_evidence_file(
         return (Report::bare(Verdict::NotDetermined(reason.into())), Vec::new());
     };
     let judged = check_genesis(genesis, trust)
-        .and_then(|()| judge(trust, validators_at(genesis, file.evidence.height), &file.evidence));
+        .and_then(|()| judge(trust, genesis.validators(), &file.evidence));
     match judged {
         Ok(culprits) => (report(&file.evidence, &culprits), culprits),
         Err(verdict) => (Report::bare(verdict), Vec::new()),

@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use ledger_format::digest::KeyId;
 use ledger_format::evidence::Evidence;
-use ledger_format::validators::Validators;
 use ledger_replay::Ledger;
-use ledger_verify::evidence::judge;
+use ledger_verify::evidence::{Culprit, judge};
 use ledger_verify::verdict::Verdict;
 
 use super::deciding::is_proposed;
@@ -14,18 +13,11 @@ use crate::message::{Content, Message, Statement};
 use crate::said::Said;
 use crate::witness::{accused, pair};
 
-/// The validators by whom evidence of a height is judged: those in force now. Evidence of a height before a change speaks of members
-/// that are none any more, and is left undetermined.
-fn validators_at(ledger: &Ledger, _height: u64) -> &Validators {
-    ledger.validators()
-}
-
 impl Replica {
     /// Takes back evidence that was kept before the node was started. What does not prove is left out; how much was taken.
     pub fn recall(&mut self, ledger: &Ledger, evidence: &[Evidence]) -> usize {
         let mut keep = |evidence: &Evidence| {
-            let validators = validators_at(ledger, evidence.height);
-            let judged = judge(&ledger.genesis().id(), validators, evidence);
+            let judged = judge_now(ledger, evidence);
             judged.is_ok_and(|culprits| self.witness.keep(evidence, &culprits))
         };
         evidence.iter().filter(|evidence| keep(evidence)).count()
@@ -70,9 +62,8 @@ impl Replica {
         statement: Statement,
         first_hand: bool,
     ) -> Vec<Action> {
-        let validators = validators_at(ledger, statement.height);
-        let (id, next) = (ledger.genesis().id(), next(ledger));
-        let evidence = self.witness.hear(&id, validators, next, statement, first_hand);
+        let (id, validators) = (ledger.genesis().id(), ledger.validators());
+        let evidence = self.witness.hear(&id, validators, next(ledger), statement, first_hand);
         evidence.into_iter().flat_map(|evidence| self.accuse(ledger, evidence)).collect()
     }
 
@@ -100,8 +91,7 @@ impl Replica {
             if accused(&evidence).is_some_and(|key| self.witness.is_enough(&key, height)) {
                 continue;
             }
-            let validators = validators_at(ledger, height);
-            match judge(&ledger.genesis().id(), validators, &evidence) {
+            match judge_now(ledger, &evidence) {
                 Ok(_) => actions.extend(self.accuse(ledger, evidence)),
                 Err(Verdict::NotDetermined(_)) => {}
                 Err(_) => {
@@ -115,8 +105,7 @@ impl Replica {
 
     /// Keeps evidence if it proves and is new, and tells everybody.
     pub(super) fn accuse(&mut self, ledger: &Ledger, evidence: Evidence) -> Vec<Action> {
-        let validators = validators_at(ledger, evidence.height);
-        let Ok(culprits) = judge(&ledger.genesis().id(), validators, &evidence) else {
+        let Ok(culprits) = judge_now(ledger, &evidence) else {
             return Vec::new();
         };
         if !self.witness.keep(&evidence, &culprits) {
@@ -131,4 +120,9 @@ impl Replica {
         let evidence: Vec<Vec<u8>> = self.witness.evidence().map(Evidence::encode).collect();
         (!evidence.is_empty()).then(|| Message::evidence(evidence))
     }
+}
+
+/// Judges evidence by the validators in force. Of members that are none any more it is left undetermined.
+fn judge_now(ledger: &Ledger, evidence: &Evidence) -> Result<Vec<Culprit>, Verdict> {
+    judge(&ledger.genesis().id(), ledger.validators(), evidence)
 }
