@@ -1,19 +1,24 @@
 //! What nodes hold against validators.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use ledger_client::ClientError;
+use ledger_event::MisconductRecorded;
+use ledger_event::event::Act;
 use ledger_format::digest::{hash_from_hex, hex};
 use ledger_format::evidence::{Evidence, EvidenceFile};
+use ledger_format::id::SubjectKind;
 use ledger_format::vote::Certificate;
 use ledger_verify::verdict::Verdict;
 use serde_json::{Value, json};
 
+use crate::acts::act;
 use crate::report::Answer;
 use crate::session::{Common, write_file};
+use crate::signing::SignArgs;
 use crate::text;
-use crate::verify::{answer, read_chain};
+use crate::verify::{answer, read, read_chain};
 
 /// What can be asked.
 #[derive(Clone, Debug, Subcommand)]
@@ -31,6 +36,15 @@ pub(crate) enum Command {
     #[command(after_help = "Example:
   ledger-cli evidence compare mine.ledger theirs.ledger -o fork.evidence --trust HASH")]
     Compare(Compare),
+    /// Record evidence on the ledger, for ever. Needs protocol version 2
+    #[command(after_help = "Example:
+  ledger-cli evidence record lie.evidence --key szdex-org")]
+    Record {
+        /// An evidence file
+        file: PathBuf,
+        #[command(flatten)]
+        sign: Box<SignArgs>,
+    },
 }
 
 /// Options of `evidence get`.
@@ -58,6 +72,7 @@ pub(crate) struct Compare {
 pub(crate) async fn run(common: &Common, command: &Command) -> Result<Answer, ClientError> {
     match command {
         Command::Compare(args) => compare(common, args),
+        Command::Record { file, sign } => record(common, file, sign).await,
         Command::List => {
             let mut node = common.connect().await?;
             let evidence = node.list_evidence().await?;
@@ -94,6 +109,14 @@ pub(crate) async fn run(common: &Common, command: &Command) -> Result<Answer, Cl
             Ok(Answer::new("evidence", value, text))
         }
     }
+}
+
+/// What the file frames goes on the ledger, which knows its own genesis.
+async fn record(common: &Common, file: &Path, sign: &SignArgs) -> Result<Answer, ClientError> {
+    let EvidenceFile { evidence, .. } = EvidenceFile::decode(read(file)?)?;
+    let event = MisconductRecorded { evidence: evidence.encode().into() };
+    let (kind, id) = (SubjectKind::Misconduct, evidence.id().to_string());
+    act(common, sign, kind, &id, Act::MisconductRecorded(event)).await
 }
 
 /// Verifies both chains, and writes the certificates of the first height at which they have different blocks.

@@ -199,7 +199,8 @@ fn other_statement(what: &str) -> Report {
     Report::bare(Malformed::new(Kind::Value, "proof file", format!("it is about {what}")))
 }
 
-fn read(path: &Path) -> Result<Bytes, ClientError> {
+/// The bytes of a file.
+pub(crate) fn read(path: &Path) -> Result<Bytes, ClientError> {
     fs::read(path).map(Bytes::from).map_err(ClientError::io(path.display()))
 }
 

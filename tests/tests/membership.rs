@@ -5,7 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ed25519_dalek::Signer as _;
+use ledger_format::digest::{BlockHash, KeyId, LedgerId};
 use ledger_format::entry::Entry;
+use ledger_format::evidence::{Evidence, EvidenceFile, SignedVote};
+use ledger_format::vote::{VoteStep, vote_bytes};
 use ledger_tests::{CLI, Exchanges, NODE, Signal, Supplier, connect, place, run};
 use serde_json::Value;
 
@@ -244,6 +248,41 @@ impl Consortium {
         self.network.agree(4);
     }
 
+    /// Two votes of one round with the vote key that a node has, in a file, as its twin would have made them.
+    fn lie_of(&self, node: usize) -> (PathBuf, Evidence) {
+        let directory = self.network.path(node);
+        let key = directory.join("keys/vote.pem");
+        let key = ledger_client::keys::read(&key, || panic!("no passphrase")).unwrap();
+        let ledger = LedgerId::from_hex(&self.genesis()).unwrap();
+        let votes = [1, 2].map(|block| {
+            let block = Some(BlockHash([block; 32]));
+            let bytes = vote_bytes(&ledger, VoteStep::Precommit, 9, 0, block.as_ref());
+            SignedVote { block, signature: key.sign(&bytes).to_bytes() }
+        });
+        let id = KeyId::of(key.verifying_key().as_bytes());
+        let lie = Evidence::double_vote(ledger, 9, (0, VoteStep::Precommit, id), votes);
+        let file = directory.join("lie.evidence");
+        std::fs::write(&file, EvidenceFile::encode(None, &lie)).unwrap();
+        (file, lie)
+    }
+
+    /// What proves a lie goes on the ledger, by anybody's hand, once the version that has such an act is in force.
+    fn misconduct_is_recorded(&mut self) {
+        let (file, lie) = self.lie_of(2);
+        let record = format!("evidence record {}{}", file.display(), self.signed_by(&[1]));
+        let early = self.cli(1, &record, 1);
+        assert_eq!(early["code"], "PROTOCOL_NOT_ACTIVE", "{early}");
+        self.protocol_goes_on();
+        self.cli(1, &record, 0);
+        self.network.agree(4);
+        let shown = self.cli(4, &format!("show misconduct:{}", lie.id()), 0).to_string();
+        assert!(shown.contains("DOUBLE_VOTE") && shown.contains("exchange-3"), "{shown}");
+        let history = self.cli(4, "history party:exchange-3", 0).to_string();
+        assert!(history.contains("misconduct_recorded"), "{history}");
+        let again = self.cli(1, &record, 24);
+        assert_eq!(again["code"], "SUBJECT_EXISTS", "{again}");
+    }
+
     fn protocol_goes_on(&mut self) {
         // The protocol's next version, from a height on.
         let height = self.network.agree(4) + 4;
@@ -273,7 +312,7 @@ fn validators_come_leave_and_renew_their_keys() {
     // What was proven before stays so.
     let entry = before[0].with_extension("cose");
     verifies(&["receipt", path(&before[0]), "--entry", path(&entry)], &all.genesis());
-    all.protocol_goes_on();
+    all.misconduct_is_recorded();
     all.proves(2, 3);
 }
 

@@ -22,7 +22,7 @@ use crate::signing::{Planned, SignArgs, perform};
 use crate::values::subject;
 
 /// Connects, signs and submits an act on a subject that a command names.
-async fn act(
+pub(crate) async fn act(
     common: &Common,
     sign: &SignArgs,
     kind: SubjectKind,

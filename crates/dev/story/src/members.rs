@@ -1,14 +1,20 @@
 //! A ledger whose validators are several parties', and how they change the set and the protocol.
 
+use ed25519_dalek::Signer as _;
 use ledger_event::event::Act;
-use ledger_event::{Clock, Limits, ProtocolActivated, Validator, ValidatorSet, ValidatorsChanged};
-use ledger_format::digest::sha256;
+use ledger_event::{
+    Clock, Limits, MisconductRecorded, ProtocolActivated, Role, Validator, ValidatorSet,
+    ValidatorsChanged,
+};
+use ledger_format::digest::{BlockHash, KeyId, LedgerId, sha256};
+use ledger_format::evidence::{Evidence, SignedVote};
 use ledger_format::genesis::GenesisDocument;
+use ledger_format::vote::{VoteStep, vote_bytes};
 
 use crate::acts::founders;
 use crate::cast::{AUTHORITY, EXCHANGE, REGISTRY};
-use crate::deed::Deed;
-use crate::{a_validator, genesis_with};
+use crate::deed::{Deed, alone};
+use crate::{a_validator, genesis_with, validator_key_of};
 
 /// Names of the first validators, and whose they are: two of the three parties have a quorum if the exchange is one of them.
 pub const MEMBERS: [(&str, &str); 4] =
@@ -42,4 +48,24 @@ pub fn validators_changed(set: ValidatorSet, parties: &[&'static str]) -> Deed {
 pub fn protocol_activated(version: u32, height: u64, parties: &[&'static str]) -> Deed {
     let event = ProtocolActivated { version, height };
     Deed::new("ledger:genesis", Act::ProtocolActivated(event), founders(parties)).binding()
+}
+
+/// Two precommits of one round by a validator, for these blocks.
+pub fn voted(ledger: LedgerId, name: &str, height: u64, blocks: [u8; 2]) -> Evidence {
+    let key = validator_key_of(name, "vote");
+    let step = VoteStep::Precommit;
+    let votes = blocks.map(|block| {
+        let block = Some(BlockHash([block; 32]));
+        let bytes = vote_bytes(&ledger, step, height, 0, block.as_ref());
+        SignedVote { block, signature: key.sign(&bytes).to_bytes() }
+    });
+    let id = KeyId::of(key.verifying_key().as_bytes());
+    Evidence::double_vote(ledger, height, (0, step, id), votes)
+}
+
+/// Evidence, recorded by a party.
+pub fn misconduct_recorded(evidence: &Evidence, party: &'static str, role: Role) -> Deed {
+    let event = MisconductRecorded { evidence: evidence.encode().into() };
+    let subject = format!("misconduct:{}", evidence.id());
+    Deed::new(&subject, Act::MisconductRecorded(event), alone(party, role))
 }

@@ -212,6 +212,20 @@ impl Evidence {
         })
     }
 
+    /// Whom the statements accuse, ascending: who signed both, or gave the block away. Guilty if the signatures are theirs.
+    pub fn accused(&self) -> Vec<KeyId> {
+        match &self.offence {
+            Offence::DoubleVote { validator, .. }
+            | Offence::DoubleProposal { validator, .. }
+            | Offence::ForgedCertificate { validator, .. } => [*validator].into(),
+            Offence::ConflictingCertificates([first, second]) => {
+                let signed_both =
+                    |(id, _): &&(KeyId, _)| second.signatures.iter().any(|(other, _)| other == id);
+                first.signatures.iter().filter(signed_both).map(|(id, _)| *id).collect()
+            }
+        }
+    }
+
     /// SHA-256 of the bytes.
     pub fn id(&self) -> EvidenceId {
         EvidenceId(sha256(&[&self.encode()]))

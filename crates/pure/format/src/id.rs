@@ -56,6 +56,8 @@ subject_kinds! {
     Calendar = "calendar", owned: false;
     /// A set of validators: `validators:current`.
     Validators = "validators", owned: false;
+    /// What evidence proves of validators: `misconduct:EVIDENCE`.
+    Misconduct = "misconduct", owned: false;
     /// A party: `party:ID`.
     Party = "party", owned: false;
     /// A public key: `key:KID`.

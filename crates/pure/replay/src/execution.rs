@@ -17,6 +17,7 @@ use ledger_verify::block::{check_fixed_time, check_header, check_root, declared_
 use ledger_verify::finding::{Code as Finding, Place, Refuted};
 
 use crate::ledger::{Ledger, StateView};
+use crate::misconduct;
 use crate::window::{BlockWindow, Known};
 
 /// A block that was executed and not committed.
@@ -266,6 +267,7 @@ impl<'a> Execution<'a> {
             }
         }
         self.window.check(entry)?;
+        misconduct::check(self.ledger, entry)?;
         self.rules.apply(entry, self.frontier.size())?;
         self.window.add(entry);
         self.bytes = self.bytes_with(entry);

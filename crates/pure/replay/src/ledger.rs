@@ -325,7 +325,7 @@ impl Ledger {
 }
 
 /// A validator set of the state. The rules record none that is not valid.
-fn recorded_set(state: &StateView<'_>, id: &str) -> Option<Validators> {
+pub(crate) fn recorded_set(state: &StateView<'_>, id: &str) -> Option<Validators> {
     Validators::new(read_as(state, id)?).ok()
 }
 

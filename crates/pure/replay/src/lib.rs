@@ -10,6 +10,7 @@ extern crate alloc;
 
 pub mod execution;
 pub mod ledger;
+mod misconduct;
 pub mod replay;
 pub mod window;
 

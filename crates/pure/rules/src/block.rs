@@ -20,8 +20,8 @@ use crate::genesis::LEDGER;
 use crate::protocol::Protocol;
 use crate::view::{State, Typed as _, View, Writes, read, read_as};
 use crate::{
-    asset, contract, delivery, governance, identity, listing, membership, protocol, registration,
-    review, signers,
+    asset, contract, delivery, governance, identity, listing, membership, misconduct, protocol,
+    registration, review, signers,
 };
 
 /// One timeline that an entry is on, and the leaf of the entry before it there. Not part of the state: an index that can be
@@ -73,7 +73,8 @@ impl<'a> BlockRules<'a> {
 
     /// Judges the next entry, which is to be leaf `leaf_index`. On a refusal nothing has changed.
     ///
-    /// Signatures must have been verified against the keys that the entry names.
+    /// Signatures must have been verified against the keys that the entry names, and evidence that it records must have been judged
+    /// by the validators of the state.
     ///
     /// # Errors
     /// The first reason to refuse.
@@ -216,6 +217,7 @@ acts! {
     CalendarPublished(event) = "calendar_published", since 1 => |act| governance::calendar(act, event);
     ValidatorsChanged(event) = "validators_changed", since 1 => |act| membership::changed(act, event);
     ProtocolActivated(event) = "protocol_activated", since 1 => |act| protocol::activated(act, event);
+    MisconductRecorded(event) = "misconduct_recorded", since 2 => |act| misconduct::recorded(act, event);
     PartyAdmitted(event) = "party_admitted", since 1 => |act| identity::admitted(act, event);
     KeyEnrolled(event) = "key_enrolled", since 1 => |act| identity::enrolled(act, event);
     KeyRevoked(event) = "key_revoked", since 1 => |act| identity::revoked(act, event);

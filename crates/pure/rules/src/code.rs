@@ -178,6 +178,10 @@ codes! {
         "The act comes with a protocol version that is not in force yet.", "docs/spec/rules.md, protocol versions",
         "Wait for its height, or have the validators activate it: `ledger-cli protocol activate`.";
 
+    MisconductUnproven = "MISCONDUCT_UNPROVEN",
+        "The evidence does not prove that a validator of this ledger lied.", "docs/spec/rules.md, misconduct",
+        "See the message, and `ledger-cli verify evidence FILE`. Of validators that left, only the last set is known.";
+
     // Assets and lineage.
     AssetVersion = "ASSET_VERSION",
         "The act names another version of the asset than the current one.", "docs/spec/rules.md, assets",

@@ -22,6 +22,7 @@ pub mod governance;
 mod identity;
 mod listing;
 mod membership;
+mod misconduct;
 pub mod protocol;
 pub mod registration;
 mod review;

@@ -77,6 +77,7 @@ pub fn standing(view: &dyn View, record: &Record, time_ms: u64) -> Standing {
             | Body::RuleSet(_)
             | Body::Calendar(_)
             | Body::Validators(_)
+            | Body::Misconduct(_)
             | Body::Party(_)
             | Body::Asset(_)
             | Body::Activity(_),

@@ -8,8 +8,8 @@ use crate::act::Rule;
 use crate::code::Code;
 pub use crate::signers::{Keys, Need, Who};
 use crate::{
-    asset, contract, delivery, governance, identity, listing, membership, protocol, registration,
-    review,
+    asset, contract, delivery, governance, identity, listing, membership, misconduct, protocol,
+    registration, review,
 };
 
 /// One row of the state machine.
@@ -44,6 +44,7 @@ pub fn rows() -> Vec<Row> {
         governance::rows(),
         membership::rows(),
         protocol::rows(),
+        misconduct::rows(),
         identity::rows(),
         asset::rows(),
         registration::rows(),

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use ledger_event::record::Body;
 use ledger_event::{
     ActivityRecord, AssetRecord, Calendar, CertificateRecord, ContractRecord, DeliveryRecord,
-    KeyRecord, LedgerRecord, ListingRecord, PartyRecord, Record, RegistrationRecord, ReviewRecord,
-    RuleSet, Timeline, ValidatorSet,
+    KeyRecord, LedgerRecord, ListingRecord, MisconductRecord, PartyRecord, Record,
+    RegistrationRecord, ReviewRecord, RuleSet, Timeline, ValidatorSet,
 };
 use ledger_format::digest::Hash;
 use ledger_format::id::state_key;
@@ -61,6 +61,7 @@ typed! {
     RuleSet = RuleSet;
     Calendar = Calendar;
     ValidatorSet = Validators;
+    MisconductRecord = Misconduct;
     PartyRecord = Party;
     KeyRecord = Key;
     AssetRecord = Asset;

@@ -10,8 +10,10 @@ use ledger_story::cast::{
     AUTHORITY, BUYER, EXCHANGE, FOUNDERS, Key, Label, OMNI, REGISTRY, SUPPLIER, roles,
 };
 use ledger_story::deed::{Deed, Sign, sign};
-use ledger_story::members::{MEMBERS, protocol_activated, set, validators_changed};
-use ledger_story::{NUMBER, RAIN, Stage, Story};
+use ledger_story::members::{
+    MEMBERS, misconduct_recorded, protocol_activated, set, validators_changed, voted,
+};
+use ledger_story::{NUMBER, RAIN, Stage, Story, genesis_with};
 
 /// For each row: a story in which the deed passes.
 fn cases() -> Vec<(Row, Story, Deed)> {
@@ -28,6 +30,7 @@ fn cases() -> Vec<(Row, Story, Deed)> {
         ("V3", opened(), acts::calendar_published(&ledger_story::data::calendar("HK-2026"))),
         ("V4", members(), validators_changed(renewed, &[EXCHANGE, REGISTRY])),
         ("V5", members(), protocol_activated(2, 100, &[EXCHANGE, REGISTRY])),
+        ("V6", second_version(), accusation(&second_version())),
         ("P1", without(OMNI), acts::party_admitted(OMNI)),
         ("P2", opened(), acts::key_enrolled(BUYER, Label::Fresh)),
         ("P3", opened(), acts::key_revoked(BUYER, Label::System)),
@@ -64,6 +67,17 @@ fn cases() -> Vec<(Row, Story, Deed)> {
 fn members() -> Story {
     let (clock, start) = (ledger_event::Clock::Wall, ledger_story::china("2026-08-03"));
     Story::of(ledger_story::members::genesis(clock, start, ledger_story::LIMITS)).begun()
+}
+
+/// The same on a ledger that began with protocol version 2.
+fn second_version() -> Story {
+    let (clock, start) = (ledger_event::Clock::Wall, ledger_story::china("2026-08-03"));
+    Story::of(genesis_with(set(&MEMBERS), 2, clock, start, ledger_story::LIMITS)).begun()
+}
+
+fn accusation(story: &Story) -> Deed {
+    let evidence = voted(story.genesis.id(), "b-", 1, [1, 2]);
+    misconduct_recorded(&evidence, SUPPLIER, Role::Supplier)
 }
 
 /// The usual beginning, before one party was admitted.
@@ -169,7 +183,7 @@ fn wrong_party() {
         }
         match (row.row.split(' ').next().unwrap(), need.who) {
             // Any exchange or identity authority will do: it is another entry, and a good one.
-            ("P1" | "P2" | "P4" | "A4", Who::Issuer | Who::Anyone) => None,
+            ("V6" | "P1" | "P2" | "P4" | "A4", Who::Issuer | Who::Anyone) => None,
             ("V1", _) => Some(Code::KeyUnknown),
             ("V2" | "V3", _) => Some(Code::GovernanceThreshold),
             ("V4" | "V5", _) => Some(Code::ValidatorsQuorum),

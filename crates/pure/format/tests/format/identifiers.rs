@@ -79,7 +79,17 @@ fn kinds_of_subjects() {
     assert_eq!(words(&yes), ["asset", "registration", "review", "listing", "contract", "delivery"]);
     assert_eq!(
         words(&no),
-        ["ledger", "ruleset", "calendar", "validators", "party", "key", "certificate", "activity"]
+        [
+            "ledger",
+            "ruleset",
+            "calendar",
+            "validators",
+            "misconduct",
+            "party",
+            "key",
+            "certificate",
+            "activity"
+        ]
     );
 }
 

@@ -15,5 +15,6 @@ mod cheating;
 mod clock;
 mod force;
 mod membership;
+mod misconduct;
 mod restored;
 mod window;

@@ -18,14 +18,15 @@ use ledger_verify::finding::{Code, Refuted};
 
 use crate::chain::{Chain, body, sealed};
 
-const QUORUM: &[&str] = &[EXCHANGE, REGISTRY];
+pub(crate) const QUORUM: &[&str] = &[EXCHANGE, REGISTRY];
 /// The first validator of the exchange has other keys.
-const RENEWED: [(&str, &str); 4] = [("a2-", EXCHANGE), MEMBERS[1], MEMBERS[2], MEMBERS[3]];
+pub(crate) const RENEWED: [(&str, &str); 4] =
+    [("a2-", EXCHANGE), MEMBERS[1], MEMBERS[2], MEMBERS[3]];
 
 /// A ledger with what makes its blocks: the keys of all validators that it ever has.
-struct Consortium {
-    story: Story,
-    chain: Chain,
+pub(crate) struct Consortium {
+    pub(crate) story: Story,
+    pub(crate) chain: Chain,
 }
 
 impl Consortium {
@@ -33,7 +34,7 @@ impl Consortium {
         Self::of(Story::of(genesis(Clock::Wall, china("2026-08-03"), LIMITS)))
     }
 
-    fn of(story: Story) -> Self {
+    pub(crate) fn of(story: Story) -> Self {
         let story = story.in_earnest().begun();
         let mut all = Self { chain: Chain::new(story.genesis.clone()), story };
         for height in 1..=all.story.height {
@@ -53,7 +54,7 @@ impl Consortium {
         (body(&proposal, &entries), proposal.block.unwrap())
     }
 
-    fn push(&mut self, entries: &[Entry]) -> Header {
+    pub(crate) fn push(&mut self, entries: &[Entry]) -> Header {
         let (body, executed) = self.proposed(entries);
         let header = body.header.clone();
         let certificate = certified(&header, self.chain.ledger.validators());
@@ -63,7 +64,7 @@ impl Consortium {
     }
 
     /// A block with the entry of a deed.
-    fn did(&mut self, deed: &Deed) -> Header {
+    pub(crate) fn did(&mut self, deed: &Deed) -> Header {
         let header = self.push(&[self.story.seal(deed)]);
         // The same entry in the story's own state, which gives the heads that later deeds state.
         self.story.take(deed);
@@ -71,18 +72,18 @@ impl Consortium {
     }
 
     /// A block with an entry of no consequence.
-    fn goes_on(&mut self) -> Header {
+    pub(crate) fn goes_on(&mut self) -> Header {
         let name = format!("asset-{}", self.chain.blocks.len());
         let entry = sealed(&mut self.story, &acts::asset_described(&name));
         self.push(&[entry])
     }
 
-    fn read(&self) -> Result<Replay, Refuted> {
+    pub(crate) fn read(&self) -> Result<Replay, Refuted> {
         read(&self.chain.blocks, &self.chain.ledger)
     }
 
     /// What a reader says of the chain with another last block.
-    fn with_last(&self, change: impl FnOnce(&mut Block)) -> Code {
+    pub(crate) fn with_last(&self, change: impl FnOnce(&mut Block)) -> Code {
         let mut blocks = self.chain.blocks.clone();
         change(blocks.last_mut().unwrap());
         read(&blocks, &self.chain.ledger).err().unwrap().code
@@ -109,7 +110,7 @@ fn key(id: &KeyId) -> SigningKey {
 }
 
 /// A certificate by all members of a set.
-fn certified(header: &Header, validators: &Validators) -> Certificate {
+pub(crate) fn certified(header: &Header, validators: &Validators) -> Certificate {
     let (height, block) = (header.height, header.hash());
     let mut certificate = Certificate { height, round: 0, block, signatures: Vec::new() };
     let message = certificate.signed_bytes(&header.ledger);

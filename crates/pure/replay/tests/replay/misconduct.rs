@@ -1,0 +1,121 @@
+//! Evidence that entries record: only what the offline judge calls proven enters a block, and a block with anything else is refuted.
+
+use ledger_event::{Clock, MisconductRecorded, Role};
+use ledger_format::block::Block;
+use ledger_format::evidence::{Evidence, Offence};
+use ledger_format::vote::Certificate;
+use ledger_rules::Code;
+use ledger_story::cast::SUPPLIER;
+use ledger_story::deed::Deed;
+use ledger_story::members::{MEMBERS, misconduct_recorded, set, validators_changed, voted};
+use ledger_story::{LIMITS, Story, china, genesis_with, validator_key_of};
+use ledger_verify::finding::Code as Finding;
+
+use crate::chain::sealed;
+use crate::membership::{Consortium, QUORUM, RENEWED, certified};
+
+fn consortium() -> Consortium {
+    let start = china("2026-08-03");
+    Consortium::of(Story::of(genesis_with(set(&MEMBERS), 2, Clock::Wall, start, LIMITS)))
+}
+
+fn recorded(evidence: &Evidence) -> Deed {
+    misconduct_recorded(evidence, SUPPLIER, Role::Supplier)
+}
+
+impl Consortium {
+    /// What a proposer says of a deed that is no more than an attempt.
+    fn refuses(&mut self, deed: &Deed) -> Option<Code> {
+        let entry = sealed(&mut self.story, deed);
+        let proposer = self.chain.ledger.validators().members()[0].id;
+        let proposal = self.chain.ledger.propose(proposer, self.story.time_ms, &[&entry]);
+        assert_eq!(proposal.included.len() + proposal.refused.len(), 1);
+        proposal.refused.first().map(|(_, refusal)| refusal.code)
+    }
+}
+
+#[test]
+fn evidence_that_proves_something_is_recorded() {
+    let mut all = consortium();
+    let (ledger, height) = (all.chain.ledger.genesis().id(), all.chain.ledger.height());
+    all.did(&recorded(&voted(ledger, "b-", height, [1, 2])));
+    assert!(all.read().is_ok());
+}
+
+#[test]
+fn evidence_that_proves_nothing_is_refused() {
+    let mut all = consortium();
+    let ledger = all.chain.ledger.genesis().id();
+    let good = voted(ledger, "b-", 1, [1, 2]);
+    assert_eq!(all.refuses(&recorded(&good)), None);
+    let mut forged = good.clone();
+    if let Offence::DoubleVote { votes, .. } = &mut forged.offence {
+        votes[1].signature[40] ^= 1;
+    }
+    let mut framed = good.clone();
+    if let Offence::DoubleVote { validator, .. } = &mut framed.offence {
+        *validator = voted(ledger, "a-", 1, [1, 2]).accused()[0];
+    }
+    let mut elsewhere = good;
+    elsewhere.ledger.0[0] ^= 1;
+    let innocent = voted(ledger, "b-", 1, [1, 1]);
+    let stranger = voted(ledger, "a2-", 1, [1, 2]);
+    for evidence in [forged, framed, elsewhere, innocent, stranger] {
+        let refused = all.refuses(&recorded(&evidence));
+        assert_eq!(refused, Some(Code::MisconductUnproven), "{evidence:?}");
+    }
+    let garbled =
+        recorded(&voted(ledger, "b-", 1, [1, 2])).with(|event: &mut MisconductRecorded| {
+            event.evidence = event.evidence.slice(..event.evidence.len() - 1);
+        });
+    assert_eq!(all.refuses(&garbled), Some(Code::Field));
+}
+
+#[test]
+fn a_block_with_unproven_evidence_is_refuted_whoever_signed_it() {
+    let mut all = consortium();
+    let ledger = all.chain.ledger.genesis().id();
+    all.did(&recorded(&voted(ledger, "b-", 1, [1, 2])));
+    let lie = sealed(&mut all.story, &recorded(&voted(ledger, "b-", 1, [1, 1])));
+    let refuted = all.with_last(|block: &mut Block| {
+        block.body.entries = vec![lie.bytes().clone()];
+        block.certificate = certified(&block.body.header, all.chain.ledger.validators());
+    });
+    assert_eq!(refuted, Finding::Refused);
+}
+
+#[test]
+fn a_validator_that_was_just_replaced_does_not_get_away() {
+    let mut all = consortium();
+    let ledger = all.chain.ledger.genesis().id();
+    let [former, new] = ["a-", "a2-"].map(|name| recorded(&voted(ledger, name, 1, [1, 2])));
+    assert_eq!(all.refuses(&new), Some(Code::MisconductUnproven));
+    all.did(&validators_changed(set(&RENEWED), QUORUM));
+    assert_eq!((all.refuses(&former), all.refuses(&new)), (None, None));
+    all.did(&former);
+    assert!(all.read().is_ok());
+}
+
+#[test]
+fn a_forged_certificate_is_judged_by_the_set_that_its_header_names() {
+    use ed25519_dalek::Signer as _;
+    let mut all = consortium();
+    let header = all.chain.ledger.header().unwrap().clone();
+    let good = certified(&header, all.chain.ledger.validators());
+    let mut forged: Certificate = good.clone();
+    forged.signatures.truncate(2);
+    let key = validator_key_of("b-", "vote");
+    let given = |certificate: Certificate| {
+        let block = header.hash();
+        let bytes =
+            ledger_format::evidence::presentation_bytes(&header.ledger, &block, &certificate);
+        let id = voted(header.ledger, "b-", 1, [1, 2]).accused()[0];
+        let signature = key.sign(&bytes).to_bytes();
+        recorded(&Evidence::forged_certificate(id, header.clone(), certificate, signature))
+    };
+    let (guilty, innocent) = (given(forged), given(good));
+    assert_eq!(all.refuses(&innocent), Some(Code::MisconductUnproven));
+    all.did(&validators_changed(set(&RENEWED), QUORUM));
+    assert_eq!(all.refuses(&guilty), None);
+    assert_eq!(all.refuses(&innocent), Some(Code::MisconductUnproven));
+}
