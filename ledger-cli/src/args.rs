@@ -109,7 +109,7 @@ pub(crate) enum Command {
     /// Write a proof that verifies offline
     #[command(subcommand)]
     Prove(prove::Command),
-    /// List and fetch what proves that validators lied
+    /// List and fetch what proves that validators lied, and record it on the ledger
     #[command(subcommand)]
     Evidence(evidence::Command),
     /// Check evidence: chains, entries, receipts, records, delivered files, lies of validators

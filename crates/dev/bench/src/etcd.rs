@@ -11,6 +11,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use tonic_prost::ProstCodec;
 
+use crate::processor::Spent;
 use crate::waits::Waits;
 
 /// How long members may take to elect a leader.
@@ -98,6 +99,15 @@ async fn put(channel: &Channel, key: Vec<u8>, value: Vec<u8>) -> Result<(), Stri
     answer.map(|_| ()).map_err(|status| status.to_string())
 }
 
+/// What was measured.
+#[derive(Clone, Debug)]
+pub struct EtcdMeasured {
+    /// Waits for each answer.
+    pub waits: Waits,
+    /// Processor time that the members took meanwhile.
+    pub spent: Spent,
+}
+
 /// Clients spread over the members put values of so many bytes under keys of their own, for so long.
 ///
 /// # Errors
@@ -108,7 +118,7 @@ pub fn run_etcd(
     clients: usize,
     value_bytes: usize,
     time: Duration,
-) -> Result<Waits, String> {
+) -> Result<EtcdMeasured, String> {
     let etcd = Etcd::start(program, members)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     runtime.block_on(async {
@@ -120,7 +130,8 @@ pub fn run_etcd(
             put(&channel, format!("first-{number}").into_bytes(), vec![0; value_bytes]).await?;
             channels.push(channel);
         }
-        let begun = Instant::now();
+        let members = || Spent::by(etcd.members.iter().map(Child::id));
+        let (begun, earlier) = (Instant::now(), members());
         let until = begun + time;
         let mut tasks = tokio::task::JoinSet::new();
         for (number, channel) in channels.into_iter().enumerate() {
@@ -130,7 +141,8 @@ pub fn run_etcd(
         while let Some(written) = tasks.join_next().await {
             waits.extend(written.map_err(|error| error.to_string())??);
         }
-        Ok(Waits::new(waits, begun.elapsed()))
+        let waits = Waits::new(waits, begun.elapsed());
+        Ok(EtcdMeasured { waits, spent: members().since(&earlier) })
     })
 }
 

@@ -13,4 +13,5 @@ pub mod etcd;
 pub mod ingest;
 pub mod limit;
 pub mod network;
+pub mod processor;
 pub mod waits;

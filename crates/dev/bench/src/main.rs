@@ -11,10 +11,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ledger_bench::etcd::run_etcd;
+use ledger_bench::etcd::{EtcdMeasured, run_etcd};
 use ledger_bench::ingest::{Load, run};
 use ledger_bench::network::{Clients, NetworkMeasured, run_network};
-use ledger_bench::waits::Waits;
 
 /// Benchmarks of the ledger.
 #[derive(Debug, Parser)]
@@ -131,7 +130,7 @@ fn network(args: &NetworkArgs) -> ExitCode {
         report(args, &measured, etcd.as_ref());
         rates.push(measured.rate());
         p99s.push(measured.waits.percentile(99).as_secs_f64() * 1e3);
-        ratios.extend(etcd.map(|etcd| measured.rate() / etcd.rate()));
+        ratios.extend(etcd.map(|etcd| measured.rate() / etcd.waits.rate()));
     }
     let required = |least: Option<f64>, found: f64| least.is_none_or(|least| found >= least);
     let in_time = args
@@ -152,12 +151,13 @@ fn median(found: &mut [f64]) -> f64 {
     found.get(found.len() / 2).copied().unwrap_or_default()
 }
 
-fn report(args: &NetworkArgs, measured: &NetworkMeasured, etcd: Option<&Waits>) {
+fn report(args: &NetworkArgs, measured: &NetworkMeasured, etcd: Option<&EtcdMeasured>) {
     if args.output == Format::Json {
         let mut json = measured.json();
-        if let Some(etcd) = etcd {
+        if let Some(EtcdMeasured { waits: etcd, spent }) = etcd {
             json["etcd_puts_per_second"] = etcd.rate().into();
             json["etcd_p99_ms"] = (etcd.percentile(99).as_secs_f64() * 1e3).into();
+            json["etcd_us_a_put"] = spent.json(etcd.count());
             json["ratio"] = (measured.rate() / etcd.rate()).into();
         }
         println!("{json}");
@@ -173,7 +173,10 @@ fn report(args: &NetworkArgs, measured: &NetworkMeasured, etcd: Option<&Waits>) 
         measured.waits.percentile(50),
         measured.waits.percentile(99)
     );
-    if let Some(etcd) = etcd {
+    let [validators, clients] = &measured.spent;
+    println!("processor time an entry: validators {}", validators.text(measured.entries));
+    println!("processor time an entry: clients {}", clients.text(measured.entries));
+    if let Some(EtcdMeasured { waits: etcd, spent }) = etcd {
         println!(
             "etcd, {ETCD_MEMBERS} members, values of {ETCD_VALUE} bytes: {:.0} puts/s; p50 {:.0?}, p99 {:.0?}; ratio {:.2}",
             etcd.rate(),
@@ -181,6 +184,7 @@ fn report(args: &NetworkArgs, measured: &NetworkMeasured, etcd: Option<&Waits>) 
             etcd.percentile(99),
             measured.rate() / etcd.rate()
         );
+        println!("processor time a put: etcd {}", spent.text(etcd.count()));
     }
 }
 

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use ledger_client::Node;
 use ledger_format::entry::Entry;
-use ledger_tests::{Exchanges, Supplier, connect};
+use ledger_tests::{Exchanges, Running, Supplier, connect};
 use serde_json::{Value, json};
 
 use crate::ingest::{messages, send};
+use crate::processor::Spent;
 use crate::waits::Waits;
 
 /// Characters of the summary with which an entry's payload is 500 bytes.
@@ -34,6 +35,8 @@ pub struct NetworkMeasured {
     pub blocks: u64,
     /// Bytes of an entry's payload, and of the whole entry.
     pub bytes: [usize; 2],
+    /// Processor time that the validators took meanwhile, by thread, and that of the clients.
+    pub spent: [Spent; 2],
 }
 
 impl NetworkMeasured {
@@ -53,6 +56,8 @@ impl NetworkMeasured {
             "entries_per_second": self.rate(),
             "p50_ms": self.waits.percentile(50).as_secs_f64() * 1e3,
             "p99_ms": self.waits.percentile(99).as_secs_f64() * 1e3,
+            "validators_us_an_entry": self.spent[0].json(self.entries),
+            "clients_us_an_entry": self.spent[1].json(self.entries),
             "payload_bytes": payload_bytes,
             "entry_bytes": entry_bytes,
         })
@@ -69,6 +74,11 @@ pub fn run_network(validators: u16, clients: Clients) -> NetworkMeasured {
     });
     let before = network.agree(2);
     let example = entry(&supplier, 0, 0);
+    let spent = || {
+        let validators = network.nodes.iter().flatten().map(Running::pid);
+        [Spent::by(validators), Spent::by([std::process::id()])]
+    };
+    let earlier = spent();
     let (waits, entries) = network.runtime.block_on(async {
         match clients {
             Clients::Waiting(clients, time) => {
@@ -83,8 +93,10 @@ pub fn run_network(validators: u16, clients: Clients) -> NetworkMeasured {
         }
     });
     let blocks = network.agree(before) - before;
+    let [validators, clients] = spent();
+    let spent = [validators.since(&earlier[0]), clients.since(&earlier[1])];
     let bytes = [example.payload().len(), example.bytes().len()];
-    NetworkMeasured { waits, entries, blocks, bytes }
+    NetworkMeasured { waits, entries, blocks, bytes, spent }
 }
 
 fn entry(supplier: &Supplier, client: usize, number: usize) -> Entry {

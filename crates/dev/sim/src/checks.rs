@@ -87,6 +87,8 @@ pub enum Violation {
     },
     /// The chain does not stand before the auditor's verifier.
     Refuted(String),
+    /// A history is not complete.
+    Index(String),
 }
 
 /// Of each kind of statement a validator makes one in a round of a height.

@@ -20,6 +20,7 @@ pub mod checks;
 mod clients;
 mod disk;
 mod fairness;
+mod index;
 pub mod liars;
 mod network;
 mod node;

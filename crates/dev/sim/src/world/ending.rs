@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
-use ledger_format::entry::leaf_hash;
+use ledger_format::entry::{Entry, leaf_hash};
 use ledger_format::evidence::EvidenceFile;
 use ledger_replay::Replay;
 use ledger_verify::evidence::verify_evidence_file;
@@ -13,6 +13,7 @@ use ledger_verify::verdict::Verdict;
 
 use super::{Failure, Report, World};
 use crate::checks::Violation;
+use crate::index::Index;
 use sha2::Digest as _;
 
 impl World {
@@ -81,8 +82,9 @@ impl World {
 
     /// Every honest node's chain holds what was acknowledged, and one of them stands before the auditor's verifier.
     pub(super) fn check_chains(&mut self) {
-        let honest = (0..self.nodes.len()).filter(|node| self.nodes[*node].liar.is_none());
-        for (first, node) in honest.enumerate() {
+        let all = 0..self.nodes.len();
+        let honest: Vec<usize> = all.filter(|node| self.nodes[*node].liar.is_none()).collect();
+        for (first, node) in honest.into_iter().enumerate() {
             let blocks = &self.nodes[node].disk.blocks;
             let blocks: Vec<Block> =
                 blocks.iter().map(|bytes| Block::decode(bytes.clone()).unwrap()).collect();
@@ -96,12 +98,34 @@ impl World {
                 .collect();
             self.checks.finished(&chain);
             if first == 0 {
-                let mut replay = Replay::new(self.genesis.clone()).unwrap();
-                let pushed = blocks.iter().try_for_each(|block| replay.push(block, |_| ()));
-                if let Err(refuted) = pushed.and_then(|()| replay.finish().map(drop)) {
-                    self.checks.violations.push(Violation::Refuted(refuted.to_string()));
-                }
+                self.audit(&blocks);
             }
         }
+    }
+
+    /// As an auditor does, and every history that the index leads through is the state's.
+    fn audit(&mut self, blocks: &[Block]) {
+        let mut replay = Replay::new(self.genesis.clone()).unwrap();
+        let mut index = Index::default();
+        for block in blocks {
+            let entries: Vec<Entry> = block
+                .body
+                .entries
+                .iter()
+                .map(|bytes| Entry::decode(bytes.clone()).unwrap())
+                .collect();
+            let mut indexed = Ok(());
+            let pushed = replay.push(block, |executed| indexed = index.push(executed, &entries));
+            self.checks.violations.extend(indexed.err().map(Violation::Index));
+            if let Err(refuted) = pushed {
+                self.checks.violations.push(Violation::Refuted(refuted.to_string()));
+                return;
+            }
+        }
+        if let Err(refuted) = replay.finish() {
+            self.checks.violations.push(Violation::Refuted(refuted.to_string()));
+        }
+        let compared = index.compare(replay.ledger());
+        self.checks.violations.extend(compared.err().map(Violation::Index));
     }
 }
