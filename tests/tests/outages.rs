@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use ledger_client::{Failure, Node};
 use ledger_format::entry::Entry;
+use ledger_proto::v1;
 use ledger_tests::{
     Answer, Exchanges, Operation, Places, SharedRecord, Sight, Signal, Supplier, connect, place,
 };
@@ -27,6 +28,7 @@ const FOLLOWER: usize = 4;
 const NODES: usize = 5;
 /// The validator whose disk is small.
 const SMALL: usize = 3;
+/// One that streams, one that does not.
 const CLIENTS_PER_NODE: usize = 2;
 /// How long a client waits for one call, and for an answer in all.
 const CALL: Duration = Duration::from_secs(10);
@@ -83,8 +85,27 @@ struct Load {
     clients: Vec<tokio::task::JoinHandle<()>>,
 }
 
+/// How a client sends entries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// One a call.
+    Single,
+    /// Some in a message of a stream.
+    Streamed,
+}
+
+impl Way {
+    const fn entries(self) -> u64 {
+        match self {
+            Self::Single => 1,
+            Self::Streamed => 8,
+        }
+    }
+}
+
 /// One client, which prefers one node and goes to the next when that does not answer.
 struct Client {
+    way: Way,
     urls: Vec<String>,
     prefers: usize,
     connected: Option<(u64, Node)>,
@@ -104,41 +125,79 @@ impl Client {
         self.connected.as_mut()
     }
 
-    /// Sends an entry until it is answered for good, or for as long as a client has patience.
-    async fn write(&mut self, entry: &Entry) {
+    /// Sends entries until they are answered for good, or for as long as a client has patience.
+    async fn write(&mut self, entries: &[Entry]) {
         let begun = Instant::now();
-        let mut answer = Answer::Unknown;
-        while answer == Answer::Unknown && begun.elapsed() < GIVES_UP {
-            answer = self.try_once(entry).await;
-            if answer == Answer::Unknown {
+        let mut answers = vec![Answer::Unknown; entries.len()];
+        while answers.contains(&Answer::Unknown) && begun.elapsed() < GIVES_UP {
+            let said = self.try_once(entries).await;
+            // What was answered once stays so: sent again, it has the same answer.
+            for (known, said) in answers.iter_mut().zip(said) {
+                *known = if *known == Answer::Unknown { said } else { *known };
+            }
+            if answers.contains(&Answer::Unknown) {
                 self.connected = None;
                 self.prefers += 1;
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
-        let operation = Operation { entry: entry.id(), begun, ended: Instant::now(), answer };
-        self.record.with(|record| record.operations.push(operation));
+        let ended = Instant::now();
+        let operation = |(entry, answer): (&Entry, Answer)| {
+            let entry = entry.id();
+            Operation { entry, begun, ended, answer }
+        };
+        let operations: Vec<Operation> = entries.iter().zip(answers).map(operation).collect();
+        self.record.with(|record| record.operations.extend(operations));
     }
 
-    async fn try_once(&mut self, entry: &Entry) -> Answer {
-        let Some((connection, node)) = self.node().await else { return Answer::Unknown };
-        let answer = match node.submit(entry).await {
-            Ok(position) => Answer::Placed(place(position)),
-            Err(error) if error.failure == Failure::Refused => Answer::Refused,
-            Err(_) => return Answer::Unknown,
+    /// The answers as far as they came.
+    async fn try_once(&mut self, entries: &[Entry]) -> Vec<Answer> {
+        let way = self.way;
+        let Some((connection, node)) = self.node().await else { return Vec::new() };
+        let sent = async {
+            match way {
+                Way::Single => vec![single(node, &entries[0]).await],
+                Way::Streamed => streamed(node, entries).await,
+            }
         };
+        let answers = tokio::time::timeout(CALL, sent).await.unwrap_or_default();
         let (connection, seen) = (*connection, node.status().await);
         // Who was told of a place sees its block at that node, and nothing older afterwards.
-        let heights = match answer {
-            Answer::Placed((height, _)) => {
-                Some(height).into_iter().chain(seen.ok().map(|s| s.height))
-            }
-            _ => None.into_iter().chain(seen.ok().map(|s| s.height)),
-        };
+        let placed = answers.iter().filter_map(|answer| match answer {
+            Answer::Placed((height, _)) => Some(*height),
+            Answer::Refused | Answer::Unknown => None,
+        });
+        let heights = placed.max().into_iter().chain(seen.ok().map(|status| status.height));
         let sights: Vec<Sight> = heights.map(|height| Sight { connection, height }).collect();
         self.record.with(|record| record.sights.extend(sights));
-        answer
+        answers
     }
+}
+
+async fn single(node: &mut Node, entry: &Entry) -> Answer {
+    match node.submit(entry).await {
+        Ok(position) => Answer::Placed(place(position)),
+        Err(error) if error.failure == Failure::Refused => Answer::Refused,
+        Err(_) => Answer::Unknown,
+    }
+}
+
+async fn streamed(node: &mut Node, entries: &[Entry]) -> Vec<Answer> {
+    let entries = entries.iter().map(|entry| entry.bytes().clone()).collect();
+    let request = v1::SubmitStreamRequest { entries, ..Default::default() };
+    let Ok(mut answers) = node.submit_stream(tokio_stream::once(request)).await else {
+        return Vec::new();
+    };
+    let Ok(Some(response)) = answers.message().await else { return Vec::new() };
+    let answer = |outcome: v1::Outcome| match outcome.result {
+        Some(v1::outcome::Result::Position(position)) => Answer::Placed(place(position)),
+        // What the node says of itself, and not of the entry, is no answer.
+        Some(v1::outcome::Result::Refused(refused)) if !refused.code.starts_with("API_") => {
+            Answer::Refused
+        }
+        _ => Answer::Unknown,
+    };
+    response.outcomes.into_iter().map(answer).collect()
 }
 
 impl Load {
@@ -148,14 +207,18 @@ impl Load {
         let one = |number: usize| {
             let (supplier, stopping) = (supplier.clone(), Arc::clone(&stopping));
             let (urls, record) = (urls.clone(), record.clone());
-            let mut client = Client { urls, prefers: number % NODES, connected: None, record };
+            let way = if number < NODES { Way::Streamed } else { Way::Single };
+            let prefers = number % NODES;
+            let mut client = Client { way, urls, prefers, connected: None, record };
             network.runtime.spawn(async move {
                 for asset in 0_u64.. {
                     if stopping.load(Ordering::Relaxed) {
                         return;
                     }
-                    let entry = supplier.describe(&format!("asset-{number}-{asset}")).unwrap();
-                    client.write(&entry).await;
+                    let names = (0..way.entries()).map(|n| format!("asset-{number}-{asset}-{n}"));
+                    let entries: Vec<Entry> =
+                        names.map(|name| supplier.describe(&name).unwrap()).collect();
+                    client.write(&entries).await;
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             })
@@ -167,7 +230,7 @@ impl Load {
     /// Waits until further entries have places.
     fn goes_on(&self, after: &str) {
         let (begun, placed) = (Instant::now(), self.record.placed());
-        while self.record.placed() < placed + 2 * NODES {
+        while self.record.placed() < placed + 10 * NODES {
             assert!(begun.elapsed() < GOES_ON, "{after}: no entry has a place after {GOES_ON:?}");
             sleep(Duration::from_millis(10));
         }
