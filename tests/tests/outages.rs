@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use ledger_client::{Failure, Node};
 use ledger_format::entry::Entry;
+use ledger_store::{VoteLock, VoteMode};
 use ledger_tests::{
     Answer, Exchanges, Operation, Places, SharedRecord, Sight, Signal, Supplier, connect, place,
 };
@@ -56,6 +57,8 @@ impl SmallDisk {
         copy.arg("-a").arg(aside.join(".")).arg(directory);
         assert!(copy.status().unwrap().success());
         fs::remove_dir_all(&aside).unwrap();
+        // The node has never run, so nothing is forgotten in the move.
+        VoteLock { mode: VoteMode::Votes }.write(directory).unwrap();
         Self(directory.to_owned())
     }
 
