@@ -277,7 +277,8 @@ pub(crate) async fn status(common: &Common) -> Result<Answer, ClientError> {
         "planned_protocol_version": status.planned_protocol_version,
         "planned_protocol_height": status.planned_protocol_height, "records": status.records,
         "pool_entries": status.pool_entries, "pool_bytes": status.pool_bytes,
-        "uptime_s": status.uptime_s, "evidence": status.evidence, "notices": status.notices,
+        "uptime_s": status.uptime_s, "evidence": status.evidence,
+        "recovering": status.recovering, "notices": status.notices,
     });
     let text = text::render(&value);
     Ok(Answer::new("status", value, text))

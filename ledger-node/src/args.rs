@@ -40,6 +40,9 @@ pub enum Command {
     /// Runs a node until it is told to stop (SIGTERM or Ctrl-C).
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Lets a validator that was copied, restored or moved, or has lost its disk, find its way back without ever voting twice.
+    #[command(after_help = RECOVER_EXAMPLES)]
+    Recover(RecoverArgs),
     /// Rebuilds everything but blocks, by verifying and executing all blocks again. The node must not run.
     Reindex(DirArgs),
     /// Tells how a node is: over the network when one answers, else from its data directory.
@@ -71,6 +74,10 @@ const INIT_EXAMPLES: &str = "Examples:
 const RUN_EXAMPLES: &str = "Examples:
   ledger-node run --data-dir /var/lib/ledger
   LEDGER_LOG_FORMAT=json ledger-node run --data-dir /var/lib/ledger --listen 127.0.0.1:7440";
+
+const RECOVER_EXAMPLES: &str = "Examples:
+  ledger-node recover --data-dir /var/lib/ledger
+  ledger-node recover --data-dir /var/lib/ledger --alone";
 
 const KEYS_EXAMPLES: &str = "Examples:
   ledger-node keys new --data-dir /var/lib/ledger
@@ -135,6 +142,19 @@ pub struct DirArgs {
     /// Data directory of the node.
     #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
     pub data_dir: PathBuf,
+}
+
+/// Options of `recover`.
+#[derive(Clone, Debug, Args)]
+pub struct RecoverArgs {
+    /// Data directory of the node, with its keys and genesis. The node must not run.
+    #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// Vote again as soon as the node has the blocks that the others have, on the word of the operator that no other copy of this
+    /// validator runs or has run since. For a ledger that cannot go on without it.
+    #[arg(long)]
+    pub alone: bool,
 }
 
 /// Options of `dev`.

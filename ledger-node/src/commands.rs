@@ -257,7 +257,7 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
     let notices = status.notices.iter().map(|notice| format!("\nnotice        {notice}"));
     let text = format!(
         "ledger        {} ({id})\nheight        {}\nleaves        {}\nrecords       {}\nledger time   {} ({} clock)\n\
-         validators    {} (tolerates {} faulty)\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nevidence      {}\nversion       {}\nup            {} s{}",
+         validators    {} (tolerates {} faulty)\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nevidence      {}\nrecovering    {}\nversion       {}\nup            {} s{}",
         status.ledger_name,
         status.height,
         status.tree_size,
@@ -273,6 +273,7 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         status.pool_entries,
         status.pool_bytes,
         status.evidence,
+        if status.recovering { "yes: it does not vote" } else { "no" },
         status.version,
         status.uptime_s,
         notices.collect::<String>(),
@@ -298,6 +299,7 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         "version": status.version,
         "uptime_s": status.uptime_s,
         "evidence": status.evidence,
+        "recovering": status.recovering,
         "notices": status.notices,
     });
     report::result(output, &text, &json);

@@ -61,6 +61,15 @@ codes! {
     block: 31 = "NODE_BLOCK",
         "A stored block does not verify.",
         "Keep a copy of the directory. Blocks are the ledger itself: they can only be had again from a backup or another node.";
+    vote_lock: 34 = "NODE_VOTE_LOCK",
+        "Nothing vouches for what this validator has voted: it might vote twice.",
+        "If this directory was copied, restored or moved, or a part of it was lost: `ledger-node recover`. Never start an older copy beside the node.";
+    twin: 34 = "NODE_TWIN",
+        "A vote key of this node has signed what this node did not sign.",
+        "Find the other node that has this key, or the restored snapshot. End it; then `ledger-node recover` on the one that stays.";
+    recover_alone: 34 = "NODE_RECOVER_ALONE",
+        "The other validators are no quorum without this one, so nobody can vouch for what it has voted.",
+        "Agree with the other founders that no other copy of this validator runs, and let it vote again on that word: `ledger-node recover --alone`. It may then sign a second vote at the open height.";
     blocks_lost: 31 = "NODE_BLOCKS_LOST",
         "Blocks are missing that this node had made durable.",
         "Do not go on with this directory and never delete its consensus log: it keeps the node from signing a second history. Put back store/ as it was.";

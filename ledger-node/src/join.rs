@@ -30,7 +30,7 @@ pub(crate) fn from_genesis(path: &Path, data_dir: &Path, output: Output) -> Resu
     let file = GenesisFile::decode(bytes.clone().into())?;
     genesis::check(&file).map_err(Failure::genesis)?;
     if !layout.keys().exists() {
-        make(&layout.keys())?;
+        make(&layout, &layout.keys())?;
     }
     let keys = layout.read_keys()?;
     let own = keys.first().map(|keys| member_with(&file.document, keys)).transpose()?.flatten();

@@ -68,11 +68,11 @@ fn read(directory: &Path) -> Result<KeySet, Failure> {
 pub(crate) fn run(args: &KeysArgs, output: Output) -> Result<(), Failure> {
     let layout = Layout(args.data_dir.clone());
     match args.command {
-        KeysCommand::New => make(&layout.keys())?,
+        KeysCommand::New => make(&layout, &layout.keys())?,
         KeysCommand::Next => {
             // A node without keys of its own has nothing to change.
             read(&layout.keys())?;
-            make(&layout.next_keys())?;
+            make(&layout, &layout.next_keys())?;
         }
         KeysCommand::Promote => promote(&layout)?,
         KeysCommand::Show => {}
@@ -81,8 +81,8 @@ pub(crate) fn run(args: &KeysArgs, output: Output) -> Result<(), Failure> {
 }
 
 /// Makes keys of a node in a directory. Nothing is overwritten.
-pub(crate) fn make(directory: &Path) -> Result<(), Failure> {
-    Ok(write_node_keys(directory, &node_keys()?)?)
+pub(crate) fn make(layout: &Layout, directory: &Path) -> Result<(), Failure> {
+    write_node_keys(layout, directory, &node_keys()?)
 }
 
 /// The waiting keys take the place of the node's, which are kept beside them: a node that starts before the change is in force still

@@ -15,6 +15,7 @@ mod maintenance;
 pub mod node;
 pub mod open;
 pub mod peers;
+mod recover;
 mod replica_loop;
 mod report;
 pub mod setup;
@@ -35,6 +36,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Dev(args) => blocking(dev::run(&args, output)),
         Command::Init(args) => commands::init(&args, output),
         Command::Run(args) => blocking(commands::run(&args, output)),
+        Command::Recover(args) => recover::run(&args, output),
         Command::Reindex(args) => commands::reindex(&args, output),
         Command::Status(args) => blocking(commands::status(&args, output)),
         Command::Config(args) => commands::show_config(&args, output),

@@ -31,6 +31,7 @@ use crate::keys::KeySet;
 use crate::maintenance;
 use crate::open::{Layout, Opened, open};
 use crate::peers::{self, PeerOptions};
+use crate::recover::{self, Memory, Recalled};
 use crate::replica_loop::{Arrival, Disk, ReplicaLoop};
 
 /// Batches of checked entries that wait for the replica.
@@ -91,16 +92,16 @@ impl Node {
         let address = listener.local_addr().map_err(Failure::listen)?;
 
         let Opened { store, ledger } = open(&options.data_dir, &genesis.document)?;
-        let (wal, log) = Wal::open(&store.directory().wal())?;
         check_protocol(&ledger)?;
         let first_start = ledger.height() == 0;
         let votes: Vec<SigningKey> = keys.iter().map(|keys| keys.vote.clone()).collect();
-        let (mut replica, actions) = replica_of(options, &ledger, votes.clone(), &log)?;
-        let (disk, known) = recall(&layout, &ledger, &mut replica, wal)?;
+        let found = recover::recall(&store, &ledger, &votes, options.is_follower)?;
+        let (mut replica, actions) = replica_of(options, &ledger, votes.clone(), &found)?;
+        let (disk, known) = recall(&layout, &ledger, &mut replica, found.wal)?;
 
         let (checked, arrivals) = sync_channel(CHECKED_QUEUE);
         let (committed, commits) = sync_channel(1);
-        let shared = share(options, ledger, store, keys);
+        let shared = share(options, ledger, store, keys, found.memory);
         shared.evidence.extend(known);
         let signs = if options.is_follower { Vec::new() } else { votes.clone() };
         let network = peers::start(options, votes, &shared).await?;
@@ -228,10 +229,17 @@ fn agreed(layout: &Layout) -> Result<GenesisFile, Failure> {
 }
 
 /// What the node's threads share. A follower signs nothing.
-fn share(options: &Options, ledger: Ledger, store: Store, keys: Vec<KeySet>) -> Arc<Shared> {
+fn share(
+    options: &Options,
+    ledger: Ledger,
+    store: Store,
+    keys: Vec<KeySet>,
+    memory: Memory,
+) -> Arc<Shared> {
     let signers = keys.into_iter().filter(|_| !options.is_follower);
     let signers = signers.map(|keys| (ledger_client::keys::kid(&keys.vote), keys.node));
     let shared = Shared::new(ledger, store, signers.collect());
+    shared.set_recovering(memory.is_silent());
     if shared.role() == NodeRole::Standby {
         tracing::warn!(
             "standby: no key of this node is in the validator set; it verifies and does not vote"
@@ -265,15 +273,21 @@ fn answer(
     spawn("answers", move || peers::answer_all(&network, &shared, &keys, &asked))
 }
 
-/// A validator or a follower, as the settings say; a follower's keys must be no validator's.
+/// A validator, one that has lost its memory, or a follower, as the settings and the vote lock say; a follower's keys must be no
+/// validator's.
 fn replica_of(
     options: &Options,
     ledger: &Ledger,
     votes: Vec<SigningKey>,
-    log: &[Vec<u8>],
+    found: &Recalled,
 ) -> Result<(Replica, Vec<Action>), Failure> {
-    if !options.is_follower {
-        return Ok(Replica::start(ledger, votes, options.settings, log)?);
+    let settings = options.settings;
+    match found.memory {
+        Memory::Whole => return Ok(Replica::start(ledger, votes, settings, &found.log)?),
+        Memory::Recovers { alone } => {
+            return Ok((Replica::recover(ledger, votes, settings, alone), Vec::new()));
+        }
+        Memory::Stale | Memory::NotNeeded => {}
     }
     let mut ids = votes.iter().map(ledger_client::keys::kid);
     // The validator may be running elsewhere: two that sign with one key are found out by what they say.
@@ -283,7 +297,7 @@ fn replica_of(
         ));
     }
     let id = votes.first().map(ledger_client::keys::kid).unwrap_or_default();
-    Ok((Replica::follow(id, options.settings), Vec::new()))
+    Ok((Replica::follow(id, settings), Vec::new()))
 }
 
 /// Stops before a height whose protocol version this program does not know.

@@ -35,6 +35,11 @@ impl Layout {
         self.0.join("evidence")
     }
 
+    /// What ties the consensus log to its place.
+    pub fn vote_lock(&self) -> PathBuf {
+        self.0.join("vote.lock")
+    }
+
     /// Settings of the node.
     pub fn config(&self) -> PathBuf {
         self.0.join("config.toml")

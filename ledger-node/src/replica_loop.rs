@@ -21,6 +21,7 @@ use crate::evidence::{self, EvidenceDirectory};
 use crate::failure::Failure;
 use crate::node::check_protocol;
 use crate::peers;
+use crate::recover;
 
 /// How long a client is asked to wait when the pool is full.
 const FULL_RETRY: Duration = Duration::from_millis(200);
@@ -191,6 +192,10 @@ impl ReplicaLoop {
                 }
                 Action::Accuse { evidence, culprits } => {
                     evidence::accuse(&self.evidence, &self.shared, *evidence, culprits)?;
+                }
+                Action::Recovered => recover::votes_again(&self.shared)?,
+                Action::Twin { peer, height } => {
+                    return Err(recover::stopped_by_twin(&self.shared, &peer, height)?);
                 }
                 Action::Suspect { peer, height, why } => {
                     tracing::warn!(%peer, height, why, "a node sent what may not follow; it was dropped");

@@ -12,7 +12,7 @@ use ledger_event::{
     ValidatorSet,
 };
 use ledger_format::digest::{LedgerId, sha256};
-use ledger_store::write_durably;
+use ledger_store::{VoteLock, VoteMode, write_durably};
 use rust_embed::RustEmbed;
 
 use crate::failure::Failure;
@@ -141,7 +141,7 @@ pub fn create(path: &Path, plan: &NewLedger, founder: &[FounderKey]) -> Result<L
     let signatory = Signatory::new(&plan.party, role, Purpose::Issue, &first.key);
     let (document, file) = genesis.sign(&[signatory])?;
     fs::create_dir_all(path).map_err(Failure::runtime)?;
-    write_node_keys(&layout.keys(), &node)?;
+    write_node_keys(&layout, &layout.keys(), &node)?;
     // Last: a directory without a genesis file is not a ledger yet, and `create` may try again elsewhere.
     write_durably(&layout.genesis(), &file)?;
     Ok(document.id())
@@ -156,10 +156,21 @@ pub(crate) fn node_keys() -> Result<NodeKeyFiles, ClientError> {
     Ok([("vote", key()?), ("log", key()?), ("cosign", key()?), ("receipt", key()?)])
 }
 
-/// Writes the keys of a node. Nothing is overwritten.
-pub(crate) fn write_node_keys(directory: &Path, node: &NodeKeyFiles) -> Result<(), ClientError> {
-    node.iter()
-        .try_for_each(|(name, key)| keys::write(&directory.join(format!("{name}.pem")), key, None))
+/// Writes keys of a node. Nothing is overwritten. The vote lock is born with the first keys of a data directory: whoever brings keys
+/// to another one has none, and keys that come later are under the lock that is there.
+pub(crate) fn write_node_keys(
+    layout: &Layout,
+    directory: &Path,
+    node: &NodeKeyFiles,
+) -> Result<(), Failure> {
+    let is_first = !layout.keys().exists() && !layout.vote_lock().exists();
+    node.iter().try_for_each(|(name, key)| {
+        keys::write(&directory.join(format!("{name}.pem")), key, None)
+    })?;
+    if is_first {
+        VoteLock { mode: VoteMode::Votes }.write(&layout.0)?;
+    }
+    Ok(())
 }
 
 /// A validator of one vote, as genesis lists it.

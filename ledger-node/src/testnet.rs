@@ -170,7 +170,7 @@ fn write_node(
 ) -> Result<(), Failure> {
     fs::create_dir_all(directory).map_err(Failure::runtime)?;
     let layout = Layout(directory.to_owned());
-    write_node_keys(&layout.keys(), node)?;
+    write_node_keys(&layout, &layout.keys(), node)?;
     for key in exchange.map(|exchange| &exchange.founder).into_iter().flatten() {
         let path = directory.join("founder").join(format!("{}.pem", key.name));
         keys::write(&path, &key.key, None)?;

@@ -56,7 +56,7 @@ impl Demonstration {
     /// Starts a node on a copy of its data.
     pub fn start(&self) -> Running {
         let copy = tempfile::tempdir().expect("a directory");
-        copy_directory(&self.data(), copy.path());
+        copy_node(&self.data(), copy.path());
         let running = Running::start(copy.path()).expect("a node on the demonstration's data");
         running.keeping(copy)
     }
@@ -66,6 +66,18 @@ impl Demonstration {
 pub fn demonstration() -> &'static Demonstration {
     static MADE: OnceLock<Demonstration> = OnceLock::new();
     MADE.get_or_init(Demonstration::make)
+}
+
+/// Copies the data directory of a sole validator that does not run, and vouches for the copy: nobody goes on with the original.
+pub fn copy_node(from: &Path, to: &Path) {
+    copy_directory(from, to);
+    recover_alone(to);
+}
+
+/// Says that a sole validator's directory is the only one that goes on, wherever it came from.
+pub fn recover_alone(directory: &Path) {
+    let directory = directory.to_str().expect("a path in UTF-8");
+    let _done = run(NODE, ["recover", "--alone", "--data-dir", directory]).expect(0);
 }
 
 /// Copies a directory with all below it into one that exists.

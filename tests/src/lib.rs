@@ -25,7 +25,7 @@ mod running;
 mod shared;
 
 pub use book::{Book, SharedBook, connect};
-pub use demonstration::{Demonstration, copy_directory, demonstration};
+pub use demonstration::{Demonstration, copy_directory, copy_node, demonstration, recover_alone};
 pub use exported::{Exported, verdict};
 pub use hosts::Hosts;
 pub use impostor::Impostor;

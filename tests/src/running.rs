@@ -176,6 +176,11 @@ impl Running {
         self.wait()
     }
 
+    /// Whether the node has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the node can be waited for").is_some()
+    }
+
     /// Waits for the end.
     pub fn wait(mut self) -> Finished {
         let code = self.exit_code();

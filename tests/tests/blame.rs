@@ -16,7 +16,7 @@ use ledger_format::genesis_file::GenesisFile;
 use ledger_format::vote::{Certificate, VoteStep, vote_bytes};
 use ledger_replay::Ledger;
 use ledger_replica::StatementKind;
-use ledger_tests::{CLI, Exchanges, Impostor, Signal, connect, run};
+use ledger_tests::{CLI, Exchanges, Finished, Impostor, NODE, Signal, connect, run};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -41,6 +41,14 @@ fn told(network: &Exchanges, count: u32) {
         }
         assert!(begun.elapsed() < PATIENCE, "{counts:?}, not {count}");
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// How a node ends that is started.
+fn ended(network: &mut Exchanges, node: usize) -> Finished {
+    match network.start_node(node) {
+        Err(ended) => ended,
+        Ok(()) => network.nodes[node].take().unwrap().wait(),
     }
 }
 
@@ -173,10 +181,18 @@ fn whoever_votes_twice_is_named_everywhere_and_offline() {
     fs::write(&file, &bytes).unwrap();
     assert_eq!(verified(&file, &trust, 11)["code"], "FMT_TRUNCATED");
 
-    // What is known survives a restart, and whoever was away is told; also the organisation that is named.
+    // What is known survives a restart.
     impostor.leave(&network);
     network.end(0, Signal::Kill);
-    network.start_nodes(&[0, LIAR]);
+    network.start_nodes(&[0]);
+    told(&network, 1);
+    // The validator itself is shown what its key has signed elsewhere, and does not vote beside that, not even if it is started again.
+    assert_eq!(ended(&mut network, LIAR).expect(34).error_code(), "NODE_TWIN");
+    assert_eq!(ended(&mut network, LIAR).expect(34).error_code(), "NODE_VOTE_LOCK");
+    let path = network.path(LIAR);
+    let _done = run(NODE, ["recover", "--data-dir", path.to_str().unwrap()]).expect(0);
+    // Whoever was away is told, also the organisation that is named.
+    network.start_nodes(&[LIAR]);
     told(&network, 1);
     let kept: Vec<_> = fs::read_dir(network.path(0).join("evidence")).unwrap().collect();
     assert_eq!(kept.len(), 1);

@@ -21,8 +21,8 @@ use ledger_client::Node;
 use ledger_fixtures::Rng;
 use ledger_format::digest::LedgerId;
 use ledger_tests::{
-    Finished, NODE, Places, Running, Signal, Supplier, copy_directory, demonstration, new_ledger,
-    node_on, place, places_in, run, verified_places,
+    Finished, NODE, Places, Running, Signal, Supplier, copy_directory, copy_node, demonstration,
+    new_ledger, node_on, place, places_in, run, verified_places,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -33,7 +33,7 @@ const DAMAGE: [&str; 3] = ["STORE_DAMAGED", "NODE_BLOCK", "NODE_BLOCKS_LOST"];
 /// A copy of the demonstration's data.
 fn copy() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
-    copy_directory(&demonstration().data(), directory.path());
+    copy_node(&demonstration().data(), directory.path());
     fs::remove_dir_all(directory.path().join("dev")).unwrap();
     directory
 }
@@ -421,7 +421,7 @@ fn a_copy_of_a_running_nodes_directory_is_a_ledger_or_refused() {
         for _ in 0..20 {
             std::thread::sleep(Duration::from_millis(50));
             let torn = tempfile::tempdir().unwrap();
-            copy_directory(directory.path(), torn.path());
+            copy_node(directory.path(), torn.path());
             let outcome = match Running::start(torn.path()) {
                 Ok(copied) => {
                     let file = torn.path().join("chain.ledger");

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ledger_fixtures::Rng;
 use ledger_tests::{
-    Places, Running, SharedBook, Signal, Supplier, connect, copy_directory, new_ledger, places_in,
+    Places, Running, SharedBook, Signal, Supplier, connect, copy_node, new_ledger, places_in,
 };
 use tokio::runtime::Runtime;
 
@@ -110,7 +110,7 @@ fn every_answer_outlives_every_kill() {
     for round in 0..rounds {
         if round == rounds / 2 {
             // Between rounds nothing runs: a copy is what a backup of this moment holds.
-            copy_directory(campaign.directory.path(), older.path());
+            copy_node(campaign.directory.path(), older.path());
         }
         campaign.round(round);
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ledger_fixtures::Rng;
 use ledger_proto::v1;
 use ledger_tests::{
-    Finished, NODE, Running, SharedBook, Signal, Supplier, command, connect, copy_directory,
+    Finished, NODE, Running, SharedBook, Signal, Supplier, command, connect, copy_node,
     demonstration, new_ledger, node_on, places_in, run,
 };
 use serde_json::Value;
@@ -238,7 +238,7 @@ fn story(told: &Value) -> BTreeMap<&str, &Value> {
 #[test]
 fn a_second_demonstration_goes_on_with_the_first() {
     let (made, directory) = (demonstration(), tempfile::tempdir().unwrap());
-    copy_directory(&made.data(), directory.path());
+    copy_node(&made.data(), directory.path());
     let output = demonstrating(directory.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();

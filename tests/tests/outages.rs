@@ -19,8 +19,10 @@ use std::time::{Duration, Instant};
 use ledger_client::{Failure, Node};
 use ledger_format::entry::Entry;
 use ledger_proto::v1;
+use ledger_store::{VoteLock, VoteMode};
 use ledger_tests::{
-    Answer, Exchanges, Operation, Places, SharedRecord, Sight, Signal, Supplier, connect, place,
+    Answer, Exchanges, NODE, Operation, Places, SharedRecord, Sight, Signal, Supplier, connect,
+    place, run,
 };
 
 const VALIDATORS: u16 = 4;
@@ -58,6 +60,8 @@ impl SmallDisk {
         copy.arg("-a").arg(aside.join(".")).arg(directory);
         assert!(copy.status().unwrap().success());
         fs::remove_dir_all(&aside).unwrap();
+        // The node has never run, so nothing is forgotten in the move.
+        VoteLock { mode: VoteMode::Votes }.write(directory).unwrap();
         Self(directory.to_owned())
     }
 
@@ -330,6 +334,33 @@ fn a_follower_loses_everything(network: &mut Exchanges, load: &Load) {
     load.goes_on("a follower that lost everything");
 }
 
+/// Whether a node says that it does not vote, since it has forgotten what it said.
+fn recovers(network: &Exchanges, node: usize) -> bool {
+    let node = network.node(node);
+    network.runtime.block_on(async { connect(node).await.status().await }).unwrap().recovering
+}
+
+/// Its keys, genesis and configuration were kept elsewhere.
+fn a_validator_loses_its_disk(network: &mut Exchanges, load: &Load) {
+    let _killed = network.end(2, Signal::Kill);
+    network.wipe(2);
+    let directory = network.path(2);
+    let refused = network.start_node(2).unwrap_err();
+    assert_eq!(refused.error_code(), "NODE_VOTE_LOCK");
+    let _marked = run(NODE, ["recover", "--data-dir", directory.to_str().unwrap()]).expect(0);
+    comes_back(network, 2);
+    let begun = Instant::now();
+    while recovers(network, 2) {
+        assert!(begun.elapsed() < GOES_ON, "it does not vote again");
+        sleep(Duration::from_millis(50));
+    }
+    println!("a validator that lost its disk votes again after {:?}", begun.elapsed());
+    // With another one down its vote is needed.
+    let _killed = network.end(0, Signal::Kill);
+    load.goes_on("a validator that lost its disk, and another one killed");
+    comes_back(network, 0);
+}
+
 fn a_disk_is_full(network: &mut Exchanges, load: &Load, disk: &SmallDisk) {
     disk.fill();
     let ended = network.nodes[SMALL].take().unwrap().wait();
@@ -374,6 +405,7 @@ fn one_history_whatever_happens_to_hosts_and_wires() {
     one_is_killed(&mut network, &load);
     one_is_slow(&network, &load);
     a_follower_loses_everything(&mut network, &load);
+    a_validator_loses_its_disk(&mut network, &load);
     a_disk_is_full(&mut network, &load, &disk);
     let record = load.stop(&network);
 

@@ -1,8 +1,9 @@
 //! One vote a height: what keeps a validator from signing a second block where it has signed one.
 //!
 //! Two things remember what was signed: the store, which holds every block that was ever shown to anybody, and the consensus log,
-//! which holds what was signed since. As long as one of them is as it was, no second block of a height is signed. When an operator
-//! puts back *both* as they were before, nothing on that machine can tell: then only those who hold receipts or checkpoints can.
+//! which holds what was signed since. The vote lock vouches for the log: a copy of it, or an older one, is not gone on from without
+//! the operator's word. As long as store or log is as it was, no second block of a height is signed even then. When an operator puts
+//! back *both* as they were before and vouches for them, only those who hold receipts or checkpoints can tell.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
@@ -10,8 +11,8 @@ use std::path::Path;
 
 use ledger_store::Wal;
 use ledger_tests::{
-    Finished, Place, Running, Signal, Supplier, connect, copy_directory, new_ledger, place,
-    places_in,
+    Finished, NODE, Place, Running, Signal, Supplier, connect, copy_directory, new_ledger, place,
+    places_in, recover_alone, run,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -73,9 +74,9 @@ impl Shelved {
         fs::read(file.path()).unwrap()
     }
 
-    fn refused(&self) -> Finished {
+    fn refused(&self, exit: i32) -> Finished {
         match Running::start(self.path()) {
-            Err(ended) => ended.expect(31),
+            Err(ended) => ended.expect(exit),
             Ok(node) => panic!("a node starts at height {}", node.ready["height"]),
         }
     }
@@ -90,7 +91,7 @@ fn an_older_store_beside_the_log_is_refused() {
     }
     let current = ledger.copy();
     ledger.puts_back("store", &older);
-    let ended = ledger.refused();
+    let ended = ledger.refused(31);
     assert_eq!(ended.error_code(), "NODE_BLOCKS_LOST");
     let message = ended.error()["error"]["message"].to_string();
     assert!(message.contains("ends at height 2") && message.contains("block 4"), "{message}");
@@ -118,8 +119,12 @@ fn without_the_log_every_block_that_was_shown_stands() {
     let last = ledger.writes("b");
     let chain = ledger.chain();
     ledger.puts_back("wal", &older);
+    assert_eq!(ledger.refused(34).error_code(), "NODE_VOTE_LOCK", "an older log");
+    recover_alone(ledger.path());
     assert!(ledger.chain() == chain, "an older log");
     fs::remove_file(ledger.path().join("wal/consensus.wal")).unwrap();
+    assert_eq!(ledger.refused(34).error_code(), "NODE_VOTE_LOCK", "no log");
+    recover_alone(ledger.path());
     assert!(ledger.chain() == chain, "no log");
     assert_eq!(ledger.writes("c").0, last.0 + 1);
 }
@@ -134,9 +139,35 @@ fn an_emptied_log_still_shows_which_blocks_there_were() {
         let (mut log, _) = Wal::open(&path).unwrap();
         log.append(&ledger_replica::done(height));
         log.sync().unwrap();
+        assert_eq!(ledger.refused(34).error_code(), "NODE_VOTE_LOCK");
+        recover_alone(ledger.path());
     };
     emptied(height + 1);
-    assert_eq!(ledger.refused().error_code(), "NODE_BLOCKS_LOST");
+    assert_eq!(ledger.refused(31).error_code(), "NODE_BLOCKS_LOST");
     emptied(height);
     assert_eq!(ledger.writes("b").0, height + 1);
+}
+
+#[test]
+fn a_copy_of_the_directory_does_not_vote_and_neither_does_one_that_is_put_back() {
+    let ledger = Shelved::new();
+    ledger.writes("a");
+    let copy = ledger.copy();
+    let started = Running::start(copy.path()).unwrap_err().expect(34);
+    assert_eq!(started.error_code(), "NODE_VOTE_LOCK");
+    assert!(started.error()["error"]["help"].to_string().contains("ledger-node recover"));
+    ledger.writes("b");
+    for entry in fs::read_dir(ledger.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    }
+    copy_directory(copy.path(), ledger.path());
+    assert_eq!(ledger.refused(34).error_code(), "NODE_VOTE_LOCK");
+    // Nobody else can be asked on a ledger of one: only its operator's word brings it back.
+    let path = ledger.path().to_str().unwrap();
+    let asked = run(NODE, ["recover", "-o", "json", "--data-dir", path]).expect(34);
+    assert_eq!(asked.error_code(), "NODE_RECOVER_ALONE");
+    assert_eq!(ledger.refused(34).error_code(), "NODE_VOTE_LOCK");
+    recover_alone(ledger.path());
+    ledger.writes("c");
 }

@@ -48,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) liar: Option<Box<dyn Liar>>,
     /// What kind of liar it is.
     pub(crate) lies: Option<LiarKind>,
+    /// The validator has lost its memory, and has not found it again.
+    pub(crate) forgot: bool,
     /// Actions until the process dies, when it is about to.
     pub(crate) left: Option<usize>,
     /// The next flush fails.

@@ -114,6 +114,9 @@ pub struct Plan {
     pub trouble_ms: usize,
     /// Kinds that happen in this run.
     pub troubles: Vec<Trouble>,
+    /// Whether validators lose their memory, one at a time: as many as the network tolerates beside the liar, and must be there to
+    /// tell the one what they know.
+    pub forgets: bool,
     /// How far clocks are from the truth, in milliseconds.
     pub skew_ms: Vec<i64>,
     /// What one validator does wrong.
@@ -143,9 +146,14 @@ impl Plan {
             weather: Weather::drawn(&mut dice),
             trouble_ms: *dice.pick(&[700, 2_000, 6_000]),
             troubles,
+            forgets: false,
             skew_ms: Vec::new(),
             liar,
         };
+        let tolerated = (validators - 1) / 3;
+        plan.forgets = plan.troubles.contains(&Trouble::Crash)
+            && tolerated > usize::from(has_liar)
+            && Rng(seed ^ 0x616d_6e65).once_in(2);
         // One more than most plans need: a twin has a clock of its own.
         plan.skew_ms = (0..=validators + followers).map(|_| skew(&mut dice)).collect();
         plan
@@ -180,6 +188,8 @@ impl Plan {
             ("overtaking", links && delay_ms.1 >= 30),
             ("lost_writes", loses),
             ("torn_write", loses),
+            ("lost_memory", self.forgets),
+            ("recovered", self.forgets),
             ("clock_skew", self.skew_ms.iter().any(|skew| *skew != 0)),
         ];
         let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);

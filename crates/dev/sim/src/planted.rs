@@ -78,6 +78,7 @@ pub fn hunt(bug: Bug, budget: u64) -> Hunt {
 fn plan(bug: Bug, seed: u64) -> Plan {
     let mut plan = Plan::of(seed, 4, HEIGHTS);
     plan.storm_ms = STORM_MS;
+    plan.forgets = false;
     let stormy = Weather { loss: 30, doubled: 20, slow: 30, damage: 0, delay_ms: (1, 30) };
     let deaths = vec![Trouble::Crash, Trouble::FlushError, Trouble::CrashAtAction];
     match bug {

@@ -169,6 +169,7 @@ impl World {
                 skew_ms: plan.skew_ms[number] + lies.map_or(0, LiarKind::clock_ms),
                 liar: lies.map(LiarKind::liar),
                 lies,
+                forgot: false,
                 left: None,
                 flush_fails: false,
             }

@@ -93,12 +93,18 @@ impl NodeService for Node {
             planned_protocol_version: planned_version,
             planned_protocol_height: planned_height,
             evidence: count(self.shared.evidence.count()),
+            recovering: self.shared.is_recovering(),
         }))
     }
 }
 
+const RECOVERING: &str = "recovering: no vote key of this node votes, since it may have forgotten what they signed (`ledger-node recover`)";
+
 fn notices(shared: &Shared) -> Vec<String> {
     let mut notices = shared.membership_notices();
+    if shared.is_recovering() {
+        notices.push(RECOVERING.to_owned());
+    }
     let ledger = shared.ledger();
     let validators = ledger.validators();
     if validators.tolerated_faults() == 0 {

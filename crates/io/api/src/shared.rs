@@ -1,5 +1,6 @@
 //! What the services of a node share with the loop that runs its replica.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
@@ -77,6 +78,8 @@ pub struct Shared {
     pub(crate) signers: Vec<NodeKeys>,
     /// Ids of the vote keys beside them.
     pub(crate) vote_keys: Vec<KeyId>,
+    /// Whether no vote key votes, since the node may have forgotten what they signed.
+    recovering: AtomicBool,
     head: watch::Sender<Head>,
     started: Instant,
 }
@@ -101,6 +104,7 @@ impl Shared {
             ledger: RwLock::new(ledger),
             signers,
             vote_keys,
+            recovering: AtomicBool::new(false),
             head: watch::Sender::new(head),
             started: Instant::now(),
         })
@@ -114,6 +118,16 @@ impl Shared {
     /// The ledger in memory, to take a block that is durable. Held briefly, by the replica's loop and by pins.
     pub fn ledger_mut(&self) -> RwLockWriteGuard<'_, Ledger> {
         self.ledger.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says whether no vote key of this node votes, whatever places they have.
+    pub fn set_recovering(&self, is_recovering: bool) {
+        self.recovering.store(is_recovering, Ordering::Release);
+    }
+
+    /// Whether no vote key of this node votes, since it may have forgotten what they signed.
+    pub fn is_recovering(&self) -> bool {
+        self.recovering.load(Ordering::Acquire)
     }
 
     /// The last durable block.

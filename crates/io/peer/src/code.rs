@@ -48,6 +48,9 @@ codes! {
     OtherIdentity = "PEER_OTHER_IDENTITY",
         "The peer is not who was dialled at that address, or has this node's own identity.",
         "Check the address and the identity beside it. Never run one vote key on two nodes.";
+    Twin = "PEER_TWIN",
+        "Two processes connect as the same validator.",
+        "Find the other node that runs with this vote key and end it; then `ledger-node recover` on the one that stays.";
     Identity = "PEER_IDENTITY",
         "The peer's identity did not sign this connection.",
         "Somebody may stand between the nodes: check the address and the way to it.";

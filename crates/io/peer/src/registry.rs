@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
-use ledger_format::digest::KeyId;
+use ledger_format::digest::{Hash, KeyId};
 
 use crate::code::{By, Code, Refusal};
 use crate::local::Local;
@@ -38,10 +38,39 @@ struct Known {
     last_refusal: Mutex<Option<(Code, By)>>,
 }
 
+/// Processes of one validator that are told apart: a new one comes with each start.
+const INSTANCES: usize = 8;
+
 #[derive(Debug, Default)]
 struct Sessions {
     live: BTreeMap<KeyId, Arc<Session>>,
+    /// The last processes that connected as each validator, by the key of the certificate that a node makes when it starts.
+    instances: BTreeMap<KeyId, Vec<Hash>>,
     stopped: bool,
+}
+
+impl Sessions {
+    /// A process that comes back after another has come as the same validator shows that both run: one that was started again never
+    /// comes back as it was. What is left of its connection may still be there, and keeps nobody out.
+    fn note_instance(&mut self, session: &Session) -> Result<(), Refusal> {
+        if session.role != Role::Validator {
+            return Ok(());
+        }
+        let (instances, own) =
+            (self.instances.entry(session.peer).or_default(), session.link.their_spki);
+        if instances.last() == Some(&own) {
+            return Ok(());
+        }
+        if instances.contains(&own) {
+            let detail = format!("another process came as {} meanwhile", session.peer);
+            return Err(Refusal::new(Code::Twin, detail));
+        }
+        if instances.len() >= INSTANCES {
+            instances.remove(0);
+        }
+        instances.push(own);
+        Ok(())
+    }
 }
 
 /// Connections by identity, and what is known of configured peers without one.
@@ -100,6 +129,7 @@ impl Registry {
         if session.role == Role::Validator && (local.members)(&session.peer).is_none() {
             return Err(Failure::Ended(Why::Changed));
         }
+        sessions.note_instance(session)?;
         if let Some(older) = sessions.live.insert(session.peer, Arc::clone(session)) {
             older.end(Why::Replaced);
             local.inbox.end(older.peer, older.number, Why::Replaced);

@@ -114,6 +114,7 @@ pub(crate) fn status(code: Code) -> Status {
     let grpc = match code {
         Code::Timeout => tonic::Code::DeadlineExceeded,
         Code::Followers => tonic::Code::ResourceExhausted,
+        Code::Twin => tonic::Code::AlreadyExists,
         Code::TooLarge => tonic::Code::OutOfRange,
         Code::Malformed => tonic::Code::InvalidArgument,
         Code::Identity | Code::Certificate => tonic::Code::Unauthenticated,

@@ -13,6 +13,7 @@ mod open;
 mod pages;
 mod state;
 mod tiles;
+mod vote_lock;
 mod wal;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +28,7 @@ pub use error::{CODES, StoreError};
 pub use open::{DATA_FORMAT, DataDirectory, is_on_trial, write_durably};
 pub use state::StoredState;
 pub use tiles::ProofError;
+pub use vote_lock::{StaleLock, VoteLock, VoteMode};
 pub use wal::Wal;
 
 use crate::ids::Ids;

@@ -19,6 +19,7 @@ pub mod message;
 #[doc(hidden)]
 pub mod planted;
 pub mod pool;
+mod recall;
 mod recovery;
 pub mod replica;
 mod said;

@@ -50,6 +50,9 @@ pub(crate) enum Content {
     Blocks { blocks: Vec<PresentedBlock> },
     /// What proves that validators lied (docs/spec/evidence.md).
     Evidence { evidence: Vec<Vec<u8>> },
+    /// To a node whose connection begins, or from a validator that begins to vote: its height, and the latest that it has heard the
+    /// node's key say.
+    Report { height: u64, heard: Option<(u64, Said)> },
 }
 
 /// An encoded block, with the signature of the validator that gives it away as decided; none from followers.
@@ -94,7 +97,9 @@ impl Content {
     /// Votes and proposals that it shows, at most so many. No signature is checked.
     pub(crate) fn statements(&self, most: usize) -> Vec<Statement> {
         match self {
-            Self::Said { height, said } => said.statements(*height, most),
+            Self::Said { height, said } | Self::Report { heard: Some((height, said)), .. } => {
+                said.statements(*height, most)
+            }
             _ => Vec::new(),
         }
     }
@@ -146,6 +151,15 @@ impl Message {
     /// What is said when two nodes meet.
     pub const fn tip(height: u64) -> Self {
         Self(Content::Tip { height })
+    }
+
+    /// What a node that comes is told: the sender's height, and the latest that it has heard the node's key state.
+    pub fn report(height: u64, heard: Option<&Statement>) -> Self {
+        let said = |statement: &Statement| match Self::stating(statement)?.0 {
+            Content::Said { height, said } => Some((height, said)),
+            _ => None,
+        };
+        Self(Content::Report { height, heard: heard.and_then(said) })
     }
 
     /// The vote or proposal that it is, if it is one. The signature is not checked.
@@ -259,6 +273,7 @@ impl Message {
             Content::WantBlocks { .. } => "want_blocks",
             Content::Blocks { .. } => "blocks",
             Content::Evidence { .. } => "evidence",
+            Content::Report { .. } => "report",
             Content::Entries { .. } => "entries",
         }
     }

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use ed25519_dalek::SigningKey;
 use ledger_format::block::Block;
-use ledger_format::digest::{BlockHash, EntryId, KeyId};
+use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_replay::Ledger;
 
@@ -28,6 +28,7 @@ use crate::look_ahead::LookAhead;
 use crate::message::{Content, Message};
 use crate::planted::{self, Bug};
 use crate::pool::Pool;
+use crate::recall::{Overheard, Recovering, Signed};
 use crate::recovery::{Recovered, StartError, recover};
 use crate::said::{Said, SaidProposal};
 use crate::settings::Settings;
@@ -36,8 +37,10 @@ use crate::witness::Witness;
 mod blame;
 mod deciding;
 mod event;
+mod hearing;
 mod missing;
 mod proposing;
+mod recalling;
 
 use event::Wake;
 pub use event::{Action, Decided, Event, Timer};
@@ -68,6 +71,14 @@ pub struct Replica {
     owed: Option<u32>,
     /// What this validator said at the open height.
     said: Vec<Said>,
+    /// All that this node signed at the open height.
+    signed: Signed,
+    /// What others said last.
+    overheard: Overheard,
+    /// The node has lost its memory: its keys are put aside, and it follows until they may vote again.
+    recovering: Option<Recovering>,
+    /// Up to which height an operator has vouched for what the node's keys have signed elsewhere or before.
+    vouched: u64,
     /// Timers of the open height that fired while there was nothing to decide.
     dozing: Vec<RoundTimer>,
     ahead: LookAhead,
@@ -116,6 +127,10 @@ impl Replica {
             bodies: Bodies::default(),
             owed: None,
             said: Vec::new(),
+            signed: Signed::default(),
+            overheard: Overheard::default(),
+            recovering: None,
+            vouched: 0,
             dozing: Vec::new(),
             ahead: LookAhead::default(),
             catch_up: CatchUp::default(),
@@ -168,11 +183,18 @@ impl Replica {
         });
         let own: Vec<SaidProposal> = own.cloned().collect();
         let proposed: BTreeSet<u32> = own.iter().filter_map(|proposal| proposal.round).collect();
+        let height = next(ledger);
         for proposal in own {
-            self.remember(Said::Proposal(proposal));
+            self.remember(height, Said::Proposal(proposal));
+        }
+        for input in &found.inputs {
+            if let LogInput::Vote(vote) = input
+                && vote.validator == self.id.0
+            {
+                vote.statement(height).iter().for_each(|vote| self.signed.add(vote));
+            }
         }
         self.phase = Phase::Deciding;
-        let height = ledger.height().saturating_add(1);
         let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
         let outputs = engine.resume(height, ledger.validators(), found.inputs)?;
         // The engine asks for a value before it is told again which one it had; it needs no second one.
@@ -378,12 +400,14 @@ impl Replica {
         }
         self.owed = None;
         self.said.clear();
+        self.signed.clear();
         self.dozing.clear();
         self.ahead.forget_below(next(ledger));
         self.witness.forget_below(next(ledger));
         self.unflushed = false;
-        self.take_place(ledger);
-        let mut actions = vec![Action::Broadcast(Message::tip(ledger.height()))];
+        self.forget_former(ledger);
+        let mut actions = self.look_back(ledger);
+        actions.push(Action::Broadcast(Message::tip(ledger.height())));
         actions.extend(self.go_on(ledger)?);
         Ok(actions)
     }
@@ -405,68 +429,6 @@ impl Replica {
             });
         }
         Ok(actions)
-    }
-
-    fn connected(&mut self, ledger: &Ledger, peer: KeyId) -> Vec<Action> {
-        self.present.insert(peer);
-        let tip = Action::Send(peer, Message::tip(ledger.height()));
-        let mut actions = if planted::is(Bug::NoTipOnConnect) { Vec::new() } else { vec![tip] };
-        if !self.pool.is_empty() {
-            actions.push(Action::Send(peer, self.waiting()));
-        }
-        actions.extend(self.all_evidence().map(|message| Action::Send(peer, message)));
-        if self.phase != Phase::Deciding {
-            return actions;
-        }
-        let height = next(ledger);
-        for said in &self.said {
-            if let Said::Proposal(proposal) = said {
-                let body = self.body(height, &BlockHash(proposal.value));
-                actions.extend(body.map(|body| Action::Send(peer, body)));
-            }
-            actions.push(Action::Send(peer, said_at(height, said.clone())));
-        }
-        actions
-    }
-
-    fn received(
-        &mut self,
-        ledger: &Ledger,
-        from: KeyId,
-        content: Content,
-    ) -> Result<Vec<Action>, EngineStopped> {
-        match content {
-            Content::Said { height, .. } | Content::Body { height, .. } => {
-                self.about(ledger, from, height, content)
-            }
-            Content::Evidence { evidence } => Ok(self.told(ledger, from, evidence)),
-            Content::WantBody { height, block } => {
-                let body = (height == next(ledger)).then(|| self.body(height, &BlockHash(block)));
-                Ok(body.flatten().map(|body| Action::Send(from, body)).into_iter().collect())
-            }
-            Content::Tip { height } => {
-                // A validator takes blocks from validators: followers may be strangers, and many.
-                if self.engine.is_none() || ledger.validators().get(&from).is_some() {
-                    self.catch_up.note(from, height);
-                }
-                Ok(self.consider_asking(ledger))
-            }
-            Content::WantBlocks { from: first } => {
-                let has = first >= 1 && first <= ledger.height();
-                let send = Action::SendBlocks { to: from, from: first };
-                Ok(has.then_some(send).into_iter().collect())
-            }
-            // The host checks entries as it checks a client's, and submits them.
-            Content::Entries { .. } => Ok(Vec::new()),
-            Content::Blocks { blocks } => {
-                self.catch_up.take(from, blocks);
-                let mut actions = self.take_blocks(ledger);
-                if actions.is_empty() {
-                    actions.extend(self.ask(ledger));
-                }
-                Ok(actions)
-            }
-        }
     }
 }
 

@@ -128,18 +128,23 @@ const fn slot(statement: &Statement) -> Slot {
 }
 
 fn is_signed(ledger: &LedgerId, validators: &Validators, statement: &Statement) -> bool {
-    let Statement { height, round, kind, block, validator, signature } = statement;
-    let Some(member) = validators.get(validator) else { return false };
+    let Some(member) = validators.get(&statement.validator) else { return false };
+    let bytes = signed_bytes(ledger, statement);
+    signature::verify(&member.vote_key, &bytes, &statement.signature).is_ok()
+}
+
+/// What a statement's signature is over.
+pub(crate) fn signed_bytes(ledger: &LedgerId, statement: &Statement) -> [u8; 96] {
+    let Statement { height, round, kind, block, .. } = statement;
     let vote = |step| vote_bytes(ledger, step, *height, *round, block.as_ref());
-    let bytes = match kind {
+    match kind {
         StatementKind::Prevote => vote(VoteStep::Prevote),
         StatementKind::Precommit => vote(VoteStep::Precommit),
         StatementKind::Proposal { valid_round } => {
             let block = block.unwrap_or_default();
             proposal_bytes(ledger, *height, *round, *valid_round, &block)
         }
-    };
-    signature::verify(&member.vote_key, &bytes, signature).is_ok()
+    }
 }
 
 /// The evidence that two statements of one validator, height, round and kind are.

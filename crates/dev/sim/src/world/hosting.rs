@@ -27,7 +27,10 @@ impl World {
         let node = &self.nodes[number];
         let ledger = &node.disk.ledger;
         let settings = Settings::default();
-        let started = if node.is_validator {
+        let started = if node.forgot {
+            let keys = vec![node.key.clone()];
+            Ok((Replica::recover(ledger, keys, settings, false), Vec::new()))
+        } else if node.is_validator {
             Replica::start(ledger, vec![node.key.clone()], settings, &node.disk.log)
                 .map_err(|error| error.to_string())
         } else {
@@ -134,6 +137,15 @@ impl World {
                     }
                 }
                 Action::Accuse { evidence, culprits } => self.accused(node, *evidence, &culprits),
+                Action::Recovered => {
+                    self.nodes[node].forgot = false;
+                    self.fault("recovered");
+                }
+                // Whoever runs two processes with one key on purpose has a program that does not stop.
+                Action::Twin { .. } if self.nodes[node].lies.is_some() => self.fault("twin_seen"),
+                Action::Twin { height, .. } => {
+                    return self.stopped(node, format!("its key signed elsewhere at {height}"));
+                }
                 Action::Suspect { .. } => self.fault("suspected"),
             }
         }

@@ -1,12 +1,12 @@
 //! One connection for each pair.
 
 use bytes::Bytes;
-use ledger_peer::{Lane, Why};
+use ledger_peer::{By, Code, Lane, Why};
 use ledger_proto::peer as v1;
 use tokio::time::timeout;
 
 use crate::node::{Node, PATIENCE, id, validators};
-use crate::stranger::{Card, dial};
+use crate::stranger::{Card, code, dial};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_connection_replaces_the_older() {
@@ -24,6 +24,31 @@ async fn a_newer_connection_replaces_the_older() {
     assert!(node.network.send(&peer, Lane::Consensus, Bytes::from_static(b"vote")));
     let vote = second.next().await.unwrap().unwrap();
     assert!(matches!(vote.content, Some(v1::exchange_response::Content::Frame(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_replaced_by_another_process_does_not_come_back_and_a_new_start_does() {
+    let mut node = Node::validator(&validators()[1], &[]).await;
+    let (key, peer) = (&validators()[0], id(&validators()[0]));
+    let (one, other) = (Card::new(), Card::new());
+    // The same process may connect as often as it likes.
+    let mut calls = Vec::new();
+    for card in [&one, &one, &other] {
+        calls.push(dial(node.address(), card).await.enter(key, v1::Role::Validator).await);
+        node.connected(&peer).await;
+    }
+    let mut again = dial(node.address(), &one).await.enter(key, v1::Role::Validator).await;
+    let refused = timeout(PATIENCE, again.end()).await.expect("it is refused").unwrap_err();
+    assert_eq!(code(&refused), "PEER_TWIN");
+    node.counted(Code::Twin, By::Us).await;
+    assert!(
+        node.network.send(&peer, Lane::Consensus, Bytes::from_static(b"vote")),
+        "the other stays"
+    );
+    // Started again while what is left of the old connection is still open.
+    let _anew = dial(node.address(), &Card::new()).await.enter(key, v1::Role::Validator).await;
+    assert_eq!(node.disconnected(&peer).await, Why::Replaced);
+    node.connected(&peer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,7 @@ impl Replica {
     /// Says something to the others; a proposal goes with its body.
     pub(super) fn publish(&mut self, ledger: &Ledger, said: Said) -> Vec<Action> {
         let height = next(ledger);
-        self.remember(said.clone());
+        self.remember(height, said.clone());
         let mut actions = Vec::new();
         for statement in said.statements(height, 1) {
             actions.extend(self.observe(ledger, statement, statement.validator == self.id));
@@ -42,9 +42,12 @@ impl Replica {
     }
 
     /// Keeps what this validator said for those who come late.
-    pub(super) fn remember(&mut self, said: Said) {
+    pub(super) fn remember(&mut self, height: u64, said: Said) {
         if let Said::Proposal(proposal) = &said {
             self.bodies.propose(proposal);
+        }
+        if let Said::Vote(_) | Said::Proposal(_) = &said {
+            said.statements(height, 1).iter().for_each(|statement| self.signed.add(statement));
         }
         if self.said.len() >= SAID {
             self.said.remove(0);

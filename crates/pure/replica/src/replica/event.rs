@@ -77,6 +77,15 @@ pub enum Action {
         /// Whom it proves guilty.
         culprits: Vec<Culprit>,
     },
+    /// Make it durable that this node's keys vote again, before anything else: the memory of what they say begins here.
+    Recovered,
+    /// Stop the process at once, so that it does not vote again by itself: one of its keys has signed what this node did not sign.
+    Twin {
+        /// Who showed it.
+        peer: KeyId,
+        /// The height of what was signed.
+        height: u64,
+    },
     /// Tell the operator that a node sent something that may not follow. It was dropped.
     Suspect {
         /// Who sent it.

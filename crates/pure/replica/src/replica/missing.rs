@@ -40,6 +40,9 @@ impl Replica {
     /// A connection ended: whoever was asked over it will not answer.
     pub(super) fn disconnected(&mut self, ledger: &Ledger, peer: &KeyId) -> Vec<Action> {
         self.present.remove(peer);
+        if let Some(recovering) = &mut self.recovering {
+            recovering.forget(ledger, peer);
+        }
         self.catch_up.forget(peer, ledger.validators().get(peer).is_some());
         self.consider_asking(ledger)
     }

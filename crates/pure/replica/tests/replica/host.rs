@@ -169,6 +169,8 @@ impl Host {
                 Action::Send(..)
                 | Action::SendBlocks { .. }
                 | Action::Suspect { .. }
+                | Action::Recovered
+                | Action::Twin { .. }
                 | Action::Accuse { .. } => panic!("nobody said anything"),
                 Action::Commit(decided) => {
                     self.disk.blocks.push(decided.block);
@@ -200,5 +202,7 @@ fn name(action: &Action) -> &'static str {
         Action::SendBlocks { .. } => "send blocks",
         Action::Suspect { .. } => "suspect",
         Action::Accuse { .. } => "accuse",
+        Action::Recovered => "recovered",
+        Action::Twin { .. } => "twin",
     }
 }

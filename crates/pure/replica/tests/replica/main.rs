@@ -16,5 +16,6 @@ mod membership;
 mod network;
 mod notary;
 mod pool;
+mod recall;
 mod several;
 mod start;

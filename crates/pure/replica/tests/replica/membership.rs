@@ -15,23 +15,23 @@ use ledger_story::{ANNOUNCED, LIMITS, Story, acts, china, data, validator_key_of
 
 use crate::network::Network;
 
-fn vote(name: &str) -> SigningKey {
+pub(crate) fn vote(name: &str) -> SigningKey {
     validator_key_of(name, "vote")
 }
 
-fn id(name: &str) -> KeyId {
+pub(crate) fn id(name: &str) -> KeyId {
     KeyId::of(vote(name).verifying_key().as_bytes())
 }
 
 /// The network and the story that its entries tell, after everybody was admitted: four validators, and whoever else has keys.
-struct Told {
-    network: Network,
+pub(crate) struct Told {
+    pub(crate) network: Network,
     story: Story,
     said: usize,
 }
 
 impl Told {
-    fn begun(keys: &[&[&str]]) -> Self {
+    pub(crate) fn begun(keys: &[&[&str]]) -> Self {
         let genesis = genesis(Clock::Wall, china("2026-08-03"), LIMITS);
         let keys: Vec<Vec<SigningKey>> =
             keys.iter().map(|names| names.iter().map(|name| vote(name)).collect()).collect();
@@ -60,12 +60,12 @@ impl Told {
         self.story.take_all(deeds);
     }
 
-    fn changes_to(&mut self, set: ValidatorSet, parties: &[&'static str]) {
+    pub(crate) fn changes_to(&mut self, set: ValidatorSet, parties: &[&'static str]) {
         self.did(&[validators_changed(set, parties)]);
     }
 
     /// Blocks of no consequence.
-    fn goes_on(&mut self, blocks: usize) {
+    pub(crate) fn goes_on(&mut self, blocks: usize) {
         for _ in 0..blocks {
             self.said += 1;
             self.did(&[acts::asset_described(&format!("asset-{}", self.said))]);
@@ -78,12 +78,12 @@ impl Told {
         block.certificate.signatures.iter().map(|(signer, _)| *signer).collect()
     }
 
-    fn votes(&self, node: usize) -> bool {
+    pub(crate) fn votes(&self, node: usize) -> bool {
         self.network.nodes[node].replica.is_voting()
     }
 }
 
-const FOUR: [&[&str]; 4] = [&["a-"], &["b-"], &["c-"], &["d-"]];
+pub(crate) const FOUR: [&[&str]; 4] = [&["a-"], &["b-"], &["c-"], &["d-"]];
 
 #[test]
 fn who_comes_in_votes_from_its_height_on() {

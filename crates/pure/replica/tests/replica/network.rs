@@ -10,7 +10,7 @@ use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
 use ledger_replay::{Ledger, Replay};
-use ledger_replica::{Action, Event, Message, Replica, Settings, Timer};
+use ledger_replica::{Action, Event, Message, Replica, Settings, Statement, Timer};
 
 /// Nothing in these tests takes more steps.
 const STEPS: usize = 200_000;
@@ -32,6 +32,10 @@ pub(crate) struct Network {
     events: VecDeque<(usize, Event)>,
     now: Duration,
     begin_ms: u64,
+    /// What nodes have stated to all, in order; nothing when their memory became whole again.
+    pub(crate) said: Vec<(usize, Option<Statement>)>,
+    /// Nodes that stopped since somebody else has signed with their key.
+    pub(crate) twins: Vec<usize>,
 }
 
 impl Node {
@@ -56,6 +60,8 @@ impl Network {
             events,
             now: Duration::ZERO,
             begin_ms,
+            said: Vec::new(),
+            twins: Vec::new(),
         };
         for keys in keys {
             let ledger = Ledger::new(genesis.clone()).unwrap();
@@ -85,6 +91,31 @@ impl Network {
 
     /// The node comes back from its blocks and its log.
     pub(crate) fn start_again(&mut self, number: usize) {
+        self.open(number);
+        let node = &mut self.nodes[number];
+        let (replica, first) =
+            Replica::start(&node.ledger, node.keys.clone(), Settings::default(), &node.log)
+                .unwrap();
+        node.replica = replica;
+        self.carry_out(number, first);
+        for other in self.others(number) {
+            self.meet(number, other);
+        }
+    }
+
+    /// The node comes back with so many of its blocks and without its log. It meets nobody yet.
+    pub(crate) fn start_without_memory(&mut self, number: usize, blocks: usize, alone: bool) {
+        self.stop(number);
+        let node = &mut self.nodes[number];
+        node.blocks.truncate(blocks);
+        node.log.clear();
+        self.open(number);
+        let node = &mut self.nodes[number];
+        let (keys, settings) = (node.keys.clone(), Settings::default());
+        node.replica = Replica::recover(&node.ledger, keys, settings, alone);
+    }
+
+    fn open(&mut self, number: usize) {
         self.down.remove(&number);
         let node = &mut self.nodes[number];
         let mut replay = Replay::new(node.ledger.genesis().clone()).unwrap();
@@ -92,16 +123,17 @@ impl Network {
             replay.push(block, |_| ()).unwrap();
         }
         node.ledger = replay.into_ledger();
-        let (replica, first) =
-            Replica::start(&node.ledger, node.keys.clone(), Settings::default(), &node.log)
-                .unwrap();
-        node.replica = replica;
-        self.carry_out(number, first);
-        for other in (0..self.nodes.len()).filter(|other| *other != number) {
-            let (own, their) = (self.identity(number), self.identity(other));
-            self.post(other, Event::Connected(own));
-            self.post(number, Event::Connected(their));
-        }
+    }
+
+    pub(crate) fn others(&self, number: usize) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|other| *other != number).collect()
+    }
+
+    /// A connection between two nodes begins.
+    pub(crate) fn meet(&mut self, one: usize, other: usize) {
+        let (own, their) = (self.identity(one), self.identity(other));
+        self.post(other, Event::Connected(own));
+        self.post(one, Event::Connected(their));
     }
 
     pub(crate) fn post(&mut self, to: usize, event: Event) {
@@ -166,8 +198,8 @@ impl Network {
     }
 
     fn carry_out(&mut self, number: usize, actions: Vec<Action>) {
-        let from = self.identity(number);
         for action in actions {
+            let from = self.identity(number);
             let node = &mut self.nodes[number];
             match action {
                 Action::Log(record) => node.log.push(record),
@@ -182,6 +214,8 @@ impl Network {
                     self.tell(number, Event::Committed);
                 }
                 Action::Broadcast(message) => {
+                    let stated = message.statement();
+                    self.said.extend(stated.map(|stated| (number, Some(stated))));
                     for to in (0..self.nodes.len()).filter(|to| *to != number) {
                         self.hear(to, from, &message);
                     }
@@ -198,6 +232,11 @@ impl Network {
                     if let Some(to) = self.number_of(&to) {
                         self.hear(to, from, &blocks);
                     }
+                }
+                Action::Recovered => self.said.push((number, None)),
+                Action::Twin { .. } => {
+                    self.twins.push(number);
+                    return self.stop(number);
                 }
                 Action::Suspect { why, .. } => panic!("nobody lies: {why}"),
                 Action::Accuse { evidence, .. } => panic!("nobody lies: {evidence:?}"),

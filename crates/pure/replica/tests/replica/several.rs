@@ -60,7 +60,7 @@ fn said(actions: &[Action]) -> Vec<Message> {
 }
 
 /// What the proposer of the first height says: body and proposal.
-fn proposed(proposer: &mut One) -> (Message, Message, BlockHash) {
+pub(crate) fn proposed(proposer: &mut One) -> (Message, Message, BlockHash) {
     let genesis = genesis();
     let mut deeds = vec![acts::genesis_published(&genesis)];
     deeds.extend(ANNOUNCED.map(|name| acts::calendar_published(&data::calendar(name))));

@@ -1,0 +1,82 @@
+//! What other nodes say, and what they are told when they come.
+
+use ledger_format::digest::{BlockHash, KeyId};
+use ledger_replay::Ledger;
+
+use super::{Action, Phase, Replica, next, said_at};
+use crate::engine::EngineStopped;
+use crate::message::{Content, Message};
+use crate::planted::{self, Bug};
+use crate::said::Said;
+
+impl Replica {
+    pub(super) fn connected(&mut self, ledger: &Ledger, peer: KeyId) -> Vec<Action> {
+        self.present.insert(peer);
+        let tip = Action::Send(peer, Message::tip(ledger.height()));
+        let mut actions = if planted::is(Bug::NoTipOnConnect) { Vec::new() } else { vec![tip] };
+        actions.extend(self.report(ledger, peer));
+        if !self.pool.is_empty() {
+            actions.push(Action::Send(peer, self.waiting()));
+        }
+        actions.extend(self.all_evidence().map(|message| Action::Send(peer, message)));
+        if self.phase != Phase::Deciding {
+            return actions;
+        }
+        let height = next(ledger);
+        for said in &self.said {
+            if let Said::Proposal(proposal) = said {
+                let body = self.body(height, &BlockHash(proposal.value));
+                actions.extend(body.map(|body| Action::Send(peer, body)));
+            }
+            actions.push(Action::Send(peer, said_at(height, said.clone())));
+        }
+        actions
+    }
+
+    pub(super) fn received(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        content: Content,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        if let Some(actions) = self.meet_twin(ledger, from, &content) {
+            return Ok(actions);
+        }
+        self.overhear(ledger, from, &content);
+        match content {
+            Content::Said { height, .. } | Content::Body { height, .. } => {
+                self.about(ledger, from, height, content)
+            }
+            Content::Report { height: tip, heard } => Ok(self.reported(ledger, from, tip, heard)),
+            Content::Evidence { evidence } => Ok(self.told(ledger, from, evidence)),
+            Content::WantBody { height, block } => {
+                let body = (height == next(ledger)).then(|| self.body(height, &BlockHash(block)));
+                Ok(body.flatten().map(|body| Action::Send(from, body)).into_iter().collect())
+            }
+            Content::Tip { height } => {
+                // A validator takes blocks from validators: followers may be strangers, and many.
+                if self.engine.is_none() || ledger.validators().get(&from).is_some() {
+                    self.catch_up.note(from, height);
+                }
+                let mut actions = self.told_tip(ledger, from, height);
+                actions.extend(self.consider_asking(ledger));
+                Ok(actions)
+            }
+            Content::WantBlocks { from: first } => {
+                let has = first >= 1 && first <= ledger.height();
+                let send = Action::SendBlocks { to: from, from: first };
+                Ok(has.then_some(send).into_iter().collect())
+            }
+            // The host checks entries as it checks a client's, and submits them.
+            Content::Entries { .. } => Ok(Vec::new()),
+            Content::Blocks { blocks } => {
+                self.catch_up.take(from, blocks);
+                let mut actions = self.take_blocks(ledger);
+                if actions.is_empty() {
+                    actions.extend(self.ask(ledger));
+                }
+                Ok(actions)
+            }
+        }
+    }
+}

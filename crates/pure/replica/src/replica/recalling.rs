@@ -1,0 +1,151 @@
+//! What the node's keys have said before this process: how a node that has forgotten it comes back, and how one notices that a key of
+//! its own is used elsewhere (docs/adr/0025).
+
+use ed25519_dalek::SigningKey;
+use ledger_format::digest::KeyId;
+use ledger_format::validators::Validators;
+use ledger_replay::Ledger;
+
+use super::{Action, Replica, id_of, next};
+use crate::message::{Content, Message, Statement};
+use crate::recall::{Recovering, is_signed_by, power_of};
+use crate::said::Said;
+use crate::settings::Settings;
+
+impl Replica {
+    /// A node that has lost its memory of what its vote keys said, whether they are in the set or not. It follows until a quorum has
+    /// reported and no height is left at which they may have voted; then it asks for [`Action::Recovered`], and they vote. `alone`:
+    /// the others cannot go on without it, and its operator vouches that nobody else has the keys; then it waits until it has all
+    /// blocks of a quorum, itself counted.
+    pub fn recover(
+        ledger: &Ledger,
+        keys: Vec<SigningKey>,
+        settings: Settings,
+        alone: bool,
+    ) -> Self {
+        let id = keys.first().map(id_of).unwrap_or_default();
+        let recovering = Some(Recovering::new(ledger, keys, alone));
+        Self { recovering, ..Self::new(id, Vec::new(), settings) }
+    }
+
+    /// Whether a node that has lost its memory can come back while the others go on: if they are no quorum, nobody can tell it what it
+    /// has said, and the ledger waits for it.
+    pub fn can_recover(ledger: &Ledger, own: &[KeyId]) -> bool {
+        let sets = [ledger.validators(), ledger.next_validators()];
+        let others = |set: &Validators| set.total_power().saturating_sub(power_of(set, own));
+        sets.into_iter().all(|set| set.is_quorum(others(set)))
+    }
+
+    /// Whether a node decides by itself: what it has not logged, nobody has.
+    pub fn is_sole(ledger: &Ledger, own: &[KeyId]) -> bool {
+        let validators = ledger.validators();
+        validators.is_quorum(power_of(validators, own))
+    }
+
+    /// At a new height: whether memory is whole again, and which key votes. Who begins to vote tells the others what it knows, for
+    /// those who wait for it.
+    pub(super) fn look_back(&mut self, ledger: &Ledger) -> Vec<Action> {
+        if let Some(recovering) = &mut self.recovering {
+            recovering.advance(ledger);
+        }
+        self.take_up(ledger)
+    }
+
+    /// Takes the keys up if they may vote, and the place that one of them has.
+    fn take_up(&mut self, ledger: &Ledger) -> Vec<Action> {
+        let was_voting = self.is_voting();
+        let mut actions: Vec<Action> = self.remember_again(ledger).into_iter().collect();
+        self.take_place(ledger);
+        if self.is_voting() && !was_voting {
+            let present: Vec<KeyId> = self.present.iter().copied().collect();
+            actions.extend(present.into_iter().filter_map(|peer| self.report(ledger, peer)));
+        }
+        actions
+    }
+
+    /// Takes the keys up again once nothing is left that they may have said and this node has forgotten. The height that begins now
+    /// is their first.
+    fn remember_again(&mut self, ledger: &Ledger) -> Option<Action> {
+        let recovered = self.recovering.take_if(|recovering| recovering.is_over(ledger))?;
+        self.vouched = recovered.vouched(ledger);
+        self.keys = recovered.into_keys();
+        Some(Action::Recovered)
+    }
+
+    /// What this node can tell another of what its key has said. Only who votes tells: who has forgotten something itself might have
+    /// had more blocks than it has.
+    pub(super) fn report(&self, ledger: &Ledger, peer: KeyId) -> Option<Action> {
+        let heard = self.overheard.last(&peer);
+        let report = Message(Content::Report { height: ledger.height(), heard });
+        self.is_voting().then_some(Action::Send(peer, report))
+    }
+
+    /// Another node tells its height, and what it has heard this one's key say.
+    pub(super) fn reported(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        tip: u64,
+        heard: Option<(u64, Said)>,
+    ) -> Vec<Action> {
+        let Some(recovering) = self.recovering.as_mut() else { return Vec::new() };
+        let genesis = ledger.genesis().id();
+        let heard = heard.filter(|(height, said)| {
+            let statements = said.statements(*height, 1);
+            statements.iter().any(|said| is_signed_by(recovering.keys(), &genesis, said))
+        });
+        recovering.report(from, tip, heard.map_or(0, |(height, _)| height));
+        self.take_up(ledger)
+    }
+
+    /// Whoever recovers alone counts every node's height: others may have lost their memory as well.
+    pub(super) fn told_tip(&mut self, ledger: &Ledger, from: KeyId, tip: u64) -> Vec<Action> {
+        let Some(recovering) = self.recovering.as_mut().filter(|r| r.is_alone()) else {
+            return Vec::new();
+        };
+        recovering.report(from, tip, 0);
+        self.take_up(ledger)
+    }
+
+    /// Remembers the latest that a validator has said itself.
+    pub(super) fn overhear(&mut self, ledger: &Ledger, from: KeyId, content: &Content) {
+        if let Content::Said { height, said } = content
+            && has_say(ledger, &from)
+        {
+            self.overheard.note(from, *height, said);
+        }
+    }
+
+    /// Forgets what those said who have no say any more.
+    pub(super) fn forget_former(&mut self, ledger: &Ledger) {
+        self.overheard.keep_only(|from| has_say(ledger, from));
+    }
+
+    /// If a message shows that one of this node's keys has signed what this node did not: what that proves, and the end of the process.
+    pub(super) fn meet_twin(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        content: &Content,
+    ) -> Option<Vec<Action>> {
+        let statements = content.statements(ledger.validators().members().len());
+        let foreign = statements.into_iter().find(|said| self.is_anothers(ledger, said))?;
+        let height = foreign.height;
+        let mut actions = self.observe(ledger, foreign, false);
+        actions.push(Action::Twin { peer: from, height });
+        Some(actions)
+    }
+
+    /// Whether a statement is signed with a key of this node, and not by this process or the log that it goes on from. At heights that
+    /// are decided it binds nobody any more.
+    fn is_anothers(&self, ledger: &Ledger, said: &Statement) -> bool {
+        let height = ledger.height().max(self.vouched);
+        let is_own = || said.height == next(ledger) && self.signed.knows(said);
+        said.height > height && !is_own() && is_signed_by(&self.keys, &ledger.genesis().id(), said)
+    }
+}
+
+/// Whether a node has a say at the next height, or at the one after it.
+fn has_say(ledger: &Ledger, id: &KeyId) -> bool {
+    [ledger.validators(), ledger.next_validators()].into_iter().any(|set| set.get(id).is_some())
+}

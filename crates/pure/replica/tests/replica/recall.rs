@@ -1,0 +1,275 @@
+//! What a node's keys have said before: who has forgotten it does not say another thing, and who hears of it stops.
+
+use ed25519_dalek::SigningKey;
+use ledger_event::Clock;
+use ledger_replica::{Action, Event, Message, Replica, Settings, Statement};
+use ledger_story::cast::{EXCHANGE, OMNI, REGISTRY};
+use ledger_story::members::{MEMBERS, set};
+use ledger_story::{ANNOUNCED, LIMITS, acts, china, data, genesis_of, validator_key_of};
+
+use crate::membership::{FOUR, Told, id, vote};
+use crate::network::Network;
+use crate::several::{four, proposed};
+
+/// Heights at which a node has said something since, and whether it said before that it remembers again.
+fn said(network: &Network, node: usize) -> Vec<Option<u64>> {
+    let own = network.said.iter().filter(|(by, _)| *by == node);
+    own.map(|(_, said)| said.map(|said| said.height)).collect()
+}
+
+fn height(told: &Told) -> u64 {
+    told.network.nodes[1].ledger.height()
+}
+
+/// The node comes back without its memory, and meets some of the others.
+fn forgets(told: &mut Told, node: usize, blocks: u64, others: &[usize]) {
+    told.network.said.clear();
+    let blocks = usize::try_from(blocks).unwrap();
+    told.network.start_without_memory(node, blocks, false);
+    for other in others {
+        told.network.meet(node, *other);
+    }
+}
+
+/// The first height at which a node votes again, if it does: before it says anything, it says that it remembers.
+fn first_vote(network: &Network, node: usize) -> Option<u64> {
+    let said = said(network, node);
+    assert_eq!(said.iter().position(Option::is_none), (!said.is_empty()).then_some(0), "{said:?}");
+    said.into_iter().flatten().min()
+}
+
+#[test]
+fn who_has_forgotten_votes_only_above_every_height_at_which_it_may_have() {
+    for forgetful in 0..4 {
+        for is_whole in [true, false] {
+            let mut told = Told::begun(&FOUR);
+            let reported = height(&told);
+            let others = told.network.others(forgetful);
+            forgets(&mut told, forgetful, if is_whole { reported } else { 0 }, &others);
+            told.goes_on(5);
+            // It may have voted at two heights above what it is told.
+            let first = first_vote(&told.network, forgetful);
+            assert_eq!(first, Some(reported + 3), "validator {forgetful}, blocks: {is_whole}");
+            assert!(told.votes(forgetful) && told.network.twins.is_empty());
+        }
+    }
+}
+
+#[test]
+fn two_reports_of_three_are_not_enough_and_the_third_ends_it() {
+    let mut told = Told::begun(&FOUR);
+    let reported = height(&told);
+    forgets(&mut told, 0, reported, &[1, 2]);
+    told.goes_on(4);
+    assert!(said(&told.network, 0).is_empty());
+    let reported = height(&told);
+    told.network.meet(0, 3);
+    told.goes_on(4);
+    assert_eq!(first_vote(&told.network, 0), Some(reported + 3));
+}
+
+#[test]
+fn who_has_forgotten_something_tells_nothing() {
+    let mut told = Told::begun(&FOUR);
+    let reported = height(&told);
+    forgets(&mut told, 0, reported, &[1, 2]);
+    forgets(&mut told, 3, reported, &[1, 2]);
+    told.network.meet(0, 3);
+    // Two of four are no quorum: nothing is decided, and nobody remembers.
+    assert!(told.network.settle(5_000));
+    assert!(said(&told.network, 0).is_empty() && said(&told.network, 3).is_empty());
+}
+
+const SEVEN: [&str; 7] = ["a-", "b-", "c-", "d-", "e-", "f-", "g-"];
+
+/// A network of some of seven names, whose first entries are decided.
+struct Plain {
+    network: Network,
+    serial: u64,
+}
+
+impl Plain {
+    fn of(names: &[&str]) -> Self {
+        let genesis = genesis_of(names, Clock::Wall, china("2026-08-03"), LIMITS);
+        let keys: Vec<Vec<SigningKey>> = names.iter().map(|name| vec![vote(name)]).collect();
+        Self { network: Network::start(&genesis, &keys), serial: 0 }
+    }
+
+    /// Genesis, and then a calendar or a rule set at each height.
+    fn submit(&mut self) {
+        let genesis = self.network.nodes[1].ledger.genesis().clone();
+        let number = usize::try_from(self.serial).unwrap();
+        let deed = match number.checked_sub(1) {
+            None => acts::genesis_published(&genesis),
+            Some(number) if number < ANNOUNCED.len() => {
+                acts::calendar_published(&data::calendar(ANNOUNCED[number]))
+            }
+            Some(_) => acts::rule_set_published(&data::cn_nda_2026()),
+        };
+        let (ledger, time_ms) = (genesis.id(), genesis.message().start_ms);
+        let (head, serial) = (Vec::new(), self.serial);
+        let place = ledger_story::deed::Place { ledger, time_ms, head, serial, signed: true };
+        self.network.submit(&deed.seal(&place));
+        self.serial += 1;
+    }
+
+    fn goes_on(&mut self, blocks: u64) {
+        for _ in 0..blocks {
+            self.submit();
+            self.network.reach(self.serial);
+        }
+    }
+}
+
+#[test]
+fn what_liars_report_neither_holds_it_back_nor_is_counted() {
+    let genesis = genesis_of(&SEVEN, Clock::Wall, china("2026-08-03"), LIMITS);
+    let mut plain = Plain::of(&SEVEN);
+    plain.goes_on(1);
+    plain.network.said.clear();
+    plain.network.start_without_memory(0, 1, false);
+    // Five of seven are a quorum. One of the six others claims a height that there is not, and a vote that nobody signed.
+    let (height, round, kind) = (u64::MAX - 1, 0, ledger_replica::StatementKind::Precommit);
+    let (block, validator, signature) = (None, id("a-"), [7; 64]);
+    let invented = Statement { height, round, kind, block, validator, signature };
+    let lie = Message::report(u64::MAX, Some(&invented));
+    plain.network.hear(0, id("g-"), &lie);
+    for other in 1..5 {
+        plain.network.meet(0, other);
+    }
+    let low = Message::report(1, Some(&invented));
+    plain.network.hear(0, id("f-"), &low);
+    plain.goes_on(3);
+    assert_eq!(genesis.id(), plain.network.nodes[0].ledger.genesis().id());
+    assert_eq!(first_vote(&plain.network, 0), Some(4), "five of six are enough");
+    // And with two that claim too much it is not a quorum that counts.
+    let mut plain = Plain::of(&SEVEN);
+    plain.goes_on(1);
+    plain.network.said.clear();
+    plain.network.start_without_memory(0, 1, false);
+    for liar in ["g-", "f-"] {
+        plain.network.hear(0, id(liar), &lie);
+    }
+    for other in 1..5 {
+        plain.network.meet(0, other);
+    }
+    plain.goes_on(4);
+    assert!(said(&plain.network, 0).is_empty());
+}
+
+#[test]
+fn reports_count_by_the_set_that_certified_the_last_block_and_by_the_next_one() {
+    let next = || set(&[MEMBERS[0], MEMBERS[1], MEMBERS[2], ("e-", OMNI)]);
+    let begun = || Told::begun(&[FOUR.as_slice(), &[&["e-"]]].concat());
+    // The fourth, whom the set is about to lose, is not met. The fifth, who comes in for it, reports too early.
+    let mut told = begun();
+    let before = height(&told);
+    forgets(&mut told, 0, before, &[1, 2]);
+    told.network.hear(0, id("e-"), &Message::report(1, None));
+    told.changes_to(next(), &[EXCHANGE, REGISTRY, OMNI]);
+    told.goes_on(4);
+    // The new set signs from before + 3 on: its quorum has reported, that of the old set has not.
+    assert_eq!(first_vote(&told.network, 0), Some(before + 4));
+    // The fourth is met, and of the new set the fifth says nothing before it votes.
+    let mut told = begun();
+    let before = height(&told);
+    forgets(&mut told, 0, before, &[1, 2, 3, 4]);
+    told.changes_to(next(), &[EXCHANGE, REGISTRY, OMNI]);
+    told.goes_on(5);
+    // Its report says before + 2, and the first vote is above that by three.
+    assert_eq!(first_vote(&told.network, 0), Some(before + 5));
+}
+
+#[test]
+fn a_node_that_changes_its_keys_while_it_recovers_is_silent_with_both() {
+    let mut told = Told::begun(&[&["a-", "a2-"], &["b-"], &["c-"], &["d-"]]);
+    let before = height(&told);
+    forgets(&mut told, 0, before, &[1, 2]);
+    told.goes_on(2);
+    let renewed = set(&[("a2-", EXCHANGE), MEMBERS[1], MEMBERS[2], MEMBERS[3]]);
+    told.changes_to(renewed, &[EXCHANGE, REGISTRY]);
+    told.goes_on(3);
+    assert!(said(&told.network, 0).is_empty(), "neither the former nor the new one");
+    let reported = height(&told);
+    for other in 1..4 {
+        told.network.meet(0, other);
+    }
+    told.goes_on(4);
+    assert_eq!(first_vote(&told.network, 0), Some(reported + 3));
+    let by = told.network.said.iter().filter(|(by, _)| *by == 0).filter_map(|(_, said)| *said);
+    assert!(by.into_iter().all(|said| said.validator == id("a2-")));
+}
+
+#[test]
+fn a_standby_recovers_before_it_is_called() {
+    let mut told = Told::begun(&[FOUR.as_slice(), &[&["e-"]]].concat());
+    let before = height(&told);
+    forgets(&mut told, 4, before, &[0, 1, 2, 3]);
+    told.goes_on(2);
+    assert_eq!(said(&told.network, 4), [None], "it has its memory back, and no place");
+    told.changes_to(
+        set(&[MEMBERS.as_slice(), &[("e-", OMNI)]].concat()),
+        &[EXCHANGE, REGISTRY, OMNI],
+    );
+    told.goes_on(2);
+    assert!(told.votes(4));
+}
+
+#[test]
+fn where_the_others_wait_for_it_the_operators_word_lets_it_vote_once_it_has_their_blocks() {
+    let ids = [id("a-"), id("b-")];
+    for blocks in [0, 1, 2] {
+        let mut plain = Plain::of(&["a-", "b-"]);
+        plain.goes_on(2);
+        assert!(!Replica::can_recover(&plain.network.nodes[0].ledger, &ids[..1]));
+        assert!(!Replica::is_sole(&plain.network.nodes[0].ledger, &ids[..1]));
+        assert!(Replica::is_sole(&plain.network.nodes[0].ledger, &ids));
+        // It dies in the middle of a height, at which the other knows what it said.
+        plain.submit();
+        let _busy = plain.network.settle(30);
+        plain.network.said.clear();
+        plain.network.start_without_memory(0, blocks, true);
+        assert!(plain.network.settle(50) || said(&plain.network, 0).is_empty(), "it waits");
+        plain.network.meet(0, 1);
+        plain.network.reach(3);
+        plain.goes_on(2);
+        assert!(first_vote(&plain.network, 0) >= Some(3));
+        assert!(plain.network.twins.is_empty());
+    }
+}
+
+#[test]
+fn the_key_that_speaks_elsewhere_ends_the_process_and_an_echo_does_not() {
+    let mut four = four();
+    let (_, proposal, _) = proposed(&mut four[1]);
+    let (proposer, other) = (four[1].id, four[2].id);
+    let twin = |actions: &[Action]| {
+        actions.iter().any(|action| matches!(action, Action::Twin { height: 1, .. }))
+    };
+    // Its own words, repeated by somebody.
+    assert!(!twin(&four[1].hears(other, &proposal)));
+    let key = ["a-", "b-", "c-", "d-"].map(|name| validator_key_of(name, "vote"));
+    let own = |key: &&SigningKey| {
+        ledger_format::digest::KeyId::of(key.verifying_key().as_bytes()) == proposer
+    };
+    let key = key.iter().find(own).unwrap().clone();
+    let ledger = &four[1].ledger;
+    // Also a key that has no place now is one that it has.
+    let keys = vec![vote("a2-"), key];
+    let (replica, _) = Replica::start(ledger, keys, Settings::default(), &[]).unwrap();
+    four[1].replica = replica;
+    // Words that nobody signed prove nothing.
+    let statement = proposal.statement().unwrap();
+    let forged = Statement { signature: [7; 64], ..statement };
+    assert!(!twin(&four[1].hears(other, &Message::stating(&forged).unwrap())));
+    assert!(twin(&four[1].hears(other, &proposal)));
+    // Whoever connects is told what its key has said, by whoever heard it.
+    let _heard = four[3].hears(proposer, &proposal);
+    let told = four[3].tell(Event::Connected(proposer));
+    let report = told.into_iter().find_map(|action| match action {
+        Action::Send(_, message) if message.kind() == "report" => Some(message),
+        _ => None,
+    });
+    let heard = four[3].id;
+    assert!(twin(&four[1].hears(heard, &report.unwrap())));
+}

@@ -1,0 +1,184 @@
+//! `recover`, and what the vote lock says of a node's memory when it starts (docs/adr/0025).
+
+use std::fs;
+use std::path::Path;
+
+use ed25519_dalek::SigningKey;
+use ledger_api::Shared;
+use ledger_client::keys::kid;
+use ledger_format::digest::KeyId;
+use ledger_replay::Ledger;
+use ledger_replica::Replica;
+use ledger_store::{Store, VoteLock, VoteMode, Wal};
+use serde_json::json;
+
+use crate::args::RecoverArgs;
+use crate::failure::Failure;
+use crate::open::{Layout, Opened, open};
+use crate::report::{self, Output};
+
+/// What a node remembers of what its vote keys have signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// All of it: the log is whole.
+    Whole,
+    /// It was lost, and comes back from others; or from the operator's word, where the others cannot go on without this node.
+    Recovers {
+        /// On the operator's word.
+        alone: bool,
+    },
+    /// It may have been lost, and nobody has said so. No key of the node has a place now: it follows, and none ever votes.
+    Stale,
+    /// A follower signs nothing.
+    NotNeeded,
+}
+
+impl Memory {
+    /// Whether no key votes, whatever places they have.
+    pub(crate) const fn is_silent(self) -> bool {
+        matches!(self, Self::Recovers { .. } | Self::Stale)
+    }
+}
+
+/// What a start finds of what was signed.
+#[derive(Debug)]
+pub(crate) struct Recalled {
+    pub(crate) memory: Memory,
+    pub(crate) wal: Wal,
+    pub(crate) log: Vec<Vec<u8>>,
+}
+
+/// The consensus log, and whether it is all that the node's keys have signed. The lock is judged before the log is opened, which may
+/// make one, and written anew for what is there then. One that vouches for nothing is left as it is: only `recover` mends it.
+///
+/// # Errors
+/// `NODE_VOTE_LOCK` when the lock vouches for nothing and a key of the node has a place.
+pub(crate) fn recall(
+    store: &Store,
+    ledger: &Ledger,
+    votes: &[SigningKey],
+    is_follower: bool,
+) -> Result<Recalled, Failure> {
+    let directory = store.directory();
+    let lock = VoteLock::read(directory.path())?;
+    let memory = match &lock {
+        _ if is_follower => Memory::NotNeeded,
+        Ok(VoteLock { mode: VoteMode::Votes }) => Memory::Whole,
+        Ok(VoteLock { mode }) => Memory::Recovers { alone: *mode == VoteMode::Alone },
+        Err(stale) if has_place(ledger, votes) => return Err(Failure::vote_lock(stale)),
+        Err(_) => Memory::Stale,
+    };
+    let (wal, log) = Wal::open(&directory.wal())?;
+    if let Ok(lock) = lock {
+        lock.write(directory.path())?;
+    }
+    warn(memory);
+    Ok(Recalled { memory, wal, log })
+}
+
+fn has_place(ledger: &Ledger, votes: &[SigningKey]) -> bool {
+    let sets = [ledger.validators(), ledger.next_validators()];
+    sets.into_iter().any(|set| votes.iter().any(|key| set.get(&kid(key)).is_some()))
+}
+
+fn warn(memory: Memory) {
+    match memory {
+        Memory::Recovers { .. } => tracing::warn!(
+            "recovering: following until no height is left at which this node may have voted"
+        ),
+        Memory::Stale => {
+            let why = Failure::vote_lock("no key of this node has a place now");
+            tracing::warn!(code = %why.code, "{}; none will vote before: {}", why.message, why.help);
+        }
+        Memory::Whole | Memory::NotNeeded => {}
+    }
+}
+
+/// `recover`: the only way back for a node whose lock vouches for nothing.
+///
+/// # Errors
+/// `NODE_RECOVER_ALONE` when the others cannot go on without it, or what cannot be opened or written.
+pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
+    let layout = Layout(args.data_dir.clone());
+    let genesis = layout.read_genesis()?.document;
+    let own: Vec<KeyId> = layout.read_keys()?.iter().map(|keys| kid(&keys.vote)).collect();
+    let Opened { store, ledger } = open(&args.data_dir, &genesis)?;
+    let mode = match args.alone {
+        true if Replica::is_sole(&ledger, &own) => VoteMode::Votes,
+        true => VoteMode::Alone,
+        false if Replica::can_recover(&ledger, &own) => VoteMode::Recovers,
+        false => {
+            let height = format!("at height {}", ledger.height().saturating_add(1));
+            return Err(Failure::recover_alone(height));
+        }
+    };
+    if mode != VoteMode::Votes {
+        set_log_aside(&store.directory().wal())?;
+    }
+    VoteLock { mode }.write(&args.data_dir)?;
+    let ids: Vec<String> = own.iter().map(KeyId::to_string).collect();
+    let text = format!(
+        "{}: {}\n\nnext: ledger-node run --data-dir {}",
+        ids.join(", "),
+        what_follows(mode),
+        args.data_dir.display()
+    );
+    let votes = mode == VoteMode::Votes;
+    let json = json!({ "keys": ids, "votes": votes, "height": ledger.height() });
+    report::result(output, &text, &json);
+    Ok(())
+}
+
+fn what_follows(mode: VoteMode) -> &'static str {
+    match mode {
+        VoteMode::Votes => {
+            "votes again at its next start, on your word that no other copy of it has voted.\n\
+             If one has, there may be two histories."
+        }
+        VoteMode::Recovers => {
+            "follows at its next start, and votes again when more than two thirds of the power have told it\n\
+             where they are, and the ledger is past every height at which it may have voted."
+        }
+        VoteMode::Alone => {
+            "follows at its next start, and votes again when it has the blocks of the others, on your word that no\n\
+             other copy of it runs. It may sign a second vote at the open height: others can prove that."
+        }
+    }
+}
+
+/// Puts the log away under a name of its own. What it holds is not all that was said, and must not be gone on from; it may still be
+/// wanted as evidence.
+fn set_log_aside(directory: &Path) -> Result<(), Failure> {
+    let log = directory.join("consensus.wal");
+    if !log.exists() {
+        return Ok(());
+    }
+    let free = (1_u32..).map(|number| directory.join(format!("consensus.wal.{number}")));
+    let free = free.take(10_000).find(|path| !path.exists());
+    let aside = free.ok_or_else(|| Failure::runtime("too many logs were put aside"))?;
+    fs::rename(log, aside).map_err(Failure::runtime)
+}
+
+/// The node's keys vote again: durable before anything is signed.
+///
+/// # Errors
+/// `STORE_IO`.
+pub(crate) fn votes_again(shared: &Shared) -> Result<(), Failure> {
+    VoteLock { mode: VoteMode::Votes }.write(shared.store.directory().path())?;
+    shared.set_recovering(false);
+    tracing::info!(height = shared.head().height, "this node votes again, above this height");
+    Ok(())
+}
+
+/// Somebody else signs with a key of this node. The lock is taken away, so that no restart votes beside the other one.
+///
+/// # Errors
+/// `STORE_IO`; within, `NODE_TWIN`.
+pub(crate) fn stopped_by_twin(
+    shared: &Shared,
+    peer: &KeyId,
+    height: u64,
+) -> Result<Failure, Failure> {
+    VoteLock::withdraw(shared.store.directory().path())?;
+    Ok(Failure::twin(format!("at height {height}, as node {peer} shows")))
+}
