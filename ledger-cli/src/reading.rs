@@ -267,13 +267,20 @@ pub(crate) async fn watch(
 
 pub(crate) async fn status(common: &Common) -> Result<Answer, ClientError> {
     let status = common.connect().await?.status().await?;
+    let suspect = |suspect: &v1::Suspect| {
+        json!({
+            "peer": hex(&suspect.peer), "count": suspect.count, "height": suspect.height,
+            "code": suspect.code, "detail": suspect.detail,
+        })
+    };
+    let suspects: Vec<Value> = status.suspects.iter().map(suspect).collect();
     let value = json!({
         "node": common.node, "version": status.version, "ledger": status.ledger_name,
         "genesis": hex(&status.ledger_id), "height": status.height, "tree_size": status.tree_size,
         "time": text::time_ms(status.time_ms), "clock": status.clock, "validators": status.validators,
         "tolerated_faults": status.tolerated_faults, "records": status.records,
         "pool_entries": status.pool_entries, "pool_bytes": status.pool_bytes,
-        "uptime_s": status.uptime_s, "notices": status.notices,
+        "uptime_s": status.uptime_s, "suspects": suspects, "notices": status.notices,
     });
     let text = text::render(&value);
     Ok(Answer::new("status", value, text))

@@ -40,6 +40,9 @@ pub enum Command {
     /// Runs a node until it is told to stop (SIGTERM or Ctrl-C).
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Fills a new follower from an exported chain, verified whole, that contains a block you trust. The node must not run.
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(RestoreArgs),
     /// Rebuilds everything but blocks, by verifying and executing all blocks again. The node must not run.
     Reindex(DirArgs),
     /// Tells how a node is: over the network when one answers, else from its data directory.
@@ -67,6 +70,10 @@ const INIT_EXAMPLES: &str = "Examples:
 const RUN_EXAMPLES: &str = "Examples:
   ledger-node run --data-dir /var/lib/ledger
   LEDGER_LOG_FORMAT=json ledger-node run --data-dir /var/lib/ledger --listen 127.0.0.1:7440";
+
+const RESTORE_EXAMPLES: &str = "Examples:
+  ledger-cli --node http://ledger.hkdex.example:7440 export chain -o chain.ledger
+  ledger-node restore --data-dir /var/lib/follower --snapshot chain.ledger --checkpoint head.note";
 
 const TESTNET_EXAMPLES: &str = "Examples:
   ledger-node testnet --validators 4 --followers 2
@@ -102,6 +109,23 @@ pub struct DirArgs {
     /// Data directory of the node.
     #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
     pub data_dir: PathBuf,
+}
+
+/// Options of `restore`.
+#[derive(Clone, Debug, Args)]
+pub struct RestoreArgs {
+    /// Data directory of the node: it holds the genesis file and the keys, and no blocks yet.
+    #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// Exported chain (`ledger-cli export chain`).
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: PathBuf,
+
+    /// A block that the chain must contain: its hash in hex, or a file with a checkpoint (`ledger-cli checkpoint`), from somebody
+    /// you trust.
+    #[arg(long, value_name = "HASH|FILE")]
+    pub checkpoint: String,
 }
 
 /// Options of `dev`.
@@ -214,6 +238,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub peer_followers: Option<String>,
 
+    /// Identities of the followers that may connect, separated by commas [default: anybody].
+    #[arg(long, value_name = "IDS")]
+    pub peer_allowed: Option<String>,
+
     /// Log lines as `text` or `json` [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
@@ -250,6 +278,7 @@ impl RunArgs {
             peer_listen: None,
             peer_known: None,
             peer_followers: None,
+            peer_allowed: None,
             log_format: None,
             log_filter: None,
             block_gather_ms: None,
@@ -267,6 +296,7 @@ impl RunArgs {
             ("peer.listen", &self.peer_listen),
             ("peer.known", &self.peer_known),
             ("peer.followers", &self.peer_followers),
+            ("peer.allowed", &self.peer_allowed),
             ("log.format", &self.log_format),
             ("log.filter", &self.log_filter),
             ("block.gather_ms", &self.block_gather_ms),

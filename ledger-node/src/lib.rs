@@ -14,6 +14,7 @@ pub mod open;
 pub mod peers;
 mod replica_loop;
 mod report;
+mod restore;
 pub mod setup;
 mod telemetry;
 mod testnet;
@@ -32,6 +33,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Dev(args) => blocking(dev::run(&args, output)),
         Command::Init(args) => commands::init(&args, output),
         Command::Run(args) => blocking(commands::run(&args, output)),
+        Command::Restore(args) => restore::restore(&args, output),
         Command::Reindex(args) => commands::reindex(&args, output),
         Command::Status(args) => blocking(commands::status(&args, output)),
         Command::Config(args) => commands::show_config(&args, output),

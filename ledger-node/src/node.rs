@@ -29,7 +29,7 @@ use crate::replica_loop::{Arrival, ReplicaLoop};
 
 /// Batches of checked entries that wait for the replica.
 const CHECKED_QUEUE: usize = 16;
-/// Requests for blocks that wait to be answered.
+/// Requests of other nodes that wait to be answered.
 const ASKED_QUEUE: usize = 64;
 /// How long one validator alone may take to make block 1.
 const ALONE: Duration = Duration::from_secs(30);
@@ -104,17 +104,20 @@ impl Node {
         }
         let mut others = check_threads(options.check_threads, &shared, &checked, &stopping)?;
         let (network, events) = network;
+        shared.seals.ask_with(peers::Asking(network.clone()));
+        let (wanted, asked) = sync_channel(ASKED_QUEUE);
         others.push(spawn("peers", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
+            let wanted = wanted.clone();
             move || {
-                peers::listen(events, &shared, &checked, &|| stopping.load(Ordering::Acquire));
+                let stopping = || stopping.load(Ordering::Acquire);
+                peers::listen(events, &shared, &checked, &wanted, &stopping);
             }
         })?);
         others.push(spawn("maintenance", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             move || maintenance::run(&shared, &commits, &|| stopping.load(Ordering::Acquire))
         })?);
-        let (wanted, asked) = sync_channel(ASKED_QUEUE);
         others.push(spawn("answers", {
             let (shared, network) = (Arc::clone(&shared), network.clone());
             move || peers::answer_all(&network, &shared, &asked)
@@ -195,6 +198,7 @@ impl Node {
             Err(_) => self.server.abort(),
         }
         self.stopping.store(true, Ordering::Release);
+        self.shared.seals.ask_nobody();
         self.network.stop().await;
         let (replica, others) = (self.replica.take(), std::mem::take(&mut self.others));
         let shared = self.shared;

@@ -1,5 +1,6 @@
 //! The node among others: it passes on what the replica says, and brings it what they say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
@@ -7,11 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use ledger_api::Shared;
+use ledger_api::seals::{AskValidators, Seal};
 use ledger_format::digest::{Hash, KeyId, sha256};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::message;
 use ledger_peer::{Audience, Certificate, Event, Events, Identity, Network, Role, Settings};
-use ledger_replica::{Event as Heard, Lane, Message};
+use ledger_replica::{Addressed, Event as Heard, Lane, Message};
 
 use crate::failure::Failure;
 use crate::replica_loop::Arrival;
@@ -32,6 +34,8 @@ pub struct PeerOptions {
     pub peers: Vec<ledger_peer::Peer>,
     /// Followers that may be connected at one time.
     pub max_followers: usize,
+    /// Followers that may connect; without a list anybody may.
+    pub allowed_followers: Option<BTreeSet<KeyId>>,
 }
 
 /// SHA-256 over what all nodes of a ledger have to agree on beside its id: nodes whose limits differ must not meet.
@@ -53,6 +57,7 @@ pub(crate) async fn start(
     settings.listen = options.listen;
     settings.peers.clone_from(&options.peers);
     settings.max_followers = options.max_followers;
+    settings.allowed_followers.clone_from(&options.allowed_followers);
     let id = KeyId::of(key.verifying_key().as_bytes());
     let is_validator = shared.ledger().validators().get(&id).is_some();
     settings.peers.retain(|peer| peer.identity != id);
@@ -89,14 +94,60 @@ const fn lane(message: &Message) -> ledger_peer::Lane {
     }
 }
 
-/// Answers nodes that asked for blocks, until the replica's loop is gone.
-pub(crate) fn answer_all(network: &Network, shared: &Shared, wanted: &Receiver<(KeyId, u64)>) {
-    while let Ok((to, from)) = wanted.recv() {
-        match answer(shared, from) {
-            Ok(message) => send(network, &to, &message),
-            // The node asks somebody else; this one's operator has to know.
-            Err(error) => {
-                tracing::error!(code = %error.code, %error, from, "blocks cannot be read");
+/// What another node asked for. Whoever reads it for others must not hold up the replica.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    /// Blocks from a height on.
+    Blocks {
+        /// Who asked.
+        to: KeyId,
+        /// The first height.
+        from: u64,
+    },
+    /// This validator's signatures of a block.
+    Seal {
+        /// Who asked.
+        to: KeyId,
+        /// The block's height.
+        height: u64,
+    },
+}
+
+/// A follower's way to validators' signatures.
+#[derive(Debug)]
+pub(crate) struct Asking(pub(crate) Network);
+
+impl AskValidators for Asking {
+    fn ask_for_seal(&self, height: u64, attempt: u32) {
+        let peers = self.0.peers().into_iter();
+        let connected = peers.filter(|peer| peer.role == Some(Role::Validator));
+        let validators: Vec<KeyId> = connected.map(|peer| peer.identity).collect();
+        // Heights are spread over validators, and an attempt that failed goes on with the next one.
+        let turn = height.wrapping_add(attempt.into());
+        let count = u64::try_from(validators.len()).unwrap_or(u64::MAX).max(1);
+        let next = usize::try_from(turn % count).unwrap_or_default();
+        if let Some(validator) = validators.get(next) {
+            send(&self.0, validator, &Message::want_seal(height));
+        }
+    }
+}
+
+/// Answers nodes that asked for blocks or signatures, until nobody can ask any more.
+pub(crate) fn answer_all(network: &Network, shared: &Shared, wanted: &Receiver<Wanted>) {
+    while let Ok(wanted) = wanted.recv() {
+        match wanted {
+            Wanted::Blocks { to, from } => match answer(shared, from) {
+                Ok(message) => send(network, &to, &message),
+                // The node asks somebody else; this one's operator has to know.
+                Err(error) => {
+                    tracing::error!(code = %error.code, %error, from, "blocks cannot be read");
+                }
+            },
+            Wanted::Seal { to, height } => {
+                if let Some(Seal { log, cosignature, receipt }) = shared.seal_for_others(height) {
+                    let seal = Message::seal(height, [log, cosignature, receipt]);
+                    send(network, &to, &seal);
+                }
             }
         }
     }
@@ -121,6 +172,7 @@ pub(crate) fn listen(
     mut events: Events,
     shared: &Shared,
     arrivals: &SyncSender<Arrival>,
+    wanted: &SyncSender<Wanted>,
     stopping: &dyn Fn() -> bool,
 ) {
     while !stopping() {
@@ -139,7 +191,7 @@ pub(crate) fn listen(
                 Heard::Disconnected(peer)
             }
             Event::Received { peer, lane, bytes } => {
-                let Some(message) = read(shared, peer, lane, &bytes) else { continue };
+                let Some(message) = read(shared, wanted, peer, lane, &bytes) else { continue };
                 Heard::Received { from: peer, message: *message }
             }
         };
@@ -149,9 +201,10 @@ pub(crate) fn listen(
     }
 }
 
-/// A message for the replica; entries go to the intake, like a client's.
+/// A message for the replica; what is for others in the node goes to them.
 fn read(
     shared: &Shared,
+    wanted: &SyncSender<Wanted>,
     peer: KeyId,
     lane: ledger_peer::Lane,
     bytes: &Bytes,
@@ -160,14 +213,26 @@ fn read(
         tracing::warn!(%peer, ?lane, bytes = bytes.len(), "a peer sent no message of this version");
         return None;
     };
-    match message.into_entries() {
-        Ok(entries) => {
+    if let Some(height) = message.as_tip() {
+        shared.is_durable_at(peer, height);
+    }
+    match message.addressed() {
+        Addressed::Replica(message) => return Some(message),
+        Addressed::Intake(entries) => {
             if let Err(full) = shared.take_from_peer(peer, entries) {
                 // The peer says it again while the entries wait there.
                 tracing::debug!(%peer, code = full.code, "entries of a peer were turned away");
             }
-            None
         }
-        Err(message) => Some(message),
+        Addressed::WantSeal(height) => {
+            // Too many ask: this one asks again, or somebody else.
+            let _busy = wanted.try_send(Wanted::Seal { to: peer, height });
+        }
+        Addressed::Seal { height, signatures: [log, cosignature, receipt] } => {
+            if !shared.take_seal(peer, height, Seal { log, cosignature, receipt }) {
+                tracing::warn!(%peer, height, "a peer sent signatures that are not its own; they were dropped");
+            }
+        }
     }
+    None
 }

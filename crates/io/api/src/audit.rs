@@ -70,9 +70,9 @@ impl Shared {
     }
 
     /// The proof file for an entry.
-    fn entry_proof(&self, id: &EntryId) -> Result<Vec<u8>, Problem> {
+    async fn entry_proof(&self, id: &EntryId) -> Result<Vec<u8>, Problem> {
         let position = self.placed(id)?;
-        let receipt = self.receipt(&position)?.encode();
+        let receipt = self.receipt(&position).await?.encode();
         let (_, header, certificate) = self.header(position.height)?;
         let entry_id = Bytes::copy_from_slice(id.as_bytes());
         let statement = Statement::Entry(EntryProof { entry_id, receipts: vec![receipt.into()] });
@@ -117,7 +117,7 @@ impl AuditService for Audit {
             height => height,
         };
         let (header, _, _) = self.shared.header(height)?;
-        let note = self.shared.checkpoint(&header)?;
+        let note = self.shared.checkpoint(&header).await?;
         Ok(Response::new(v1::GetCheckpointResponse { note, height }))
     }
 
@@ -127,7 +127,8 @@ impl AuditService for Audit {
     ) -> Result<Response<v1::GetProofResponse>, Status> {
         let proof = match request.into_inner().of {
             Some(v1::get_proof_request::Of::EntryId(id)) => {
-                self.shared.entry_proof(&EntryId::from_slice(&id).map_err(Problem::from)?)?
+                let id = EntryId::from_slice(&id).map_err(Problem::from)?;
+                self.shared.entry_proof(&id).await?
             }
             Some(v1::get_proof_request::Of::RecordId(id)) => {
                 let id = Subject::parse("record_id", &id).map_err(Problem::from)?;
@@ -145,7 +146,7 @@ impl AuditService for Audit {
     ) -> Result<Response<v1::GetReceiptResponse>, Status> {
         let id = EntryId::from_slice(&request.into_inner().entry_id).map_err(Problem::from)?;
         let position = self.shared.placed(&id)?;
-        let receipt = self.shared.receipt(&position)?.encode().into();
+        let receipt = self.shared.receipt(&position).await?.encode().into();
         let Position { height, leaf_index, .. } = position;
         Ok(Response::new(v1::GetReceiptResponse { receipt, height, leaf_index }))
     }

@@ -12,9 +12,12 @@ pub mod outcomes;
 pub mod problem;
 mod query;
 pub mod recent;
+pub mod replication;
+pub mod seals;
 pub mod server;
 pub mod shared;
 mod submit;
+pub mod suspects;
 
 pub use server::{ServeError, serve};
 pub use shared::{Head, NodeKeys, Shared, Submission};

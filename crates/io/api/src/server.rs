@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ledger_event::Clock;
+use ledger_format::digest::KeyId;
 use ledger_proto::v1;
 use ledger_proto::v1::audit_service_server::AuditServiceServer;
 use ledger_proto::v1::node_service_server::{NodeService, NodeServiceServer};
@@ -23,6 +24,7 @@ use crate::audit::Audit;
 use crate::query::Query;
 use crate::shared::Shared;
 use crate::submit::Submit;
+use crate::suspects::Suspect;
 
 /// Longest message that is read: a stream message of entries.
 const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
@@ -82,8 +84,21 @@ impl NodeService for Node {
             pool_bytes: wide(head.pool.1),
             uptime_s: self.shared.uptime_s(),
             notices: notices(&self.shared),
+            suspects: suspects(&self.shared),
         }))
     }
+}
+
+fn suspects(shared: &Shared) -> Vec<v1::Suspect> {
+    let all = shared.suspects.all().into_iter();
+    let suspect = |(peer, suspect): (KeyId, Suspect)| v1::Suspect {
+        peer: Bytes::copy_from_slice(peer.as_bytes()),
+        count: suspect.count,
+        height: suspect.height,
+        code: suspect.why.code.as_str().to_owned(),
+        detail: suspect.why.detail,
+    };
+    all.map(suspect).collect()
 }
 
 fn notices(shared: &Shared) -> Vec<String> {

@@ -89,16 +89,19 @@ impl CatchUp {
         }
     }
 
-    /// Takes blocks that were asked for. Others are dropped.
-    pub(crate) fn take(&mut self, from: KeyId, blocks: Vec<Vec<u8>>) {
+    /// A peer's answer brought nothing new.
+    pub(crate) fn disappoint(&mut self, peer: KeyId) {
+        self.fail(peer);
+    }
+
+    /// Takes blocks that were asked for, and says so. Others are dropped.
+    pub(crate) fn take(&mut self, from: KeyId, blocks: Vec<Vec<u8>>) -> bool {
         if self.asked.is_none_or(|(_, peer)| peer != from) {
-            return;
+            return false;
         }
         self.asked = None;
-        if blocks.is_empty() {
-            self.distrust(from);
-        }
         self.blocks.extend(blocks.into_iter().map(|block| (from, Bytes::from(block))));
+        true
     }
 
     /// The next block to execute.

@@ -16,6 +16,7 @@ mod examine;
 mod log_record;
 mod look_ahead;
 pub mod message;
+mod passed;
 #[doc(hidden)]
 pub mod planted;
 pub mod pool;
@@ -25,7 +26,7 @@ mod said;
 mod settings;
 
 pub use engine::EngineStopped;
-pub use message::{Lane, Message, Statement, StatementKind};
+pub use message::{Addressed, Lane, Message, Statement, StatementKind};
 pub use pool::{PoolLimits, Turned};
 pub use recovery::StartError;
 pub use replica::{Action, Decided, Event, Replica, Timer, done};

@@ -11,6 +11,8 @@ use crate::said::{Said, SaidProposal, SaidVote};
 const LIMIT: usize = 24 * 1024 * 1024;
 /// Most blocks or entries in one message.
 const MAX_ITEMS: usize = 16_384;
+/// Longest code of a refusal.
+const MAX_CODE_BYTES: usize = 64;
 
 /// Which queue of the transport a message travels in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +45,30 @@ pub(crate) enum Content {
     Entries { entries: Vec<Vec<u8>> },
     /// Decided blocks with their certificates, ascending without gap.
     Blocks { blocks: Vec<Vec<u8>> },
+    /// An entry that the receiver passed on, and that the sender refuses to put into the block of a height.
+    Refused { height: u64, entry: [u8; 32], code: String },
+    /// Please sign the block of a height for those who ask a follower.
+    WantSeal { height: u64 },
+    /// What a validator signs of a block: by its log key, its cosigner key and its receipt key.
+    Seal { height: u64, signatures: [[u8; 64]; 3] },
+}
+
+/// A message, by who in a node takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Addressed {
+    /// The replica.
+    Replica(Box<Message>),
+    /// Whoever checks entries before the replica gets them: unchecked bytes.
+    Intake(Vec<Vec<u8>>),
+    /// Whoever signs for the node: a block of this height is to be signed.
+    WantSeal(u64),
+    /// Whoever answers clients: a validator's unchecked signatures of a block.
+    Seal {
+        /// Height of the block.
+        height: u64,
+        /// By the log key, the cosigner key and the receipt key.
+        signatures: [[u8; 64]; 3],
+    },
 }
 
 /// What one validator signed: a vote or a proposal.
@@ -96,20 +122,45 @@ impl Message {
         Self(Content::Entries { entries })
     }
 
-    /// The entries that it brings, if it brings any: unchecked bytes.
-    ///
-    /// # Errors
-    /// The message itself, when it is of another kind.
-    pub fn into_entries(self) -> Result<Vec<Vec<u8>>, Box<Self>> {
+    /// Asks a validator to sign the block of a height.
+    pub const fn want_seal(height: u64) -> Self {
+        Self(Content::WantSeal { height })
+    }
+
+    /// What a validator signs of a block: by its log key, its cosigner key and its receipt key.
+    pub const fn seal(height: u64, signatures: [[u8; 64]; 3]) -> Self {
+        Self(Content::Seal { height, signatures })
+    }
+
+    /// Whom it is for.
+    pub fn addressed(self) -> Addressed {
         match self.0 {
-            Content::Entries { entries } => Ok(entries),
-            other => Err(Box::new(Self(other))),
+            Content::Entries { entries } => Addressed::Intake(entries),
+            Content::WantSeal { height } => Addressed::WantSeal(height),
+            Content::Seal { height, signatures } => Addressed::Seal { height, signatures },
+            other => Addressed::Replica(Box::new(Self(other))),
         }
     }
 
-    /// What is said when two nodes meet.
+    /// What is said when two nodes meet, and after each block: all blocks up to here are durable at the sender.
     pub const fn tip(height: u64) -> Self {
         Self(Content::Tip { height })
+    }
+
+    /// The height up to which blocks are durable at the sender, if it says that.
+    pub const fn as_tip(&self) -> Option<u64> {
+        match self.0 {
+            Content::Tip { height } => Some(height),
+            _ => None,
+        }
+    }
+
+    /// The height from which blocks are asked for, if it asks for blocks.
+    pub const fn wanted_blocks(&self) -> Option<u64> {
+        match self.0 {
+            Content::WantBlocks { from } => Some(from),
+            _ => None,
+        }
     }
 
     /// The vote or proposal that it is, if it is one. The signature is not checked.
@@ -201,6 +252,7 @@ impl Message {
                 many.len() <= MAX_ITEMS
             }
             Content::Body { body, .. } => body.len() <= MAX_BLOCK_BYTES,
+            Content::Refused { code, .. } => code.len() <= MAX_CODE_BYTES,
             _ => true,
         };
         if read != bytes.len() || !bounded {
@@ -218,7 +270,10 @@ impl Message {
     pub const fn lane(&self) -> Lane {
         match self.0 {
             Content::Body { .. } | Content::Blocks { .. } => Lane::Blocks,
-            Content::Entries { .. } => Lane::Entries,
+            Content::Entries { .. }
+            | Content::Refused { .. }
+            | Content::WantSeal { .. }
+            | Content::Seal { .. } => Lane::Entries,
             _ => Lane::Consensus,
         }
     }
@@ -236,6 +291,9 @@ impl Message {
             Content::WantBlocks { .. } => "want_blocks",
             Content::Blocks { .. } => "blocks",
             Content::Entries { .. } => "entries",
+            Content::Refused { .. } => "refused",
+            Content::WantSeal { .. } => "want_seal",
+            Content::Seal { .. } => "seal",
         }
     }
 

@@ -26,6 +26,7 @@ use crate::engine::{Engine, EngineStopped, Output, RoundTimer};
 use crate::log_record::{LogInput, LogRecord};
 use crate::look_ahead::LookAhead;
 use crate::message::{Content, Message};
+use crate::passed::{Askers, Verdicts};
 use crate::planted::{self, Bug};
 use crate::pool::Pool;
 use crate::recovery::{Recovered, StartError, recover};
@@ -35,6 +36,7 @@ use crate::settings::Settings;
 mod deciding;
 mod event;
 mod missing;
+mod passing;
 mod proposing;
 
 use event::Wake;
@@ -70,6 +72,8 @@ pub struct Replica {
     catch_up: CatchUp,
     /// Nodes that are connected.
     present: BTreeSet<KeyId>,
+    askers: Askers,
+    verdicts: Verdicts,
     /// Something was logged and is not durable yet.
     unflushed: bool,
     now_ms: u64,
@@ -119,6 +123,8 @@ impl Replica {
             ahead: LookAhead::default(),
             catch_up: CatchUp::default(),
             present: BTreeSet::new(),
+            askers: Askers::default(),
+            verdicts: Verdicts::default(),
             unflushed: false,
             now_ms: 0,
         }
@@ -194,6 +200,7 @@ impl Replica {
         self.now_ms = now_ms;
         match event {
             Event::Submitted(entry) => self.submitted(ledger, entry),
+            Event::PassedOn { from, entry } => self.passed_on(ledger, from, entry),
             // The block that entries were gathered for may have come from somebody else meanwhile.
             Event::Gathered if self.phase == Phase::Waiting && self.has_turn(ledger) => {
                 self.take_turn(ledger)
@@ -217,6 +224,7 @@ impl Replica {
             Wake::Patience { height } => self.lose_patience(ledger, height),
             Wake::AlmostThere { next: height } if height == next(ledger) => Ok(self.ask(ledger)),
             Wake::AlmostThere { .. } => Ok(Vec::new()),
+            Wake::PassOn => Ok(self.pass_on_again()),
             Wake::Unanswered { request } => {
                 self.catch_up.give_up(request);
                 Ok(self.ask(ledger))
@@ -255,8 +263,7 @@ impl Replica {
         entry: Box<Entry>,
     ) -> Result<Vec<Action>, EngineStopped> {
         if self.engine.is_none() {
-            // Validators have it from the host; here it is seen again in a block.
-            return Ok(Vec::new());
+            return Ok(self.keep(entry));
         }
         let id = entry.id();
         if let Err(turned) = self.pool.add(entry) {
@@ -351,6 +358,8 @@ impl Replica {
         self.ahead.forget_below(next(ledger));
         self.unflushed = false;
         let mut actions = vec![Action::Broadcast(Message::tip(ledger.height()))];
+        actions.extend(self.drop_expired(ledger));
+        actions.extend(self.conclude(ledger));
         actions.extend(self.go_on(ledger)?);
         Ok(actions)
     }
@@ -364,7 +373,7 @@ impl Replica {
         actions.extend(self.consider_asking(ledger));
         if self.is_called(ledger) {
             actions.extend(self.open(ledger)?);
-        } else if !self.pool.is_empty() {
+        } else if !self.pool.is_empty() && self.engine.is_some() {
             actions.extend(if self.has_turn(ledger) {
                 self.take_turn(ledger)?
             } else {
@@ -421,16 +430,14 @@ impl Replica {
                 let send = Action::SendBlocks { to: from, from: first };
                 Ok(has.then_some(send).into_iter().collect())
             }
-            // The host checks entries as it checks a client's, and submits them.
-            Content::Entries { .. } => Ok(Vec::new()),
-            Content::Blocks { blocks } => {
-                self.catch_up.take(from, blocks);
-                let mut actions = self.take_blocks(ledger);
-                if actions.is_empty() {
-                    actions.extend(self.ask(ledger));
-                }
-                Ok(actions)
+            Content::Refused { height, entry, .. } => {
+                Ok(self.hear_refusal(ledger, from, EntryId(entry), height))
             }
+            // The host takes these: it checks entries as it checks a client's, and signs for whoever asks.
+            Content::Entries { .. } | Content::WantSeal { .. } | Content::Seal { .. } => {
+                Ok(Vec::new())
+            }
+            Content::Blocks { blocks } => Ok(self.answered(ledger, from, blocks)),
         }
     }
 }

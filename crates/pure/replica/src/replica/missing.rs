@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use ledger_format::block::Block;
+use bytes::Bytes;
 use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::header::{HEADER_BYTES, Header};
 use ledger_replay::Ledger;
+use ledger_verify::finding::{Code, Place, Refuted};
 
 use super::{Action, Decided, Replica, Timer, Wake, next};
 use crate::examine::examine_decided;
@@ -22,6 +24,8 @@ impl Replica {
             if !planted::is(Bug::PoolNotPurged) {
                 self.pool.forget(id);
             }
+            self.askers.take(id);
+            self.verdicts.forget(id);
         }
         vec![Action::CancelTimers, Action::Commit(Box::new(decided))]
     }
@@ -45,13 +49,12 @@ impl Replica {
     pub(super) fn take_blocks(&mut self, ledger: &Ledger) -> Vec<Action> {
         let mut actions = Vec::new();
         while let Some((from, bytes)) = self.catch_up.next() {
-            let block = Block::decode(bytes).map_err(|error| error.to_string());
-            if block.as_ref().is_ok_and(|block| block.body.header.height < next(ledger)) {
+            if height_of(&bytes).is_some_and(|height| height < next(ledger)) {
                 // It was decided here while it was on its way.
                 continue;
             }
             let known = |id: &EntryId| self.pool.contains(id);
-            match block.and_then(|block| examine_decided(ledger, block, known)) {
+            match examine_decided(ledger, bytes, known) {
                 Ok(decided) => {
                     if let Some(engine) = &mut self.engine {
                         engine.abandon();
@@ -61,11 +64,42 @@ impl Replica {
                 }
                 Err(why) => {
                     self.catch_up.distrust(from);
-                    actions.push(Action::suspect(from, next(ledger), &why));
+                    actions.push(Action::suspect(from, next(ledger), why));
                 }
             }
         }
         actions
+    }
+
+    /// Somebody answered a request for blocks.
+    pub(super) fn answered(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        blocks: Vec<Vec<u8>>,
+    ) -> Vec<Action> {
+        let is_empty = blocks.is_empty();
+        if !self.catch_up.take(from, blocks) {
+            return Vec::new();
+        }
+        let mut actions = Vec::new();
+        if is_empty {
+            let height = next(ledger);
+            let found = "nothing, from who said to have it";
+            let why = Refuted::differs(Code::Height, Place::block(height), height, found);
+            self.catch_up.distrust(from);
+            actions.push(Action::suspect(from, height, why));
+        }
+        actions.extend(self.take_blocks(ledger));
+        if !actions.is_empty() {
+            if actions.iter().all(|action| matches!(action, Action::Suspect { .. })) {
+                actions.extend(self.ask(ledger));
+            }
+            return actions;
+        }
+        // Nothing new: it was decided here meanwhile, or somebody answers with what nobody asked for. No hurry to ask again.
+        self.catch_up.disappoint(from);
+        vec![Action::SetTimer(Timer(Wake::AlmostThere { next: next(ledger) }), ALMOST_THERE)]
     }
 
     /// Asks for missing blocks: at once when a peer is well ahead, a little later when the block is about to be decided here.
@@ -90,4 +124,10 @@ impl Replica {
         let again = Action::SetTimer(Timer(Wake::Unanswered { request }), ANSWER);
         vec![Action::Send(peer, Message(Content::WantBlocks { from })), again]
     }
+}
+
+/// The height that a block claims: its header comes first.
+fn height_of(block: &Bytes) -> Option<u64> {
+    let header = block.get(..HEADER_BYTES).map(Bytes::copy_from_slice)?;
+    Header::decode(header).ok().map(|header| header.height)
 }

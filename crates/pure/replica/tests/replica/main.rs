@@ -12,6 +12,7 @@ mod crash;
 mod host;
 mod log;
 mod notary;
+mod passing;
 mod pool;
 mod several;
 mod start;
