@@ -9,6 +9,8 @@
     reason = "a benchmark that cannot run has no figure to give"
 )]
 
+pub mod catch_up;
+pub mod followers;
 pub mod ingest;
 pub mod limit;
 pub mod network;
