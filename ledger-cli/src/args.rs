@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::session::Common;
 use crate::{
-    acts, commitment, draft, explain, export, import, keys, pages, prove, reading, verify,
+    acts, commitment, draft, evidence, explain, export, import, keys, network, pages, prove,
+    reading, verify,
 };
 
 const EXIT_CODES: &str = "Exit codes:
@@ -69,6 +70,15 @@ pub(crate) enum Command {
     /// Publish calendars of working days
     #[command(subcommand)]
     Calendar(acts::governance::Calendars),
+    /// Show, add, remove and renew validators
+    #[command(subcommand)]
+    Validator(acts::validators::Validators),
+    /// Activate a version of the protocol
+    #[command(subcommand)]
+    Protocol(acts::validators::Protocol),
+    /// Found a network: the ceremony in which every founder signs one genesis
+    #[command(subcommand)]
+    Network(network::Command),
     /// Acts that several must sign: show, sign, submit
     #[command(subcommand)]
     Draft(draft::Command),
@@ -99,7 +109,10 @@ pub(crate) enum Command {
     /// Write a proof that verifies offline
     #[command(subcommand)]
     Prove(prove::Command),
-    /// Check evidence: chains, entries, receipts, records, delivered files
+    /// List and fetch what proves that validators lied
+    #[command(subcommand)]
+    Evidence(evidence::Command),
+    /// Check evidence: chains, entries, receipts, records, delivered files, lies of validators
     #[command(subcommand)]
     Verify(verify::Command),
 

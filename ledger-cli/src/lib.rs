@@ -7,6 +7,7 @@ mod acts;
 mod args;
 mod commitment;
 mod draft;
+mod evidence;
 #[cfg(test)]
 mod examples;
 mod explain;
@@ -14,6 +15,7 @@ mod export;
 mod format_arg;
 mod import;
 mod keys;
+mod network;
 mod pages;
 mod prove;
 mod reading;
@@ -92,6 +94,9 @@ async fn carry_out(cli: Cli, format: Format) -> Result<Answer, ClientError> {
         Command::Delivery(command) => acts::delivery::run(common, command).await,
         Command::RuleSet(command) => acts::governance::rule_set(common, command).await,
         Command::Calendar(command) => acts::governance::calendar(common, command).await,
+        Command::Validator(command) => acts::validators::validators(common, command).await,
+        Command::Protocol(command) => acts::validators::protocol(common, command).await,
+        Command::Network(command) => network::run(common, command),
         Command::Draft(command) => draft::run(common, command).await,
         Command::Submit(submit) => draft::submit_entry(common, &submit).await,
         Command::Commitment(command) => commitment::run(&command),
@@ -104,6 +109,7 @@ async fn carry_out(cli: Cli, format: Format) -> Result<Answer, ClientError> {
         Command::Checkpoint(checkpoint) => reading::checkpoint(common, &checkpoint).await,
         Command::Export(command) => export::run(common, &command).await,
         Command::Prove(command) => prove::run(common, &command).await,
+        Command::Evidence(command) => evidence::run(common, &command).await,
         Command::Verify(command) => verify::run(common, command).await,
         Command::Explain(explain) => explain::run(&explain),
         Command::Completion(completion) => pages::completion(&completion),

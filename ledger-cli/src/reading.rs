@@ -278,9 +278,13 @@ pub(crate) async fn status(common: &Common) -> Result<Answer, ClientError> {
         "node": common.node, "version": status.version, "ledger": status.ledger_name,
         "genesis": hex(&status.ledger_id), "height": status.height, "tree_size": status.tree_size,
         "time": text::time_ms(status.time_ms), "clock": status.clock, "validators": status.validators,
-        "tolerated_faults": status.tolerated_faults, "records": status.records,
+        "tolerated_faults": status.tolerated_faults, "role": status.role,
+        "protocol_version": status.protocol_version,
+        "known_protocol_version": status.known_protocol_version,
+        "planned_protocol_version": status.planned_protocol_version,
+        "planned_protocol_height": status.planned_protocol_height, "records": status.records,
         "pool_entries": status.pool_entries, "pool_bytes": status.pool_bytes,
-        "uptime_s": status.uptime_s, "suspects": suspects, "notices": status.notices,
+        "uptime_s": status.uptime_s, "evidence": status.evidence, "suspects": suspects, "notices": status.notices,
     });
     let text = text::render(&value);
     Ok(Answer::new("status", value, text))

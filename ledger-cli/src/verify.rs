@@ -2,6 +2,9 @@
 
 mod chain;
 mod delivered;
+mod evidence;
+
+pub(crate) use chain::read as read_chain;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,6 +57,10 @@ pub(crate) enum Command {
   ledger-cli verify file received.csv --delivery acme/weather-1 --trust HASH
   ledger-cli verify file received.csv --delivery acme/weather-1 --chain chain.ledger --trust HASH")]
     File(delivered::Delivered),
+    /// What proves that a validator lied: names its key and the organisation that answers for it. Needs no node
+    #[command(after_help = "Example:
+  ledger-cli verify evidence lie.evidence --trust HASH")]
+    Evidence(evidence::EvidenceArgs),
 }
 
 /// Options of `verify entry`.
@@ -89,6 +96,7 @@ pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, Cli
             Ok(answer(&file, &report, json!({})))
         }
         Command::File(args) => delivered::run(common, &args).await,
+        Command::Evidence(args) => evidence::run(common, &args),
     }
 }
 
@@ -196,7 +204,7 @@ fn read(path: &Path) -> Result<Bytes, ClientError> {
 }
 
 /// A report as the answer of a command, with what else is known.
-fn answer(path: &Path, report: &Report, more: Value) -> Answer {
+pub(crate) fn answer(path: &Path, report: &Report, more: Value) -> Answer {
     let mut value = text::report_json(report);
     let file = path.display().to_string();
     let heading = format!("{file}: ");

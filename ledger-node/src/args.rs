@@ -34,7 +34,7 @@ pub enum Command {
     /// Starts a demonstration ledger: one command, real data, the whole way from registration to delivery.
     #[command(after_help = DEV_EXAMPLES)]
     Dev(DevArgs),
-    /// Makes a new ledger of one validator: node keys, founder's keys, signed genesis.
+    /// Makes a new ledger of one validator: node keys, founder's keys, signed genesis. With --genesis, a node of a network instead.
     #[command(after_help = INIT_EXAMPLES)]
     Init(InitArgs),
     /// Runs a node until it is told to stop (SIGTERM or Ctrl-C).
@@ -49,6 +49,9 @@ pub enum Command {
     Status(StatusArgs),
     /// Prints the settings in force and where each came from.
     Config(RunArgs),
+    /// Shows a node's keys, makes those that it will have, and lets them take the place of the ones that it has.
+    #[command(after_help = KEYS_EXAMPLES)]
+    Keys(KeysArgs),
     /// Makes a network of several exchanges on this machine and runs it until it is told to stop. A second start goes on.
     #[command(after_help = TESTNET_EXAMPLES)]
     Testnet(TestnetArgs),
@@ -65,7 +68,8 @@ const DEV_EXAMPLES: &str = "Examples:
 
 const INIT_EXAMPLES: &str = "Examples:
   ledger-node init --data-dir /var/lib/ledger --party gzdex --name 'Guangzhou Data Exchange' --jurisdiction CN \\
-      --ledger-name 'Greater Bay Area provenance' --origin ledger.gzdex.example/gba";
+      --ledger-name 'Greater Bay Area provenance' --origin ledger.gzdex.example/gba
+  ledger-node init --data-dir /var/lib/ledger --genesis gba.genesis";
 
 const RUN_EXAMPLES: &str = "Examples:
   ledger-node run --data-dir /var/lib/ledger
@@ -74,6 +78,35 @@ const RUN_EXAMPLES: &str = "Examples:
 const RESTORE_EXAMPLES: &str = "Examples:
   ledger-cli --node http://ledger.hkdex.example:7440 export chain -o chain.ledger
   ledger-node restore --data-dir /var/lib/follower --snapshot chain.ledger --checkpoint head.note";
+
+const KEYS_EXAMPLES: &str = "Examples:
+  ledger-node keys new --data-dir /var/lib/ledger
+  ledger-node keys next --data-dir /var/lib/ledger -o json";
+
+/// Options of `keys`.
+#[derive(Clone, Debug, Args)]
+pub struct KeysArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: KeysCommand,
+
+    /// Data directory of the node.
+    #[arg(long, global = true, env = "LEDGER_DATA_DIR", value_name = "DIR", default_value = ".")]
+    pub data_dir: PathBuf,
+}
+
+/// What to do with a node's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum KeysCommand {
+    /// Shows the public keys, and those that wait.
+    Show,
+    /// Makes keys for a node that has none.
+    New,
+    /// Makes keys that wait in keys/next until the validators have put them into the set. The node reads them when it starts.
+    Next,
+    /// Lets the waiting keys take the place of the node's. Once the change is in force, and at any time after it.
+    Promote,
+}
 
 const TESTNET_EXAMPLES: &str = "Examples:
   ledger-node testnet --validators 4 --followers 2
@@ -155,12 +188,24 @@ pub struct InitArgs {
     #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
     pub data_dir: PathBuf,
 
+    /// The genesis file that all founders signed (`ledger-cli network genesis seal`): a validator or follower of that network.
+    #[arg(long, value_name = "FILE", conflicts_with = "Founding")]
+    pub genesis: Option<PathBuf>,
+
+    /// A ledger of one validator instead.
+    #[command(flatten)]
+    pub founding: Option<Founding>,
+}
+
+/// Options of `init` for a new ledger of one validator.
+#[derive(Clone, Debug, Args)]
+pub struct Founding {
     /// Id of the founding party: lower-case letters, digits, dots and hyphens.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", required_unless_present = "genesis")]
     pub party: String,
 
     /// Name of the founding organisation.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", required_unless_present = "genesis")]
     pub name: String,
 
     /// Its jurisdiction, ISO 3166-1 alpha-2.
@@ -168,11 +213,11 @@ pub struct InitArgs {
     pub jurisdiction: String,
 
     /// Name of the ledger.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", required_unless_present = "genesis")]
     pub ledger_name: String,
 
     /// Origin line of its checkpoints: a host and path that the consortium controls, without scheme.
-    #[arg(long, value_name = "HOST/PATH")]
+    #[arg(long, value_name = "HOST/PATH", required_unless_present = "genesis")]
     pub origin: String,
 
     /// What header times mean. A declared clock follows what entries claim and proves no time.

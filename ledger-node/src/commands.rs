@@ -12,12 +12,13 @@ use ledger_format::header::Header;
 use ledger_proto::v1;
 use ledger_store::{DataDirectory, Store};
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
-use crate::args::{ClockArg, DirArgs, InitArgs, RunArgs, StatusArgs};
+use crate::args::{ClockArg, DirArgs, Founding, InitArgs, RunArgs, StatusArgs};
 use crate::config::{self, Config, Sources};
 use crate::failure::Failure;
+use crate::join::from_genesis;
 use crate::node::{Node, Options};
 use crate::open::{Layout, reindex as rebuild};
 use crate::replica_loop::now_ms;
@@ -64,6 +65,8 @@ pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
     let options = of(args, &config);
     telemetry::start(config.log_format, config.log_filter);
     let node = Node::start(&options).await?;
+    // Before it says that it is ready: whoever reads that may tell it to stop at once.
+    let mut signals = Signals::new()?;
     let head = node.shared.head();
     let genesis = node.shared.genesis.id();
     tracing::info!(%genesis, address = %node.address, height = head.height, "node is ready");
@@ -75,22 +78,35 @@ pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
         "height": head.height,
     });
     report::result(output, &text, &ready);
-    let stopped = until_told(&node).await?;
+    let stopped = signals.until_told(&node).await;
     tracing::info!(reason = stopped, "node is stopping");
     node.stop().await?;
     tracing::info!("node has stopped");
     Ok(())
 }
 
-/// Waits for a signal, or for the node to fail.
-pub(crate) async fn until_told(node: &Node) -> Result<&'static str, Failure> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-        () = node.failed() => "failure",
-    })
+/// What an operator or a supervisor tells the process. From when this is there, signals wait in it and end nothing.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(Failure::runtime);
+        let (terminate, interrupt) =
+            (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// Waits for a signal, or for the node to fail.
+    pub(crate) async fn until_told(&mut self, node: &Node) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            () = node.failed() => "failure",
+        }
+    }
 }
 
 /// `init`.
@@ -98,6 +114,16 @@ pub(crate) async fn until_told(node: &Node) -> Result<&'static str, Failure> {
 /// # Errors
 /// `NODE_EXISTS`, or what cannot be written.
 pub(crate) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
+    match (&args.genesis, &args.founding) {
+        (Some(genesis), _) => from_genesis(genesis, &args.data_dir, output),
+        (None, Some(founding)) => found(&args.data_dir, founding, output),
+        (None, None) => {
+            Err(Failure::config("--genesis FILE, or --party and what else a new ledger needs"))
+        }
+    }
+}
+
+fn found(data_dir: &Path, args: &Founding, output: Output) -> Result<(), Failure> {
     if args.start.is_some() && args.clock == ClockArg::Wall {
         return Err(Failure::config("--start: a wall clock begins now; see --clock declared"));
     }
@@ -120,8 +146,8 @@ pub(crate) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
         start_ms: args.start.unwrap_or_else(now_ms),
         origin: args.origin.clone(),
     };
-    let id = create(&args.data_dir, &plan, &founder)?;
-    let directory = args.data_dir.join("founder");
+    let id = create(data_dir, &plan, &founder)?;
+    let directory = data_dir.join("founder");
     for key in &founder {
         let path = directory.join(format!("{}.pem", key.name));
         keys::write(&path, &key.key, passphrase.as_ref().map(|text| text.as_str()))?;
@@ -129,13 +155,13 @@ pub(crate) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
     let text = format!(
         "genesis {id}\n\nKeep this hash: whoever trusts it can verify everything.\n\n\
          node keys     {}\nfounder keys  {} (move them to where founders keep their keys)\n\nnext: ledger-node run --data-dir {}",
-        args.data_dir.join("keys").display(),
+        data_dir.join("keys").display(),
         directory.display(),
-        args.data_dir.display(),
+        data_dir.display(),
     );
     let json = json!({
         "genesis": id.to_string(),
-        "data_dir": args.data_dir,
+        "data_dir": data_dir,
         "founder_keys": directory,
         "encrypted": passphrase.is_some(),
     });
@@ -143,7 +169,7 @@ pub(crate) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn passphrase(args: &InitArgs) -> Result<Option<Zeroizing<String>>, Failure> {
+fn passphrase(args: &Founding) -> Result<Option<Zeroizing<String>>, Failure> {
     if args.plain_keys {
         return Ok(None);
     }
@@ -235,7 +261,7 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
     let notices = status.notices.iter().map(|notice| format!("\nnotice        {notice}"));
     let text = format!(
         "ledger        {} ({id})\nheight        {}\nleaves        {}\nrecords       {}\nledger time   {} ({} clock)\n\
-         validators    {} (tolerates {} faulty)\nwaiting       {} entries, {} bytes\nversion       {}\nup            {} s{}{}",
+         validators    {} (tolerates {} faulty)\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nevidence      {}\nversion       {}\nup            {} s{}{}",
         status.ledger_name,
         status.height,
         status.tree_size,
@@ -244,8 +270,13 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         status.clock,
         status.validators,
         status.tolerated_faults,
+        status.role,
+        status.protocol_version,
+        status.known_protocol_version,
+        planned(status.planned_protocol_version, status.planned_protocol_height),
         status.pool_entries,
         status.pool_bytes,
+        status.evidence,
         status.version,
         status.uptime_s,
         suspected.collect::<String>(),
@@ -262,10 +293,16 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         "clock": status.clock,
         "validators": status.validators,
         "tolerated_faults": status.tolerated_faults,
+        "role": status.role,
+        "protocol_version": status.protocol_version,
+        "known_protocol_version": status.known_protocol_version,
+        "planned_protocol_version": status.planned_protocol_version,
+        "planned_protocol_height": status.planned_protocol_height,
         "pool_entries": status.pool_entries,
         "pool_bytes": status.pool_bytes,
         "version": status.version,
         "uptime_s": status.uptime_s,
+        "evidence": status.evidence,
         "suspects": suspects,
         "notices": status.notices,
     });
@@ -289,6 +326,13 @@ fn line(suspect: &Value) -> String {
         text("code"),
         text("detail")
     )
+}
+
+fn planned(version: u32, height: u64) -> String {
+    match version {
+        0 => String::new(),
+        version => format!(", {version} from height {height}"),
+    }
 }
 
 /// What a directory tells when no node runs on it.

@@ -56,6 +56,9 @@ codes! {
     genesis: 11 = "NODE_GENESIS",
         "The genesis file cannot be used.",
         "Get the file that the founders signed again, and compare its hash with them.";
+    keys: 1 = "NODE_KEYS",
+        "The node's keys are not those that genesis lists for its validator.",
+        "Put back the keys whose public halves went into the ceremony: all four belong together.";
     block: 31 = "NODE_BLOCK",
         "A stored block does not verify.",
         "Keep a copy of the directory. Blocks are the ledger itself: they can only be had again from a backup or another node.";
@@ -74,6 +77,15 @@ codes! {
     runtime: 1 = "NODE_RUNTIME",
         "The operating system refused something that the node needs.",
         "See the message.";
+    protocol: 33 = "NODE_PROTOCOL",
+        "The ledger follows a version of the protocol that this program does not know.",
+        "Install a version of the program that knows it and start again: nothing is lost, and the node takes the blocks that it missed.";
+    evidence: 1 = "NODE_EVIDENCE",
+        "A file of evidence cannot be written or used.",
+        "Look at the file: what damaged it may have damaged more. Other nodes send their evidence again when they connect.";
+    misconduct: 1 = "NODE_MISCONDUCT",
+        "A validator has signed what no honest one signs together.",
+        "Ask the organisation: two processes may run with its key. `ledger-cli evidence list` shows the proof, which verifies offline.";
     not_running: 20 = "NODE_NOT_RUNNING",
         "No node answers there.",
         "Start it with `ledger-node run`, or check --node.";

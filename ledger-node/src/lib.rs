@@ -7,7 +7,10 @@ pub mod args;
 mod commands;
 pub mod config;
 pub mod dev;
+mod evidence;
 pub mod failure;
+mod join;
+mod keys;
 mod maintenance;
 pub mod node;
 pub mod open;
@@ -37,6 +40,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Reindex(args) => commands::reindex(&args, output),
         Command::Status(args) => blocking(commands::status(&args, output)),
         Command::Config(args) => commands::show_config(&args, output),
+        Command::Keys(args) => keys::run(&args, output),
         Command::Testnet(args) => blocking(testnet::testnet(&args, output)),
     };
     match result {

@@ -4,28 +4,33 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use ledger_api::Shared;
 use ledger_api::admission::{self, CheckedEntry};
 use ledger_api::intake::Source;
+use ledger_api::{NodeRole, Shared};
 use ledger_format::entry::Entry;
+use ledger_format::evidence::Evidence;
+use ledger_format::genesis::PROTOCOL_VERSIONS;
+use ledger_format::genesis_file::GenesisFile;
 use ledger_peer::Network;
 use ledger_replay::Ledger;
 use ledger_replica::{Action, Replica, Settings};
-use ledger_store::Wal;
+use ledger_store::{Store, Wal};
 use ledger_verify::entry::check_signatures;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::evidence::{EvidenceDirectory, Found};
 use crate::failure::Failure;
+use crate::keys::KeySet;
 use crate::maintenance;
 use crate::open::{Layout, Opened, open};
-use crate::peers::{self, PeerOptions};
-use crate::replica_loop::{Arrival, ReplicaLoop};
+use crate::peers::{self, PeerOptions, Wanted};
+use crate::replica_loop::{Arrival, Disk, ReplicaLoop};
 
 /// Batches of checked entries that wait for the replica.
 const CHECKED_QUEUE: usize = 16;
@@ -77,8 +82,8 @@ impl Node {
     /// What keeps it from starting.
     pub async fn start(options: &Options) -> Result<Self, Failure> {
         let layout = Layout(options.data_dir.clone());
-        let genesis = layout.read_genesis()?;
-        let (vote, keys) = layout.read_keys()?;
+        let genesis = agreed(&layout)?;
+        let keys = layout.read_keys()?;
         let listener = TcpListener::bind(options.listen).await;
         let listener =
             listener.map_err(|error| Failure::listen(format!("{}: {error}", options.listen)))?;
@@ -86,15 +91,18 @@ impl Node {
 
         let Opened { store, ledger } = open(&options.data_dir, &genesis.document)?;
         let (wal, log) = Wal::open(&store.directory().wal())?;
+        check_protocol(&ledger)?;
         let first_start = ledger.height() == 0;
-        let id = ledger_client::keys::kid(&vote);
-        let member = ledger.validators().get(&id).cloned();
-        let (replica, actions) = replica_of(options, &ledger, vote.clone(), &log)?;
+        let votes: Vec<SigningKey> = keys.iter().map(|keys| keys.vote.clone()).collect();
+        let (mut replica, actions) = replica_of(options, &ledger, votes.clone(), &log)?;
+        let (disk, known) = recall(&layout, &ledger, &mut replica, wal)?;
 
         let (checked, arrivals) = sync_channel(CHECKED_QUEUE);
         let (committed, commits) = sync_channel(1);
-        let shared = Shared::new(ledger, store, member.map(|member| (member, keys)));
-        let network = peers::start(&options.peers, vote, &shared).await?;
+        let shared = share(options, ledger, store, keys);
+        shared.evidence.extend(known);
+        let signs = if options.is_follower { Vec::new() } else { votes.clone() };
+        let network = peers::start(options, votes, &shared).await?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (failure, failed) = tokio::sync::watch::channel(false);
 
@@ -118,15 +126,12 @@ impl Node {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             move || maintenance::run(&shared, &commits, &|| stopping.load(Ordering::Acquire))
         })?);
-        others.push(spawn("answers", {
-            let (shared, network) = (Arc::clone(&shared), network.clone());
-            move || peers::answer_all(&network, &shared, &asked)
-        })?);
+        others.push(answer(&shared, &network, signs, asked)?);
         let replica = spawn("replica", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             let said = network.clone();
             move || {
-                let replica = ReplicaLoop::new(shared, replica, wal, committed, said, wanted);
+                let replica = ReplicaLoop::new(shared, replica, disk, committed, said, wanted);
                 let result = replica.run(actions, &arrivals, &|| stopping.load(Ordering::Acquire));
                 if let Err(error) = &result {
                     tracing::error!(code = %error.code, %error, "the replica stopped");
@@ -148,12 +153,12 @@ impl Node {
             failed,
             network,
         };
-        node.until_genesis(options.is_follower).await?;
+        node.until_genesis().await?;
         Ok(node)
     }
 
     /// Waits until block 1 is there: without it nothing can be asked or submitted.
-    async fn until_genesis(&self, is_follower: bool) -> Result<(), Failure> {
+    async fn until_genesis(&self) -> Result<(), Failure> {
         let mut heads = self.shared.watch_head();
         let wait = async {
             while heads.borrow_and_update().height == 0 {
@@ -163,7 +168,7 @@ impl Node {
             }
         };
         let count = self.shared.ledger().validators().members().len();
-        let is_alone = count == 1 && !is_follower;
+        let is_alone = count == 1 && self.shared.role() == NodeRole::Validator;
         let most = if is_alone { ALONE } else { Duration::MAX };
         tokio::select! {
             done = tokio::time::timeout(most, wait) => {
@@ -218,22 +223,82 @@ impl Node {
     }
 }
 
-/// A validator or a follower, as the settings say; the key must fit.
+/// The genesis file, if all founders have signed it as it is.
+fn agreed(layout: &Layout) -> Result<GenesisFile, Failure> {
+    let genesis = layout.read_genesis()?;
+    ledger_client::genesis::check(&genesis).map_err(Failure::genesis)?;
+    Ok(genesis)
+}
+
+/// What the node's threads share. A follower signs nothing.
+fn share(options: &Options, ledger: Ledger, store: Store, keys: Vec<KeySet>) -> Arc<Shared> {
+    let signers = keys.into_iter().filter(|_| !options.is_follower);
+    let signers = signers.map(|keys| (ledger_client::keys::kid(&keys.vote), keys.node));
+    let shared = Shared::new(ledger, store, signers.collect());
+    if shared.role() == NodeRole::Standby {
+        tracing::warn!(
+            "standby: no key of this node is in the validator set; it verifies and does not vote"
+        );
+    }
+    shared
+}
+
+/// Tells the replica what evidence was kept before, and gives what the replica's loop writes to.
+fn recall(
+    layout: &Layout,
+    ledger: &Ledger,
+    replica: &mut Replica,
+    wal: Wal,
+) -> Result<(Disk, Vec<Found>), Failure> {
+    let directory = EvidenceDirectory::open(layout.evidence(), ledger.genesis())?;
+    let known = directory.read(ledger)?;
+    let evidence: Vec<Evidence> = known.iter().map(|(evidence, _)| evidence.clone()).collect();
+    replica.recall(ledger, &evidence);
+    Ok(((wal, directory), known))
+}
+
+/// Gives other nodes what they ask for.
+fn answer(
+    shared: &Arc<Shared>,
+    network: &Network,
+    keys: Vec<SigningKey>,
+    asked: Receiver<Wanted>,
+) -> Result<JoinHandle<()>, Failure> {
+    let (shared, network) = (Arc::clone(shared), network.clone());
+    spawn("answers", move || peers::answer_all(&network, &shared, &keys, &asked))
+}
+
+/// A validator or a follower, as the settings say; a follower's keys must be no validator's.
 fn replica_of(
     options: &Options,
     ledger: &Ledger,
-    vote: SigningKey,
+    votes: Vec<SigningKey>,
     log: &[Vec<u8>],
 ) -> Result<(Replica, Vec<Action>), Failure> {
-    let id = ledger_client::keys::kid(&vote);
-    match (ledger.validators().get(&id), options.is_follower) {
-        // The validator may be running elsewhere: two that sign with one key are found out by what they say.
-        (Some(_), true) => Err(Failure::config(
-            "role: the vote key is a validator's; a follower needs a key of its own",
-        )),
-        (None, true) => Ok((Replica::follow(id, options.settings), Vec::new())),
-        (_, false) => Ok(Replica::start(ledger, vote, options.settings, log)?),
+    if !options.is_follower {
+        return Ok(Replica::start(ledger, votes, options.settings, log)?);
     }
+    let mut ids = votes.iter().map(ledger_client::keys::kid);
+    // The validator may be running elsewhere: two that sign with one key are found out by what they say.
+    if ids.any(|id| ledger.validators().get(&id).is_some()) {
+        return Err(Failure::config(
+            "role: the vote key is a validator's; a follower needs a key of its own",
+        ));
+    }
+    let id = votes.first().map(ledger_client::keys::kid).unwrap_or_default();
+    Ok((Replica::follow(id, options.settings), Vec::new()))
+}
+
+/// Stops before a height whose protocol version this program does not know.
+pub(crate) fn check_protocol(ledger: &Ledger) -> Result<(), Failure> {
+    let (version, known) = (ledger.protocol().version, PROTOCOL_VERSIONS);
+    if known.contains(&version) {
+        return Ok(());
+    }
+    let height = ledger.height() + 1;
+    let detail =
+        format!("version {version} from height {height}, this program knows 1 to {}", known.end());
+    Err(Failure::protocol(detail))
 }
 
 /// Serves until it is told to stop.

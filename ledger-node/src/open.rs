@@ -4,9 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use ed25519_dalek::SigningKey;
-use ledger_api::NodeKeys;
-use ledger_client::keys;
 use ledger_format::block::{Block, Body};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::genesis_file::GenesisFile;
@@ -33,6 +30,11 @@ impl Layout {
         self.0.join("keys")
     }
 
+    /// What proves that validators lied, one file each.
+    pub fn evidence(&self) -> PathBuf {
+        self.0.join("evidence")
+    }
+
     /// Settings of the node.
     pub fn config(&self) -> PathBuf {
         self.0.join("config.toml")
@@ -50,21 +52,6 @@ impl Layout {
         let bytes = fs::read(&path)
             .map_err(|error| Failure::genesis(format!("{}: {error}", path.display())))?;
         Ok(GenesisFile::decode(bytes.into())?)
-    }
-
-    /// Reads the node's keys. They are not encrypted: the node must start unattended, and the files are its user's alone.
-    ///
-    /// # Errors
-    /// `CLIENT_KEY` and its kin.
-    pub fn read_keys(&self) -> Result<(SigningKey, NodeKeys), Failure> {
-        let read = |name: &str| {
-            let refuse =
-                || Err(ledger_client::ClientError::key("a node's key must not be encrypted"));
-            keys::read(&self.keys().join(format!("{name}.pem")), refuse)
-        };
-        let node =
-            NodeKeys { log: read("log")?, cosign: read("cosign")?, receipt: read("receipt")? };
-        Ok((read("vote")?, node))
     }
 }
 

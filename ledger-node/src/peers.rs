@@ -9,13 +9,17 @@ use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use ledger_api::Shared;
 use ledger_api::seals::{AskValidators, Seal};
+use ledger_format::block::Block;
 use ledger_format::digest::{Hash, KeyId, sha256};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::message;
+use ledger_format::validators::Validators;
 use ledger_peer::{Audience, Certificate, Event, Events, Identity, Network, Role, Settings};
 use ledger_replica::{Addressed, Event as Heard, Lane, Message};
+use ledger_verify::block::check_certificate;
 
 use crate::failure::Failure;
+use crate::node::Options;
 use crate::replica_loop::Arrival;
 
 /// How often a thread that waits for peers looks whether the node is stopping.
@@ -48,24 +52,26 @@ fn limits_hash(genesis: &GenesisDocument) -> Hash {
 /// # Errors
 /// `PEER_LISTEN` and its kin.
 pub(crate) async fn start(
-    options: &PeerOptions,
-    key: SigningKey,
+    options: &Options,
+    keys: Vec<SigningKey>,
     shared: &Arc<Shared>,
 ) -> Result<(Network, Events), Failure> {
+    let Options { peers: options, is_follower, .. } = options;
     let genesis = &shared.genesis;
     let mut settings = Settings::new(genesis.id(), limits_hash(genesis));
     settings.listen = options.listen;
     settings.peers.clone_from(&options.peers);
     settings.max_followers = options.max_followers;
     settings.allowed_followers.clone_from(&options.allowed_followers);
-    let id = KeyId::of(key.verifying_key().as_bytes());
-    let is_validator = shared.ledger().validators().get(&id).is_some();
-    settings.peers.retain(|peer| peer.identity != id);
-    let role = if is_validator { Role::Validator } else { Role::Follower };
-    let identity = Identity { key, role, certificate: Certificate::fresh()? };
+    let role = if *is_follower { Role::Follower } else { Role::Validator };
+    let identity = Identity { keys, role, certificate: Certificate::fresh()? };
     let (members, heights) = (Arc::clone(shared), Arc::clone(shared));
-    let vote_key =
-        move |id: &KeyId| members.ledger().validators().get(id).map(|member| member.vote_key);
+    // Who is about to come in is heard already: it has a say at the height after the next.
+    let vote_key = move |id: &KeyId| {
+        let ledger = members.ledger();
+        let member = ledger.validators().get(id).or_else(|| ledger.next_validators().get(id));
+        member.map(|member| member.vote_key)
+    };
     let network = Network::start(settings, identity, vote_key, move || heights.head().height);
     Ok(network.await?)
 }
@@ -104,7 +110,7 @@ pub(crate) enum Wanted {
         /// The first height.
         from: u64,
     },
-    /// This validator's signatures of a block.
+    /// This node's signatures of a block whose validators it was among.
     Seal {
         /// Who asked.
         to: KeyId,
@@ -113,58 +119,93 @@ pub(crate) enum Wanted {
     },
 }
 
-/// A follower's way to validators' signatures.
+/// A node's way to validators' signatures.
 #[derive(Debug)]
 pub(crate) struct Asking(pub(crate) Network);
 
 impl AskValidators for Asking {
-    fn ask_for_seal(&self, height: u64, attempt: u32) {
+    fn ask_for_seal(&self, height: u64, validators: &Validators, attempt: u32) {
         let peers = self.0.peers().into_iter();
-        let connected = peers.filter(|peer| peer.role == Some(Role::Validator));
-        let validators: Vec<KeyId> = connected.map(|peer| peer.identity).collect();
+        let connected = peers.filter(|peer| {
+            peer.connected_since.is_some() && validators.get(&peer.identity).is_some()
+        });
+        let connected: Vec<KeyId> = connected.map(|peer| peer.identity).collect();
         // Heights are spread over validators, and an attempt that failed goes on with the next one.
         let turn = height.wrapping_add(attempt.into());
-        let count = u64::try_from(validators.len()).unwrap_or(u64::MAX).max(1);
+        let count = u64::try_from(connected.len()).unwrap_or(u64::MAX).max(1);
         let next = usize::try_from(turn % count).unwrap_or_default();
-        if let Some(validator) = validators.get(next) {
+        if let Some(validator) = connected.get(next) {
             send(&self.0, validator, &Message::want_seal(height));
         }
     }
 }
 
 /// Answers nodes that asked for blocks or signatures, until nobody can ask any more.
-pub(crate) fn answer_all(network: &Network, shared: &Shared, wanted: &Receiver<Wanted>) {
+/// A validator signs the blocks that it gives away with its key.
+pub(crate) fn answer_all(
+    network: &Network,
+    shared: &Shared,
+    keys: &[SigningKey],
+    wanted: &Receiver<Wanted>,
+) {
     while let Ok(wanted) = wanted.recv() {
         match wanted {
-            Wanted::Blocks { to, from } => match answer(shared, from) {
+            Wanted::Blocks { to, from } => match answer(shared, keys, from) {
                 Ok(message) => send(network, &to, &message),
                 // The node asks somebody else; this one's operator has to know.
                 Err(error) => {
                     tracing::error!(code = %error.code, %error, from, "blocks cannot be read");
                 }
             },
-            Wanted::Seal { to, height } => {
-                if let Some(Seal { log, cosignature, receipt }) = shared.seal_for_others(height) {
-                    let seal = Message::seal(height, [log, cosignature, receipt]);
+            // Of a height that is not here yet nothing is said: somebody else is asked.
+            Wanted::Seal { height, .. } if height > shared.head().height => {}
+            Wanted::Seal { to, height } => match shared.seal_for_others(height) {
+                Ok(Some((validator, Seal { log, cosignature, receipt }))) => {
+                    let seal = Message::seal(height, &validator, [log, cosignature, receipt]);
                     send(network, &to, &seal);
                 }
-            }
+                Ok(None) => {}
+                Err(problem) => {
+                    let (code, why) = (problem.code, problem.message);
+                    tracing::error!(code, why, height, "a block cannot be signed for others");
+                }
+            },
         }
     }
 }
 
-fn answer(shared: &Shared, from: u64) -> Result<Message, Failure> {
+/// Blocks from a height on, signed with the key by which others know this node: whoever is behind may still take it for a validator.
+fn answer(shared: &Shared, keys: &[SigningKey], from: u64) -> Result<Message, Failure> {
+    let is_member = |key: &&SigningKey| {
+        let (id, ledger) = (ledger_client::keys::kid(key), shared.ledger());
+        [ledger.validators(), ledger.next_validators()].iter().any(|set| set.get(&id).is_some())
+    };
+    let validator = keys.iter().find(is_member).or(keys.first());
     let (mut blocks, mut bytes) = (Vec::new(), 0);
     for height in from..from.saturating_add(ANSWER_BLOCKS) {
         let Some(stored) = shared.store.block(height)? else { break };
-        let block = crate::open::decode(&stored)?.encode();
-        bytes += block.len();
+        let block = crate::open::decode(&stored)?;
+        if validator.is_some() {
+            check_stored(shared, &block)?;
+        }
+        bytes += block.body.entries.iter().map(Bytes::len).sum::<usize>();
         blocks.push(block);
         if bytes >= ANSWER_BYTES {
             break;
         }
     }
-    Ok(Message::blocks(blocks))
+    Ok(Message::blocks(&blocks, validator))
+}
+
+/// Checks what the disk says before this validator signs for it: for a damaged certificate it would have to answer like a forger.
+fn check_stored(shared: &Shared, block: &Block) -> Result<(), Failure> {
+    let validators = shared.ledger().validators().clone();
+    let header = &block.body.header;
+    // Of a set that is not at hand, the store's own checksums have to do.
+    if header.validators == validators.hash() {
+        check_certificate(&validators, header, &block.certificate)?;
+    }
+    Ok(())
 }
 
 /// Brings the replica what peers say, and their entries to the intake, until the node stops.
@@ -228,9 +269,10 @@ fn read(
             // Too many ask: this one asks again, or somebody else.
             let _busy = wanted.try_send(Wanted::Seal { to: peer, height });
         }
-        Addressed::Seal { height, signatures: [log, cosignature, receipt] } => {
-            if !shared.take_seal(peer, height, Seal { log, cosignature, receipt }) {
-                tracing::warn!(%peer, height, "a peer sent signatures that are not its own; they were dropped");
+        Addressed::Seal { height, validator, signatures: [log, cosignature, receipt] } => {
+            let seal = Seal { log, cosignature, receipt };
+            if !shared.take_seal(height, validator, &seal) {
+                tracing::warn!(%peer, height, %validator, "a peer sent signatures that are not a validator's; they were dropped");
             }
         }
     }

@@ -10,14 +10,17 @@ use ledger_api::intake::Source;
 use ledger_api::outcomes::{Outcome, Position, RefusedAt};
 use ledger_api::problem::Problem;
 use ledger_api::{Head, Shared};
-use ledger_format::digest::EntryId;
+use ledger_format::digest::{EntryId, Hash};
 use ledger_format::entry::Entry;
 use ledger_peer::Network;
+use ledger_replay::Ledger;
 use ledger_replica::{Action, Decided, Event, Message, Replica, Timer, Turned};
 use ledger_rules::{Code, Refusal};
 use ledger_store::{LinkRow, NewBlock, Wal, WindowRow};
 
+use crate::evidence::{self, EvidenceDirectory};
 use crate::failure::Failure;
+use crate::node::check_protocol;
 use crate::peers::{self, Wanted};
 
 /// How long a client is asked to wait when the pool is full.
@@ -27,6 +30,9 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Entries that are passed on in one message.
 const PASSED_ON: usize = 1_024;
+
+/// What the loop writes to beside the store: the consensus log, and evidence.
+pub(crate) type Disk = (Wal, EvidenceDirectory);
 
 /// What the loop is told.
 #[derive(Debug)]
@@ -42,6 +48,7 @@ pub(crate) struct ReplicaLoop {
     shared: Arc<Shared>,
     replica: Replica,
     wal: Wal,
+    evidence: EvidenceDirectory,
     gather_at: Option<Instant>,
     timers: Vec<(Instant, Timer)>,
     committed: SyncSender<()>,
@@ -56,13 +63,14 @@ impl ReplicaLoop {
     pub(crate) fn new(
         shared: Arc<Shared>,
         replica: Replica,
-        wal: Wal,
+        (wal, evidence): Disk,
         committed: SyncSender<()>,
         network: Network,
         wanted: SyncSender<Wanted>,
     ) -> Self {
         let timers = Vec::new();
-        Self { shared, replica, wal, gather_at: None, timers, committed, network, wanted }
+        let gather_at = None;
+        Self { shared, replica, wal, evidence, gather_at, timers, committed, network, wanted }
     }
 
     /// Runs until the queue closes or `stopping` says so.
@@ -176,6 +184,7 @@ impl ReplicaLoop {
                 Action::Commit(decided) => {
                     settled.extend(self.commit(*decided)?);
                     self.announce(&mut settled);
+                    check_protocol(&self.shared.ledger())?;
                     queue.extend(self.step(Event::Committed)?);
                 }
                 Action::Refused(id, refusal) => settled.push((id, self.refused(id, refusal))),
@@ -190,6 +199,9 @@ impl ReplicaLoop {
                 Action::SendBlocks { to, from } => {
                     // Too many ask: this one asks again, or somebody else.
                     let _busy = self.wanted.try_send(Wanted::Blocks { to, from });
+                }
+                Action::Accuse { evidence, culprits } => {
+                    evidence::accuse(&self.evidence, &self.shared, *evidence, culprits)?;
                 }
                 Action::Suspect { peer, height, why } => {
                     let code = why.code.as_str();
@@ -248,6 +260,7 @@ impl ReplicaLoop {
         })?;
         let ids = executed.ids.clone();
         let first = executed.first_entry;
+        let before = sets(&self.shared.ledger());
         self.shared.ledger_mut().commit(executed).map_err(Failure::stopped)?;
         self.wal.height_done(&ledger_replica::done(header.height))?;
         let (height, time_ms) = (header.height, header.time_ms);
@@ -259,6 +272,11 @@ impl ReplicaLoop {
         );
         let pool = self.replica.pool_size();
         self.shared.set_head(Head { height, tree_size: header.tree_size, time_ms, pool });
+        let after = sets(&self.shared.ledger());
+        if before != after {
+            tracing::info!(height, role = self.shared.role().word(), "the validators change");
+            self.network.members_changed();
+        }
         // Maintenance may be busy; it looks for itself what is to be done.
         let _busy = self.committed.try_send(());
         let placed =
@@ -270,6 +288,11 @@ impl ReplicaLoop {
         let head = Head { pool: self.replica.pool_size(), ..self.shared.head() };
         self.shared.set_head(head);
     }
+}
+
+/// The sets that sign the next two heights.
+fn sets(ledger: &Ledger) -> [Hash; 2] {
+    [ledger.validators().hash(), ledger.next_validators().hash()]
 }
 
 /// The index rows of an entry's timelines.

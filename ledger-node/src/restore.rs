@@ -10,13 +10,14 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use ledger_client::chain::verify_executed;
-use ledger_client::keys;
+use ledger_client::keys::kid;
 use ledger_format::block::Block;
-use ledger_format::digest::{BlockHash, Hash};
+use ledger_format::digest::{BlockHash, Hash, KeyId};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
 use ledger_format::note::{Checkpoint, Note};
-use ledger_replay::Executed;
+use ledger_format::validators::Validators;
+use ledger_replay::{Executed, Ledger};
 use ledger_store::{DataDirectory, NewBlock, Store, StoreError};
 use ledger_verify::verdict::Verdict;
 use serde_json::json;
@@ -79,18 +80,18 @@ impl Pin {
 pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure> {
     let layout = Layout(args.data_dir.clone());
     let genesis = layout.read_genesis()?.document;
-    let vote = keys::kid(&layout.read_keys()?.0);
-    if genesis.validators().get(&vote).is_some() {
-        return Err(Failure::config(
-            "restore: the vote key is a validator's, which may have signed more than the file shows",
-        ));
-    }
+    let votes: Vec<KeyId> = layout.read_keys()?.iter().map(|keys| kid(&keys.vote)).collect();
+    refuse_validator(&votes, genesis.validators())?;
     if ["FORMAT", "store", "wal"].iter().any(|part| args.data_dir.join(part).exists()) {
         return Err(Failure::exists(args.data_dir.display()));
     }
     let pin = Pin::read(&args.checkpoint, &genesis)?;
     let stage = args.data_dir.join(STAGE);
-    let staged = fill(&stage, &genesis, &args.snapshot, &pin);
+    let staged = fill(&stage, &genesis, &args.snapshot, &pin).and_then(|(head, ledger)| {
+        refuse_validator(&votes, ledger.validators())?;
+        refuse_validator(&votes, ledger.next_validators())?;
+        Ok(head)
+    });
     report::progress_done();
     let head = match staged {
         Ok(head) => head,
@@ -117,13 +118,23 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
     Ok(())
 }
 
-/// Verifies a chain file and writes its blocks to a store. Gives the last header.
+/// What a validator has signed is not in a chain file: who votes on after it may contradict that.
+fn refuse_validator(votes: &[KeyId], validators: &Validators) -> Result<(), Failure> {
+    if votes.iter().any(|vote| validators.get(vote).is_some()) {
+        return Err(Failure::config(
+            "restore: a vote key is a validator's, which may have signed more than the file shows",
+        ));
+    }
+    Ok(())
+}
+
+/// Verifies a chain file and writes its blocks to a store. Gives the last header, and the ledger after it.
 fn fill(
     stage: &Path,
     genesis: &GenesisDocument,
     snapshot: &Path,
     pin: &Pin,
-) -> Result<Header, Failure> {
+) -> Result<(Header, Ledger), Failure> {
     let directory = DataDirectory::open_or_create(stage, &genesis.id())?;
     // What an attempt left that died.
     clear(&stage.join("store"))?;
@@ -151,9 +162,9 @@ fn fill(
     }
     written?;
     store.flush()?;
-    match head {
-        Some(head) if pinned => Ok(head),
-        head => {
+    match (head, verified.replay) {
+        (Some(head), Some(replay)) if pinned => Ok((head, replay.into_ledger())),
+        (head, _) => {
             let height = head.map_or(0, |head| head.height);
             Err(Failure::checkpoint(format!("none of the {height} blocks is the pinned one")))
         }

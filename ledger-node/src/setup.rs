@@ -141,9 +141,7 @@ pub fn create(path: &Path, plan: &NewLedger, founder: &[FounderKey]) -> Result<L
     let signatory = Signatory::new(&plan.party, role, Purpose::Issue, &first.key);
     let (document, file) = genesis.sign(&[signatory])?;
     fs::create_dir_all(path).map_err(Failure::runtime)?;
-    for (name, key) in &node {
-        keys::write(&layout.keys().join(format!("{name}.pem")), key, None)?;
-    }
+    write_node_keys(&layout.keys(), &node)?;
     // Last: a directory without a genesis file is not a ledger yet, and `create` may try again elsewhere.
     write_durably(&layout.genesis(), &file)?;
     Ok(document.id())
@@ -156,6 +154,12 @@ pub(crate) type NodeKeyFiles = [(&'static str, SigningKey); 4];
 pub(crate) fn node_keys() -> Result<NodeKeyFiles, ClientError> {
     let key = keys::generate;
     Ok([("vote", key()?), ("log", key()?), ("cosign", key()?), ("receipt", key()?)])
+}
+
+/// Writes the keys of a node. Nothing is overwritten.
+pub(crate) fn write_node_keys(directory: &Path, node: &NodeKeyFiles) -> Result<(), ClientError> {
+    node.iter()
+        .try_for_each(|(name, key)| keys::write(&directory.join(format!("{name}.pem")), key, None))
 }
 
 /// A validator of one vote, as genesis lists it.

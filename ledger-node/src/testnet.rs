@@ -10,12 +10,12 @@ use ledger_client::keys;
 use ledger_event::{
     Clock, Founder, PartyKind, PartyProfile, Purpose, Role, Validator, ValidatorSet,
 };
-use ledger_format::digest::{KeyId, LedgerId};
+use ledger_format::digest::LedgerId;
 use ledger_store::write_durably;
 use serde_json::{Value, json};
 
 use crate::args::{RunArgs, TestnetArgs};
-use crate::commands::{options, until_told};
+use crate::commands::{Signals, options};
 use crate::config::LogFormat;
 use crate::failure::Failure;
 use crate::node::Node;
@@ -23,7 +23,7 @@ use crate::open::Layout;
 use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
 use crate::setup::{
-    FounderKey, NodeKeyFiles, calendars, founder_keys, grant, node_keys, rule_sets,
+    FounderKey, NodeKeyFiles, calendars, founder_keys, grant, node_keys, rule_sets, write_node_keys,
 };
 use crate::telemetry;
 
@@ -68,9 +68,10 @@ pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Fa
         nodes.push(started.map_err(Failure::runtime)??);
     }
     nodes.sort_by_key(|(number, _)| *number);
+    let mut signals = Signals::new()?;
     announce(args, &nodes, &directories, output);
     if let Some((_, first)) = nodes.first() {
-        until_told(first).await?;
+        signals.until_told(first).await;
     }
     let mut stopping = tokio::task::JoinSet::new();
     for (_, node) in nodes {
@@ -169,9 +170,7 @@ fn write_node(
 ) -> Result<(), Failure> {
     fs::create_dir_all(directory).map_err(Failure::runtime)?;
     let layout = Layout(directory.to_owned());
-    for (name, key) in node {
-        keys::write(&layout.keys().join(format!("{name}.pem")), key, None)?;
-    }
+    write_node_keys(&layout.keys(), node)?;
     for key in exchange.map(|exchange| &exchange.founder).into_iter().flatten() {
         let path = directory.join("founder").join(format!("{}.pem", key.name));
         keys::write(&path, &key.key, None)?;
@@ -180,10 +179,7 @@ fn write_node(
 }
 
 fn genesis(exchanges: &[Exchange]) -> Result<(LedgerId, Vec<u8>), Failure> {
-    let mut validators: Vec<Validator> = exchanges.iter().map(validator).collect();
-    validators.sort_by_key(|validator| {
-        validator.vote_key.as_ref().try_into().map(|key| KeyId::of(&key)).unwrap_or_default()
-    });
+    let validators = exchanges.iter().map(validator).collect();
     let founders = exchanges.iter().map(founder).collect();
     let quorum = exchanges.len() - exchanges.len().saturating_sub(1) / 3;
     let plan = GenesisPlan {

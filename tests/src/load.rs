@@ -92,6 +92,16 @@ impl Supplier {
         self.sign(name, Act::AssetDescribed(AssetDescribed { description }))
     }
 
+    /// The same, with a summary of so many characters.
+    ///
+    /// # Errors
+    /// As [`Supplier::describe`].
+    pub fn describe_at_length(&self, name: &str, characters: usize) -> Result<Entry, ClientError> {
+        let summary = "x".repeat(characters);
+        let description = Some(AssetDescription { summary, ..description(name) });
+        self.sign(name, Act::AssetDescribed(AssetDescribed { description }))
+    }
+
     /// An entry that revises such an asset.
     ///
     /// # Errors

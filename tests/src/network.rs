@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ledger_format::digest::LedgerId;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::book::connect;
 use crate::hosts::Hosts;
+use crate::places::{Places, verified_places};
 use crate::program::{Finished, NODE, run};
 use crate::running::{Running, Signal, node_at, node_on};
 
@@ -34,12 +36,14 @@ pub struct Exchanges {
     first_port: u16,
     /// Where nodes run, if not all on the loopback.
     hosts: Option<Hosts>,
+    followers: u16,
     /// For calls.
     pub runtime: Runtime,
     _alone: MutexGuard<'static, ()>,
 }
 
-fn ports(nodes: u16) -> u16 {
+/// The first of the ports for a network, two for each node.
+pub fn ports(nodes: u16) -> u16 {
     let process = u16::try_from(std::process::id() % 900).expect("below 900");
     let begun = 10_000 + process * 20;
     begun + NEXT_PORT.fetch_add(nodes * 2, Ordering::Relaxed)
@@ -87,7 +91,6 @@ impl Exchanges {
     }
 
     fn make(validators: u16, followers: u16) -> Self {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::tempdir().expect("a directory");
         let first_port = ports(validators + followers);
         let port = first_port.to_string();
@@ -97,10 +100,22 @@ impl Exchanges {
         let options = ["--validators", &v, "--followers", &f, "--base-port", &port];
         let made = run(NODE, ["testnet", "--init-only", "--data-dir", path].iter().chain(&options));
         let _made = made.expect(0);
+        Self::of(directory, validators, followers, first_port)
+    }
+
+    /// Starts all nodes of a network that was made otherwise: their data directories are in `net`, as [`Exchanges::path`] names them.
+    pub fn begin(directory: TempDir, validators: u16, followers: u16, first_port: u16) -> Self {
+        let mut network = Self::of(directory, validators, followers, first_port);
+        network.start_all();
+        network
+    }
+
+    fn of(directory: TempDir, validators: u16, followers: u16, first_port: u16) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let nodes = (0..validators + followers).map(|_| None).collect();
         let runtime = Runtime::new().expect("a runtime");
         let hosts = None;
-        Self { directory, nodes, validators, first_port, hosts, runtime, _alone: alone }
+        Self { directory, nodes, validators, followers, first_port, hosts, runtime, _alone: alone }
     }
 
     fn start_all(&mut self) {
@@ -134,11 +149,45 @@ impl Exchanges {
     /// The data directory of a node.
     pub fn path(&self, node: usize) -> PathBuf {
         let validators = usize::from(self.validators);
+        let followers = usize::from(self.followers);
         let name = match node.checked_sub(validators) {
             None => format!("validator-{}", node + 1),
-            Some(follower) => format!("follower-{}", follower + 1),
+            Some(follower) if follower < followers => format!("follower-{}", follower + 1),
+            Some(joined) => format!("joined-{}", joined - followers + 1),
         };
         self.directory.path().join("net").join(name)
+    }
+
+    /// Makes the directory of a node that joins later, with keys of its own, the genesis file, and the addresses of the first node's
+    /// configuration; its number.
+    pub fn join(&mut self) -> usize {
+        let node = self.nodes.len();
+        self.nodes.push(None);
+        let (path, first) = (self.path(node), self.path(0));
+        let _made =
+            run(NODE, ["keys", "new", "--data-dir", path.to_str().expect("UTF-8")]).expect(0);
+        fs::copy(first.join("genesis"), path.join("genesis")).expect("a copy");
+        let config = fs::read_to_string(first.join("config.toml")).expect("a file");
+        let known = config.lines().find(|line| line.starts_with("known")).expect("peers");
+        let port = ports(1);
+        let config = format!(
+            "listen = \"127.0.0.1:{port}\"\nrole = \"validator\"\n\n[peer]\nlisten = \"127.0.0.1:{}\"\n{known}\n",
+            port + 1
+        );
+        fs::write(path.join("config.toml"), config).expect("a file");
+        node
+    }
+
+    /// Lets a node know another one from its next start on, by the identity that it has.
+    pub fn introduce(&self, node: usize, other: usize, identity: &str) {
+        let read =
+            |node: usize| fs::read_to_string(self.path(node).join("config.toml")).expect("a file");
+        let listens = read(other);
+        let port = listens.lines().rfind(|line| line.starts_with("listen")).expect("an address");
+        let address = port.split('"').nth(1).expect("a string");
+        let config =
+            read(node).replace("known = [", &format!("known = [\"{identity}@{address}\", "));
+        fs::write(self.path(node).join("config.toml"), config).expect("a file");
     }
 
     /// Starts nodes at the same time: on a new ledger none is ready before a quorum is.
@@ -182,6 +231,14 @@ impl Exchanges {
             .block_on(async { connect(node).await.status().await })
             .expect("a status")
             .height
+    }
+
+    /// The proven places of a node's chain.
+    pub fn proven(&self, node: usize) -> Places {
+        let file = self.directory.path().join(format!("chain-{node}.ledger"));
+        let node = self.node(node);
+        node.export(&file);
+        verified_places(&file, &LedgerId::from_hex(&node.genesis).expect("a ledger id"))
     }
 
     /// Waits until a node has a height.

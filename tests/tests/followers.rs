@@ -5,17 +5,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use ed25519_dalek::SigningKey;
-use ledger_client::{ClientError, Level, Node, keys};
-use ledger_format::digest::{KeyId, LedgerId, sha256};
-use ledger_format::genesis::GenesisDocument;
-use ledger_peer::{Certificate, Event, Identity, Lane, Network, Role, Settings};
+use ledger_client::{ClientError, Level, Node};
+use ledger_format::block::Block;
+use ledger_format::digest::KeyId;
 use ledger_proto::v1;
 use ledger_proto::v1::outcome::Result as Outcome;
-use ledger_replica::Message;
 use ledger_tests::{
-    Exchanges, Exported, NODE, Running, Signal, Supplier, connect, new_ledger, node_on, run,
+    Exchanges, Exported, Giver, NODE, Running, Signal, Supplier, connect, new_ledger, node_on, run,
 };
 use ledger_verify::proof::verify_proof_file;
 use ledger_verify::verdict::Verdict;
@@ -237,156 +233,111 @@ fn a_follower_answers_every_read() {
     });
 }
 
-/// A validator that serves what it is told to, with a real connection and a real key.
-struct Liar {
-    network: Network,
-    serving: JoinHandle<()>,
+/// Four validators and a follower, with some blocks; the follower is down and has nothing.
+fn with_empty_follower(blocks: u64) -> (Exchanges, u64) {
+    let mut network = Exchanges::start(4, 1);
+    let supplier = supplier(&network);
+    for number in 2..blocks {
+        let entry = supplier.describe(&format!("asset-{number}")).unwrap();
+        let submit = async { patient(network.node(0)).await.submit(&entry).await.unwrap() };
+        network.runtime.block_on(submit);
+    }
+    let top = network.agree(blocks);
+    network.end(FOLLOWER, Signal::Terminate);
+    network.wipe(FOLLOWER);
+    (network, top)
 }
 
-impl Liar {
-    /// Serves these blocks, and claims to have some more.
-    async fn start(
-        key: &SigningKey,
-        address: &str,
-        genesis: &GenesisDocument,
-        blocks: Vec<Bytes>,
-    ) -> Self {
-        let limits = ledger_format::message::encode(genesis.limits());
-        let limits = sha256(&[b"ledger/limits/v1\0", &limits]);
-        let mut settings = Settings::new(genesis.id(), limits);
-        settings.listen = Some(address.parse().unwrap());
-        let identity = Identity {
-            key: key.clone(),
-            role: Role::Validator,
-            certificate: Certificate::fresh().unwrap(),
-        };
-        let validators = genesis.validators().clone();
-        let vote_key = move |id: &KeyId| validators.get(id).map(|member| member.vote_key);
-        let (network, mut events) =
-            Network::start(settings, identity, vote_key, || 0).await.unwrap();
-        let said = network.clone();
-        let serving = tokio::spawn(async move {
-            let claimed = u64::try_from(blocks.len()).unwrap() + 1;
-            while let Some(event) = events.recv().await {
-                let (to, lane, answer) = match event {
-                    Event::Connected { peer, .. } => (peer, Lane::Consensus, Message::tip(claimed)),
-                    Event::Received { peer, bytes, .. } => {
-                        let wanted = Message::decode(&bytes).unwrap().wanted_blocks();
-                        let Some(from) = wanted else { continue };
-                        let from = usize::try_from(from).unwrap() - 1;
-                        let blocks = blocks.iter().skip(from).map(|block| block.to_vec()).collect();
-                        (peer, Lane::Blocks, Message::blocks(blocks))
-                    }
-                    Event::Disconnected { .. } => continue,
-                };
-                let _queued = said.send(&to, lane, answer.encode().into());
-            }
-        });
-        Self { network, serving }
-    }
+/// The chain of a node, taken apart.
+fn exported(node: &Running) -> Exported {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("chain.ledger");
+    node.export(&file);
+    Exported::read(&file)
+}
 
-    async fn stop(self) {
-        self.network.stop().await;
-        self.serving.abort();
+fn blocks_of(chain: &Exported) -> Vec<Block> {
+    (1..=chain.blocks.len()).map(|height| chain.block(height)).collect()
+}
+
+fn status(network: &Exchanges, node: usize) -> v1::GetStatusResponse {
+    network.runtime.block_on(async { patient(network.node(node)).await.status().await.unwrap() })
+}
+
+/// Waits until the follower names somebody.
+fn suspect(network: &Exchanges) -> v1::Suspect {
+    let begun = Instant::now();
+    loop {
+        if let Some(suspect) = status(network, FOLLOWER).suspects.first() {
+            return suspect.clone();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "nobody is named");
+        std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Feeds the follower a lie about block 3, alone with whoever tells it.
+fn feed(network: &mut Exchanges, lie: &Exported, code: &str) {
+    let liar = Giver::of(network, 0, blocks_of(lie));
+    let config = fs::read_to_string(network.path(FOLLOWER).join("config.toml")).unwrap();
+    let known = config.split('"').find(|part| part.starts_with(&liar.id().to_string())).unwrap();
+    let mut node = node_on(&network.path(FOLLOWER));
+    node.args(["--peer-known", known]);
+    network.nodes[FOLLOWER] = Some(Running::spawn(node).unwrap());
+
+    let suspect = suspect(network);
+    let peer = KeyId::from_slice(&suspect.peer).unwrap();
+    assert_eq!((&*suspect.code, suspect.height, peer), (code, 3, liar.id()), "{suspect:?}");
+    assert!(suspect.count >= 1);
+    let url = &network.node(FOLLOWER).url;
+    let shown = run(NODE, ["status", "--node", url, "-o", "json"]);
+    let shown = &shown.expect(0).json()["suspects"][0];
+    assert_eq!((&shown["code"], &shown["height"]), (&code.into(), &3.into()), "{shown}");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(status(network, FOLLOWER).height, 2, "{code}: something of a lie was kept");
+    let told = network.end(FOLLOWER, Signal::Terminate);
+    let line = told.err.lines().find(|line| line.contains("may not follow")).unwrap();
+    for part in [code, "height=3", &liar.id().to_string()] {
+        assert!(line.contains(part), "{line}");
+    }
+    liar.leave(network);
 }
 
 #[test]
 fn a_follower_fed_lies_names_height_reason_and_peer_and_keeps_nothing_of_them() {
-    let mut network = Exchanges::start(4, 1);
-    let supplier = supplier(&network);
-    for number in 0..4 {
-        let entry = supplier.describe(&format!("asset-{number}")).unwrap();
-        network
-            .runtime
-            .block_on(async { patient(network.node(0)).await.submit(&entry).await.unwrap() });
-    }
-    let top = network.agree(6);
-    let directory = TempDir::new().unwrap();
-    let file = directory.path().join("chain.ledger");
-    network.node(1).export(&file);
-    let truth = Exported::read(&file);
-    let genesis = GenesisDocument::decode(truth.genesis.clone()).unwrap();
-    network.end(FOLLOWER, Signal::Terminate);
+    let (mut network, top) = with_empty_follower(6);
+    let truth = exported(network.node(1));
     network.end(0, Signal::Terminate);
-    network.wipe(FOLLOWER);
-
-    let key =
-        keys::read(&network.path(0).join("keys/vote.pem"), || panic!("not encrypted")).unwrap();
-    let liar_id = keys::kid(&key);
-    let config = fs::read_to_string(network.path(FOLLOWER).join("config.toml")).unwrap();
-    let known: Vec<&str> = config.split('"').filter(|part| part.contains('@')).collect();
-    let (_, address) = known[0].split_once('@').unwrap();
-    assert!(known[0].starts_with(&liar_id.to_string()), "{known:?}");
-
     let forged = truth.with(3, |block| block.body.entries = truth.block(4).body.entries);
     let forked = truth.with(3, |block| block.body.header.time_ms += 1);
     let reordered = truth.changed(|chain| chain.blocks.swap(2, 3));
     let truncated = truth.changed(|chain| chain.blocks.truncate(2));
+    let uncertified = truth.with(3, |block| block.certificate.signatures.truncate(2));
     let lies = [
-        (forged, "V_TREE_ROOT"),
-        (forked, "V_CERTIFICATE_BLOCK"),
-        (reordered, "V_HEIGHT"),
-        (truncated, "V_HEIGHT"),
+        (&forged, "V_TREE_ROOT"),
+        (&reordered, "V_HEIGHT"),
+        (&truncated, "V_HEIGHT"),
+        (&forked, "V_CERTIFICATE_BLOCK"),
+        (&uncertified, "V_QUORUM"),
     ];
-    let status = |network: &Exchanges| {
-        network
-            .runtime
-            .block_on(async { patient(network.node(FOLLOWER)).await.status().await.unwrap() })
-    };
     for (lie, code) in lies {
-        let liar = network.runtime.block_on(Liar::start(&key, address, &genesis, lie.blocks));
-        let mut node = node_on(&network.path(FOLLOWER));
-        node.args(["--peer-known", known[0]]);
-        network.nodes[FOLLOWER] = Some(Running::spawn(node).unwrap());
-        let begun = Instant::now();
-        let suspect = loop {
-            let status = status(&network);
-            if let Some(suspect) = status.suspects.first() {
-                break suspect.clone();
-            }
-            assert!(begun.elapsed() < Duration::from_secs(20), "nobody is named for {code}");
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        let peer = KeyId::from_slice(&suspect.peer).unwrap();
-        assert_eq!(
-            (suspect.code.as_str(), suspect.height, peer),
-            (code, 3, liar_id),
-            "{suspect:?}"
-        );
-        assert!(suspect.count >= 1);
-        std::thread::sleep(Duration::from_millis(300));
-        assert_eq!(status(&network).height, 2, "{code}: something of a lie was kept");
-        let told = network.end(FOLLOWER, Signal::Terminate);
-        let named = |part: &str| told.err.contains(part);
-        assert!(named(code) && named(&liar_id.to_string()) && named("height"), "{}", told.err);
-        network.runtime.block_on(liar.stop());
+        feed(&mut network, lie, code);
     }
     // With somebody honest beside the liar the follower gets the truth.
-    let lie = truth.with(3, |block| block.body.entries = truth.block(4).body.entries);
-    let liar = network.runtime.block_on(Liar::start(&key, address, &genesis, lie.blocks));
+    let liar = Giver::of(&network, 0, blocks_of(&forged));
     network.start_nodes(&[FOLLOWER]);
     network.agree(top);
-    let copied = directory.path().join("copied.ledger");
-    network.node(FOLLOWER).export(&copied);
-    let copied = Exported::read(&copied);
-    let trust: LedgerId = truth.ledger();
-    assert_eq!(copied.verdict(&trust), Verdict::Proven);
+    // Whoever signs that a forged block is decided has proven its own guilt.
+    assert_eq!(status(&network, FOLLOWER).evidence, 1);
+    let copied = exported(network.node(FOLLOWER));
+    assert_eq!(copied.verdict(&truth.ledger()), Verdict::Proven);
     assert_eq!(copied.records, truth.records);
-    network.runtime.block_on(liar.stop());
+    liar.leave(&network);
 }
 
 #[test]
 fn a_follower_starts_from_a_chain_that_contains_the_pinned_block() {
-    let mut network = Exchanges::start(4, 1);
-    let supplier = supplier(&network);
-    for number in 0..4 {
-        let entry = supplier.describe(&format!("asset-{number}")).unwrap();
-        network
-            .runtime
-            .block_on(async { patient(network.node(0)).await.submit(&entry).await.unwrap() });
-    }
-    let top = network.agree(6);
+    let (mut network, top) = with_empty_follower(6);
     let directory = TempDir::new().unwrap();
     let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     network.node(1).export(directory.path().join("chain").as_path());
@@ -396,8 +347,6 @@ fn a_follower_starts_from_a_chain_that_contains_the_pinned_block() {
         .block_on(async { patient(network.node(0)).await.checkpoint(top).await.unwrap().note });
     fs::write(at("note"), note).unwrap();
     let hash = |height: usize| truth.block(height).body.header.hash().to_string();
-    network.end(FOLLOWER, Signal::Terminate);
-    network.wipe(FOLLOWER);
     let path = network.path(FOLLOWER);
     let restore = |to: &std::path::Path, file: &str, checkpoint: &str| {
         let to = to.to_str().unwrap();
@@ -454,7 +403,6 @@ fn a_follower_starts_from_a_chain_that_contains_the_pinned_block() {
     let restored = restore(&path, &at("chain"), &at("note")).expect(0).json();
     assert_eq!(restored["height"], top);
     network.start_nodes(&[FOLLOWER]);
-    network.node(FOLLOWER).export(directory.path().join("copied").as_path());
-    let copied = Exported::read(directory.path().join("copied").as_path());
+    let copied = exported(network.node(FOLLOWER));
     assert_eq!(copied.verdict(&truth.ledger()), Verdict::Proven);
 }

@@ -17,13 +17,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ledger_client::{Failure, Node};
-use ledger_format::digest::LedgerId;
 use ledger_format::entry::Entry;
 use ledger_tests::{
     Answer, Exchanges, Operation, Places, SharedRecord, Sight, Signal, Supplier, connect, place,
-    verified_places,
 };
-use tempfile::TempDir;
 
 const VALIDATORS: u16 = 4;
 const FOLLOWER: usize = 4;
@@ -280,15 +277,6 @@ fn a_disk_is_full(network: &mut Exchanges, load: &Load, disk: &SmallDisk) {
     load.goes_on("room on the disk again");
 }
 
-/// The proven places of a node's chain.
-fn proven(network: &Exchanges, node: usize) -> Places {
-    let directory = TempDir::new().unwrap();
-    let file = directory.path().join("chain.ledger");
-    let node = network.node(node);
-    node.export(&file);
-    verified_places(&file, &LedgerId::from_hex(&node.genesis).unwrap())
-}
-
 #[test]
 fn one_history_whatever_happens_to_hosts_and_wires() {
     let disk = std::cell::OnceCell::new();
@@ -300,7 +288,7 @@ fn one_history_whatever_happens_to_hosts_and_wires() {
     let mut network = match Exchanges::start_apart(VALIDATORS, 1, on_small_disk) {
         Ok(network) => network,
         Err(why) => {
-            assert!(std::env::var_os("LEDGER_TEST_HOSTS").is_none(), "{why}");
+            assert!(std::env::var_os("NETWORK_NAMESPACES").is_none(), "{why}");
             eprintln!("left out, for it takes hosts of their own for nodes: {why}");
             return;
         }
@@ -312,7 +300,7 @@ fn one_history_whatever_happens_to_hosts_and_wires() {
         Supplier::admit_by(&mut client, &directory, "exchange-1", "supplier").await.unwrap()
     });
     network.agree(2);
-    let before = proven(&network, 0);
+    let before = network.proven(0);
 
     let load = Load::begin(&network, &supplier);
     load.goes_on("the beginning");
@@ -327,7 +315,7 @@ fn one_history_whatever_happens_to_hosts_and_wires() {
     let record = load.stop(&network);
 
     network.agree(2);
-    let chains: Vec<Places> = (0..NODES).map(|node| proven(&network, node)).collect();
+    let chains: Vec<Places> = (0..NODES).map(|node| network.proven(node)).collect();
     let summary = record.with(|record| record.check(&before, &chains)).unwrap();
     println!("{summary:?}");
     assert!(summary.placed > 500, "{summary:?}");

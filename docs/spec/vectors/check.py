@@ -519,27 +519,53 @@ def look_at_checkpoint(v):
     return states(v, **shown) if v["result"] == "good" else (v["result"], v["code"]) == ("refuted", "")
 
 
+def misplaced(header, data, certificate, trust):
+    """Why a header and a certificate are not a pair of this ledger, if they are not."""
+    if header["ledger"] != trust:
+        return "refuted", "V_HEADER_LEDGER"
+    if certificate[15:23] != u64(header["height"]) or certificate[27:59] != sha256(data):
+        return "refuted", "V_CERTIFICATE_BLOCK"
+    return None
+
+
+def unsupported(header, certificate, validators, above):
+    """Why a set does not stand behind a header, if it does not. Signatures are left open."""
+    if header["validators"] != sha256(b"ledger/validators/v1\0", validators).hex():
+        return "not determined", ""
+    if header["height"] <= above:
+        return "refuted", "V_HEIGHT"
+    powers = {sha256(member[4][0]): member[3][0] for member in members_of(validators)}
+    signers = [certificate[at : at + 32] for at in range(61, len(certificate), 96)]
+    if any(signer not in powers for signer in signers):
+        return "refuted", "V_CERTIFICATE_SIGNER"
+    if 3 * sum(powers[signer] for signer in signers) <= 2 * sum(powers.values()):
+        return "refuted", "V_QUORUM"
+    return None
+
+
+def members_of(validators):
+    return [protobuf(member) for member in protobuf(validators)[1]]
+
+
 def proof_anchor(anchor, trust):
     """What is wrong with an anchor before any signature is looked at, if anything; its header, and the members of its set."""
     genesis, data, certificate = (anchor.get(number, [b""])[0] for number in (1, 2, 3))
     if ledger_id(genesis) != trust:
         return ("trust not met", ""), None, None
-    header, (validators,) = header_fields(data), protobuf(genesis)[8]
-    members = [protobuf(member) for member in protobuf(validators)[1]]
-    powers = {sha256(member[4][0]): member[3][0] for member in members}
-    signers = [certificate[at : at + 32] for at in range(61, len(certificate), 96)]
-    wrong = None
-    if header["ledger"] != trust:
-        wrong = "refuted", "V_HEADER_LEDGER"
-    elif certificate[15:23] != u64(header["height"]) or certificate[27:59] != sha256(data):
-        wrong = "refuted", "V_CERTIFICATE_BLOCK"
-    elif header["validators"] != sha256(b"ledger/validators/v1\0", validators).hex():
-        wrong = "not determined", ""
-    elif any(signer not in powers for signer in signers):
-        wrong = "refuted", "V_CERTIFICATE_SIGNER"
-    elif 3 * sum(powers[signer] for signer in signers) <= 2 * sum(powers.values()):
-        wrong = "refuted", "V_QUORUM"
-    return wrong, header, members
+    header, (validators,), above = header_fields(data), protobuf(genesis)[8], 0
+    wrong = misplaced(header, data, certificate, trust)
+    for change in anchor.get(4, []) if wrong is None else []:
+        change = protobuf(change)
+        named, by, after = (change.get(number, [b""])[0] for number in (1, 2, 3))
+        fields = header_fields(named)
+        wrong = misplaced(fields, named, by, trust) or unsupported(fields, by, validators, above)
+        if wrong is None and fields["next_validators"] != sha256(b"ledger/validators/v1\0", after).hex():
+            wrong = "refuted", "V_VALIDATORS"
+        if wrong is not None:
+            return wrong, header, None
+        validators, above = after, fields["height"]
+    wrong = wrong or unsupported(header, certificate, validators, above)
+    return wrong, header, members_of(validators)
 
 
 def entry_statement(proof, given, header, members):
@@ -598,10 +624,127 @@ def look_at_proof_file(v):
     return states(v, entry=named.hex()) if 16 in file else states(v, record=named.decode(), present=2 in statement)
 
 
+class Reader:
+    """A fixed layout from its front (evidence.md)."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def take(self, size):
+        if len(self.data) < size:
+            raise Malformed("FMT_TRUNCATED")
+        taken, self.data = self.data[:size], self.data[size:]
+        return taken
+
+    def number(self, size):
+        return int.from_bytes(self.take(size), "big")
+
+    def mark(self, mark):
+        if self.data[: len(mark)] != mark:
+            raise Malformed("FMT_MAGIC")
+        self.take(len(mark))
+
+    def named(self, size):
+        flag, data = self.number(1), self.take(size)
+        if flag > 1 or not flag and any(data):
+            raise Malformed("FMT_NOT_CANONICAL")
+        return flag, data
+
+
+def certificate_parts(c):
+    """Round, what is certified, and who signed (block.md, certificates)."""
+    c.mark(b"ledger/cert/v1\0")
+    height, place, block, count = c.number(8), c.number(4), c.take(32), c.number(2)
+    signers = [(c.take(32), c.take(64))[0] for _ in range(count)]
+    if c.data:
+        raise Malformed("FMT_TRAILING")
+    return place, (height, block), signers
+
+
+def evidence_parts(data):
+    """Genesis document, ledger, height, offence, round, and two statements: block, accused, and what orders them."""
+    r = Reader(data)
+    r.mark(b"ledger/evidence/1\0")
+    genesis = r.take(r.number(4))
+    r.mark(b"ledger/evid/v1\0")
+    kind, ledger, height = r.number(1), r.take(32), r.number(8)
+    if kind == 4:
+        validator, header = r.take(32), r.take(269)
+        fields, signature, c = header_fields(header), r.take(64), Reader(r.data)
+        if (fields["ledger"], fields["height"]) != (ledger.hex(), height) or len(signature) != 64:
+            raise Malformed("FMT_VALUE")
+        place, certified, signers = certificate_parts(c)
+        good = certified == (height, sha256(header))
+        return genesis, ledger, height, "forged certificate", (place, validator, good, signers)
+    if kind not in (1, 2, 3):
+        raise Malformed("FMT_VALUE")
+    pair, offence, number, validator = [], "conflicting certificates", None, None
+    if kind != 3:
+        number = r.number(4)
+        step = r.number(1) if kind == 1 else None
+        if step not in (1, 2, None):
+            raise Malformed("FMT_VALUE")
+        offence = {1: "double prevote", 2: "double precommit", None: "double proposal"}[step]
+        validator = r.take(32)
+    for _ in range(2):
+        if kind == 1:
+            named, block = r.named(32)
+            pair.append((number, (named, block), [validator], (named, block, r.take(64))))
+        elif kind == 2:
+            block, valid = r.take(32), r.named(4)
+            pair.append((number, block, [validator], (block, valid, r.take(64))))
+        else:
+            place, (_, block), signers = certificate_parts(Reader(r.take(r.number(4))))
+            pair.append((place, block, signers, (place, block)))
+    if r.data:
+        raise Malformed("FMT_TRAILING")
+    if pair[0][3] > pair[1][3]:
+        raise Malformed("FMT_NOT_CANONICAL")
+    return genesis, ledger, height, offence, pair
+
+
+def look_at_evidence(v):
+    """Layout, whose keys, whether there is a conflict, and quorums. Signatures are left open."""
+    data, said = unhex(v["input"]["bytes"]), (v["result"], v["code"])
+    try:
+        genesis, ledger, height, offence, pair = evidence_parts(data)
+    except Malformed as malformed:
+        return said == ("malformed", str(malformed))
+    if not genesis:
+        return said == ("not determined", "")
+    if ledger_id(genesis) != v["input"]["trust"] or ledger.hex() != v["input"]["trust"]:
+        return said == ("trust not met", "")
+    (validators,) = protobuf(genesis)[8]
+    members = [protobuf(member) for member in protobuf(validators)[1]]
+    powers = {sha256(member[4][0]): member[3][0] for member in members}
+    quorum = lambda signers: 3 * sum(powers[s] for s in signers) > 2 * sum(powers.values())
+    shown = sha256(data[22 + len(genesis) :]).hex()
+    if offence == "forged certificate":
+        place, validator, good, signers = pair
+        if v["result"] == "refuted":
+            return v["code"] == ("V_NO_CONFLICT" if good and quorum(signers) else "V_SIGNATURE")
+        return states(v, id=shown, height=height, round=place, offence=offence, accused=[validator.hex()])
+    (round_one, one, first, _), (round_two, two, second, _) = pair
+    if any(signer not in powers for signer in first + second):
+        return said == ("not determined", "")
+    if one == two:
+        return said == ("refuted", "V_NO_CONFLICT")
+    if offence == "conflicting certificates":
+        if not quorum(first) or not quorum(second):
+            return said == ("refuted", "V_QUORUM")
+        if round_one != round_two:
+            return said == ("not determined", "")
+    if v["result"] == "refuted":
+        return v["code"] in ("V_SIGNATURE", "V_CERTIFICATE_SIGNATURE")
+    accused = [signer.hex() for signer in first if signer in second]
+    return states(v, id=shown, height=height, round=round_one, offence=offence, accused=accused)
+
+
 LOOKED_AT = {
     "chain-file": look_at_chain_file,
     "checkpoint": look_at_checkpoint,
     "entry": look_at_entry,
+    "evidence": look_at_evidence,
     "genesis": look_at_genesis,
     "proof-file": look_at_proof_file,
     "receipt": look_at_receipt,

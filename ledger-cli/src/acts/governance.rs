@@ -57,7 +57,11 @@ pub(crate) async fn calendar(common: &Common, command: Calendars) -> Result<Answ
     act(common, &sign, SubjectKind::Calendar, &name, event).await
 }
 
-fn document<M: prost::Message + Default>(name: &str, path: &Path) -> Result<M, ClientError> {
+/// A document of the founders from its JSON file.
+pub(crate) fn document<M: prost::Message + Default>(
+    name: &str,
+    path: &Path,
+) -> Result<M, ClientError> {
     let text = std::fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
     json::from_json(name, &text)
 }

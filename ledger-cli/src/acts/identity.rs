@@ -36,6 +36,21 @@ pub(crate) enum Party {
 pub(crate) struct Admit {
     /// Id of the party: lower-case letters, digits, dots and hyphens
     party: String,
+    #[command(flatten)]
+    public: ProfileArgs,
+    /// A role that the party gets; again for each
+    #[arg(long = "as", value_name = "ROLE", required = true, value_parser = Terms::<Role>::new())]
+    granted: Vec<Role>,
+    /// A key of the party, its class of custody, and the commitment to its officer; again for each
+    #[arg(long = "grant", value_name = "KEY=FACTOR[,OFFICER]", required = true)]
+    grants: Vec<GrantArg>,
+    #[command(flatten)]
+    sign: SignArgs,
+}
+
+/// What is public of a party.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ProfileArgs {
     /// What is public of the party, as JSON of ledger.v1.PartyProfile; options win over it
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
@@ -66,29 +81,22 @@ pub(crate) struct Admit {
     /// A registry's digit in the numbers of its certificates
     #[arg(long, value_name = "N", requires = "certificate_region")]
     certificate_digit: Option<String>,
-    /// A role that the party gets; again for each
-    #[arg(long = "as", value_name = "ROLE", required = true, value_parser = Terms::<Role>::new())]
-    granted: Vec<Role>,
-    /// A key of the party, its class of custody, and the commitment to its officer; again for each
-    #[arg(long = "grant", value_name = "KEY=FACTOR[,OFFICER]", required = true)]
-    grants: Vec<GrantArg>,
-    #[command(flatten)]
-    sign: SignArgs,
 }
 
 pub(crate) async fn party(common: &Common, command: Party) -> Result<Answer, ClientError> {
     let Party::Admit(admit) = command;
     let grants = admit.grants.iter().map(|grant| key_grant(common, grant));
     let event = PartyAdmitted {
-        profile: Some(admit.profile()?),
+        profile: Some(admit.public.profile()?),
         roles: admit.granted.iter().map(|role| i32::from(*role)).collect(),
         keys: grants.collect::<Result<_, _>>()?,
     };
     act(common, &admit.sign, SubjectKind::Party, &admit.party, Act::PartyAdmitted(event)).await
 }
 
-impl Admit {
-    fn profile(&self) -> Result<PartyProfile, ClientError> {
+impl ProfileArgs {
+    /// The profile: of the file, with what options say instead.
+    pub(crate) fn profile(&self) -> Result<PartyProfile, ClientError> {
         let mut profile = match &self.profile {
             Some(path) => {
                 let text =
@@ -123,7 +131,8 @@ impl Admit {
     }
 }
 
-fn key_grant(common: &Common, grant: &GrantArg) -> Result<KeyGrant, ClientError> {
+/// A key as it is enrolled.
+pub(crate) fn key_grant(common: &Common, grant: &GrantArg) -> Result<KeyGrant, ClientError> {
     let officer = grant.officer.as_ref().map(|officer| officer.commitment(OFFICER)).transpose()?;
     Ok(KeyGrant {
         public_key: common.read_public_key(&grant.key)?.to_vec().into(),

@@ -8,6 +8,7 @@ pub(crate) mod identity;
 pub(crate) mod listing;
 pub(crate) mod registration;
 pub(crate) mod review;
+pub(crate) mod validators;
 
 use ledger_client::{ClientError, Node};
 use ledger_event::AssetRecord;

@@ -45,7 +45,7 @@ pub(crate) fn run(common: &Common, args: &Chain) -> Result<Answer, ClientError> 
 }
 
 /// Verifies a chain file, with a bar on the terminal. `keep` sees every block that was verified.
-pub(super) fn read(
+pub(crate) fn read(
     common: &Common,
     path: &Path,
     keep: impl FnMut(&Block),

@@ -22,7 +22,7 @@ use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::DevArgs;
-use crate::commands::until_told;
+use crate::commands::Signals;
 use crate::config::LogFormat;
 use crate::dev::cast::{Actor, Cast};
 use crate::dev::stage::{Scene, Stage, seconds};
@@ -62,12 +62,13 @@ pub async fn run(args: &DevArgs, output: Output) -> Result<(), Failure> {
         check_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     })
     .await?;
+    let mut signals = Signals::new()?;
     let told = tokio::select! {
         done = demonstrate(args, output, &node, &cast) => done.map(|()| None),
-        told = until_told(&node) => told.map(Some),
+        told = signals.until_told(&node) => Ok(Some(told)),
     };
     let told = match told {
-        Ok(None) if !args.once => until_told(&node).await.map(Some),
+        Ok(None) if !args.once => Ok(Some(signals.until_told(&node).await)),
         other => other,
     };
     let stopped = node.stop().await;

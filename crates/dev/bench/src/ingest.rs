@@ -14,6 +14,7 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::limit;
+use crate::waits::Waits;
 
 /// How long the machine's limit is measured, before and after.
 const LIMIT_TIME: Duration = Duration::from_secs(1);
@@ -43,10 +44,8 @@ pub struct Measured {
     pub load: Load,
     /// The machine's limit, before and after the load, in signatures a second.
     pub limits: [f64; 2],
-    /// From the first message until the last entry was acknowledged.
-    pub time: Duration,
-    /// From sending a message until all its entries were acknowledged, ascending.
-    pub latencies: Vec<Duration>,
+    /// From sending each message until all its entries were acknowledged.
+    pub waits: Waits,
     /// Blocks that the load made.
     pub blocks: u64,
     /// Bytes that the node's store and log took on disk afterwards, beyond what they took before.
@@ -57,7 +56,7 @@ impl Measured {
     /// Entries a second. Each has one signature.
     pub fn rate(&self) -> f64 {
         let entries = u32::try_from(self.load.entries).expect("fewer than four billion entries");
-        f64::from(entries) / self.time.as_secs_f64()
+        f64::from(entries) / self.waits.took.as_secs_f64()
     }
 
     /// The rate as a part of the machine's limit, the larger of the two measurements.
@@ -65,20 +64,16 @@ impl Measured {
         self.rate() / self.limits[0].max(self.limits[1])
     }
 
-    fn latency(&self, percent: usize) -> Duration {
-        self.latencies[(self.latencies.len() - 1) * percent / 100]
-    }
-
     /// For programs.
     pub fn json(&self) -> Value {
         json!({
             "entries": self.load.entries, "signers": self.load.signers, "clients": self.load.clients,
-            "message_entries": MESSAGE_ENTRIES, "seconds": self.time.as_secs_f64(),
+            "message_entries": MESSAGE_ENTRIES, "seconds": self.waits.took.as_secs_f64(),
             "entries_per_second": self.rate(), "limit_before": self.limits[0],
             "limit_after": self.limits[1], "ratio": self.ratio(), "blocks": self.blocks,
             "latency_ms": {
-                "p50": millis(self.latency(50)), "p99": millis(self.latency(99)),
-                "max": millis(self.latency(100)),
+                "p50": millis(self.waits.percentile(50)), "p99": millis(self.waits.percentile(99)),
+                "max": millis(self.waits.percentile(100)),
             },
             "disk_bytes": self.disk_bytes,
         })
@@ -99,11 +94,11 @@ impl Measured {
             limit::BATCH,
             limit::SIGNERS,
             self.rate(),
-            self.time.as_secs_f64(),
+            self.waits.took.as_secs_f64(),
             self.ratio() * 100.0,
-            millis(self.latency(50)),
-            millis(self.latency(99)),
-            millis(self.latency(100)),
+            millis(self.waits.percentile(50)),
+            millis(self.waits.percentile(99)),
+            millis(self.waits.percentile(100)),
             self.blocks,
             entries / self.blocks.max(1),
             self.disk_bytes / entries.max(1),
@@ -124,13 +119,12 @@ pub fn run(base: &Path, load: Load) -> Measured {
     let entries = runtime.block_on(signed(&node, directory.path(), load));
     let before = limit::batch_verify(LIMIT_TIME);
     let (disk, height) = (bytes_below(directory.path()), runtime.block_on(height(&node)));
-    let (time, mut latencies) = runtime.block_on(send_all(&node, entries));
+    let waits = runtime.block_on(send_all(&node, entries));
     let blocks = runtime.block_on(self::height(&node)) - height;
     let after = limit::batch_verify(LIMIT_TIME);
     assert_eq!(node.end(Signal::Terminate), 0);
     let disk_bytes = bytes_below(directory.path()).saturating_sub(disk);
-    latencies.sort_unstable();
-    Measured { load, limits: [before, after], time, latencies, blocks, disk_bytes }
+    Measured { load, limits: [before, after], waits, blocks, disk_bytes }
 }
 
 async fn connect(node: &Running) -> Node {
@@ -172,7 +166,7 @@ fn entry(supplier: &Supplier, turn: u64) -> Entry {
     entry.expect("an entry within the limits")
 }
 
-fn messages(entries: &[Entry]) -> Vec<v1::SubmitStreamRequest> {
+pub(crate) fn messages(entries: &[Entry]) -> Vec<v1::SubmitStreamRequest> {
     let message = |(entries, sequence): (&[Entry], u64)| {
         let entries = entries.iter().map(|entry| entry.bytes().clone()).collect();
         v1::SubmitStreamRequest { sequence, entries, wait_for: 0, replicas: 0 }
@@ -180,10 +174,7 @@ fn messages(entries: &[Entry]) -> Vec<v1::SubmitStreamRequest> {
     entries.chunks(MESSAGE_ENTRIES).zip(0..).map(message).collect()
 }
 
-async fn send_all(
-    node: &Running,
-    clients: Vec<Vec<v1::SubmitStreamRequest>>,
-) -> (Duration, Vec<Duration>) {
+async fn send_all(node: &Running, clients: Vec<Vec<v1::SubmitStreamRequest>>) -> Waits {
     let mut nodes = Vec::new();
     for _ in &clients {
         nodes.push(connect(node).await);
@@ -198,11 +189,11 @@ async fn send_all(
     for task in tasks {
         latencies.extend(task.await.expect("a client that was answered"));
     }
-    (begun.elapsed(), latencies)
+    Waits::new(latencies, begun.elapsed())
 }
 
 /// Sends messages, so many at a time, and checks that every entry was placed.
-async fn send(mut node: Node, messages: Vec<v1::SubmitStreamRequest>) -> Vec<Duration> {
+pub(crate) async fn send(mut node: Node, messages: Vec<v1::SubmitStreamRequest>) -> Vec<Duration> {
     let open = Arc::new(Semaphore::new(MESSAGES_OPEN));
     let (requests, receiver) = tokio::sync::mpsc::channel(MESSAGES_OPEN);
     let (sent, mut times) = tokio::sync::mpsc::unbounded_channel();

@@ -10,7 +10,9 @@
 )]
 
 pub mod catch_up;
+pub mod etcd;
 pub mod followers;
 pub mod ingest;
 pub mod limit;
 pub mod network;
+pub mod waits;

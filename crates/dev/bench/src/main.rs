@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ledger_bench::catch_up::{Absence, run_catch_up};
+use ledger_bench::etcd::run_etcd;
 use ledger_bench::followers::{Following, json, run_followers};
 use ledger_bench::ingest::{Load, run};
-use ledger_bench::network::{NetworkLoad, run_network};
+use ledger_bench::network::{Clients, NetworkMeasured, run_network};
+use ledger_bench::waits::Waits;
 
 /// Benchmarks of the ledger.
 #[derive(Debug, Parser)]
@@ -107,6 +109,27 @@ struct NetworkArgs {
     /// How long they write
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Streams instead of such clients
+    #[arg(long, value_name = "STREAMS", conflicts_with = "seconds")]
+    streaming: Option<usize>,
+    /// Entries that streams send in all
+    #[arg(long, default_value_t = 50_000, requires = "streaming")]
+    entries: usize,
+    /// The program `etcd`, to measure three of its members in turn with the network under the same clients, with values of 500 bytes
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "streaming")]
+    beside_etcd: Option<PathBuf>,
+    /// How often to measure, each time with a new network
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
+    /// Fail if the median of entries a second is below
+    #[arg(long, value_name = "RATE")]
+    require_rate: Option<f64>,
+    /// Fail if the median of the waits that 99 of 100 answers did not exceed is above
+    #[arg(long, value_name = "MILLISECONDS")]
+    require_p99_ms: Option<u64>,
+    /// Fail if the median of the ratios to etcd is below
+    #[arg(long, value_name = "RATIO", requires = "beside_etcd")]
+    require_ratio: Option<f64>,
     /// Form of the answer
     #[arg(short, long, value_enum, default_value = "table")]
     output: Format,
@@ -168,25 +191,84 @@ fn followers(args: &FollowersArgs) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Members of etcd, and bytes of its values.
+const ETCD_MEMBERS: u16 = 3;
+const ETCD_VALUE: usize = 500;
+
 fn network(args: &NetworkArgs) -> ExitCode {
     let time = Duration::from_secs(args.seconds);
-    let load = NetworkLoad { validators: args.validators, clients: args.clients, time };
-    let measured = run_network(load);
+    let clients = match args.streaming {
+        Some(streams) => Clients::Streaming(streams, args.entries),
+        None => Clients::Waiting(args.clients, time),
+    };
+    let (mut rates, mut p99s, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..args.rounds {
+        let etcd = args
+            .beside_etcd
+            .as_ref()
+            .map(|program| run_etcd(program, ETCD_MEMBERS, args.clients, ETCD_VALUE, time));
+        let etcd = match etcd.transpose() {
+            Ok(etcd) => etcd,
+            Err(why) => {
+                eprintln!("etcd: {why}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let measured = run_network(args.validators, clients);
+        report(args, &measured, etcd.as_ref());
+        rates.push(measured.rate());
+        p99s.push(measured.waits.percentile(99).as_secs_f64() * 1e3);
+        ratios.extend(etcd.map(|etcd| measured.rate() / etcd.rate()));
+    }
+    let required = |least: Option<f64>, found: f64| least.is_none_or(|least| found >= least);
+    let in_time = args
+        .require_p99_ms
+        .is_none_or(|most| median(&mut p99s) <= Duration::from_millis(most).as_secs_f64() * 1e3);
+    if required(args.require_rate, median(&mut rates))
+        && required(args.require_ratio, median(&mut ratios))
+        && in_time
+    {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("below what was required");
+    ExitCode::FAILURE
+}
+
+fn median(found: &mut [f64]) -> f64 {
+    found.sort_by(f64::total_cmp);
+    found.get(found.len() / 2).copied().unwrap_or_default()
+}
+
+fn report(args: &NetworkArgs, measured: &NetworkMeasured, etcd: Option<&Waits>) {
     if args.output == Format::Json {
-        println!("{}", measured.json());
-    } else {
+        let mut json = measured.json();
+        if let Some(etcd) = etcd {
+            json["etcd_puts_per_second"] = etcd.rate().into();
+            json["etcd_p99_ms"] = (etcd.percentile(99).as_secs_f64() * 1e3).into();
+            json["ratio"] = (measured.rate() / etcd.rate()).into();
+        }
+        println!("{json}");
+        return;
+    }
+    let [payload, whole] = measured.bytes;
+    println!(
+        "{:.0} entries/s with payloads of {payload} bytes ({whole} with envelope and signature), durable at a quorum of {} validators; \
+         {} blocks; p50 {:.0?}, p99 {:.0?}",
+        measured.rate(),
+        args.validators,
+        measured.blocks,
+        measured.waits.percentile(50),
+        measured.waits.percentile(99)
+    );
+    if let Some(etcd) = etcd {
         println!(
-            "{:.0} entries/s of {} bytes, durable at a quorum of {} validators, from {} clients; {} blocks; p50 {:?}, p99 {:?}",
-            measured.rate(),
-            measured.entry_bytes,
-            args.validators,
-            args.clients,
-            measured.blocks,
-            measured.p50,
-            measured.p99
+            "etcd, {ETCD_MEMBERS} members, values of {ETCD_VALUE} bytes: {:.0} puts/s; p50 {:.0?}, p99 {:.0?}; ratio {:.2}",
+            etcd.rate(),
+            etcd.percentile(50),
+            etcd.percentile(99),
+            measured.rate() / etcd.rate()
         );
     }
-    ExitCode::SUCCESS
 }
 
 fn ingest(args: &Ingest) -> ExitCode {

@@ -1,106 +1,147 @@
-//! A network of validators on this machine, each a process, over TLS: clients that wait for each answer before they go on.
+//! A network of validators on this machine, each a process, over TLS: clients that wait for each answer before they go on, or that
+//! stream.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ledger_client::Node;
+use ledger_format::entry::Entry;
 use ledger_tests::{Exchanges, Supplier, connect};
 use serde_json::{Value, json};
 
-/// What to measure.
+use crate::ingest::{messages, send};
+use crate::waits::Waits;
+
+/// Characters of the summary with which an entry's payload is 500 bytes.
+const SUMMARY: usize = 405;
+
+/// How clients write.
 #[derive(Clone, Copy, Debug)]
-pub struct NetworkLoad {
-    /// Validators.
-    pub validators: u16,
-    /// Clients, spread over all nodes; each has one entry under way.
-    pub clients: usize,
-    /// How long they write.
-    pub time: Duration,
+pub enum Clients {
+    /// So many; each has one entry under way, for so long.
+    Waiting(usize, Duration),
+    /// So many streams of messages, with so many entries in all, signed beforehand.
+    Streaming(usize, usize),
 }
 
 /// What was measured.
 #[derive(Clone, Debug)]
 pub struct NetworkMeasured {
+    /// Waits for each answer; of those who stream, for each message's.
+    pub waits: Waits,
     /// Entries that were acknowledged as durable at a quorum.
-    pub entries: u64,
+    pub entries: usize,
     /// Blocks that were made of them.
     pub blocks: u64,
-    /// How long it took.
-    pub took: Duration,
-    /// Middle of the waits for an answer.
-    pub p50: Duration,
-    /// 99 of 100 waits were no longer.
-    pub p99: Duration,
-    /// Mean bytes of an entry.
-    pub entry_bytes: u64,
+    /// Bytes of an entry's payload, and of the whole entry.
+    pub bytes: [usize; 2],
 }
 
 impl NetworkMeasured {
     /// Entries a second.
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     pub fn rate(&self) -> f64 {
-        self.entries as f64 / self.took.as_secs_f64()
+        self.entries as f64 / self.waits.took.as_secs_f64()
     }
 
     /// As JSON.
     pub fn json(&self) -> Value {
+        let [payload_bytes, entry_bytes] = self.bytes;
         json!({
             "entries": self.entries,
             "blocks": self.blocks,
-            "seconds": self.took.as_secs_f64(),
+            "seconds": self.waits.took.as_secs_f64(),
             "entries_per_second": self.rate(),
-            "p50_ms": self.p50.as_secs_f64() * 1e3,
-            "p99_ms": self.p99.as_secs_f64() * 1e3,
-            "entry_bytes": self.entry_bytes,
+            "p50_ms": self.waits.percentile(50).as_secs_f64() * 1e3,
+            "p99_ms": self.waits.percentile(99).as_secs_f64() * 1e3,
+            "payload_bytes": payload_bytes,
+            "entry_bytes": entry_bytes,
         })
     }
 }
 
-/// Runs the network and the load.
-pub fn run_network(load: NetworkLoad) -> NetworkMeasured {
-    let network = Exchanges::start(load.validators, 0);
+/// Runs a network of so many validators and the load.
+pub fn run_network(validators: u16, clients: Clients) -> NetworkMeasured {
+    let network = Exchanges::start(validators, 0);
     let supplier = network.runtime.block_on(async {
         let mut client = connect(network.node(0)).await;
         let directory = network.path(0);
         Supplier::admit_by(&mut client, &directory, "exchange-1", "supplier").await.unwrap()
     });
     let before = network.agree(2);
-    let bytes = Arc::new(AtomicU64::new(0));
-    let begun = Instant::now();
-    let until = begun + load.time;
-    let mut waits: Vec<Duration> = network.runtime.block_on(async {
-        let mut clients = tokio::task::JoinSet::new();
-        for number in 0..load.clients {
-            let node = connect(network.node(number % usize::from(load.validators))).await;
-            clients.spawn(write(node, supplier.clone(), number, until, Arc::clone(&bytes)));
+    let example = entry(&supplier, 0, 0);
+    let (waits, entries) = network.runtime.block_on(async {
+        match clients {
+            Clients::Waiting(clients, time) => {
+                let waits = all_wait(&network, &supplier, clients, time).await;
+                let entries = waits.count();
+                (waits, entries)
+            }
+            Clients::Streaming(streams, entries) => {
+                let each = entries / streams;
+                (all_stream(&network, &supplier, streams, each).await, each * streams)
+            }
         }
-        clients.join_all().await.into_iter().flatten().collect()
     });
-    let took = begun.elapsed();
     let blocks = network.agree(before) - before;
-    waits.sort_unstable();
-    let entries = u64::try_from(waits.len()).unwrap();
-    let at = |part: usize| waits.get(waits.len() * part / 100).copied().unwrap_or_default();
-    let entry_bytes = bytes.load(Ordering::Relaxed).checked_div(entries).unwrap_or_default();
-    NetworkMeasured { entries, blocks, took, p50: at(50), p99: at(99), entry_bytes }
+    let bytes = [example.payload().len(), example.bytes().len()];
+    NetworkMeasured { waits, entries, blocks, bytes }
+}
+
+fn entry(supplier: &Supplier, client: usize, number: usize) -> Entry {
+    supplier.describe_at_length(&format!("bench-{client}-{number}"), SUMMARY).unwrap()
+}
+
+async fn node(network: &Exchanges, client: usize) -> Node {
+    connect(network.node(client % network.nodes.len())).await
+}
+
+async fn all_wait(
+    network: &Exchanges,
+    supplier: &Supplier,
+    clients: usize,
+    time: Duration,
+) -> Waits {
+    let mut nodes = Vec::new();
+    for number in 0..clients {
+        nodes.push(node(network, number).await);
+    }
+    let begun = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for (number, node) in nodes.into_iter().enumerate() {
+        tasks.spawn(wait(node, supplier.clone(), number, begun + time));
+    }
+    let waits = tasks.join_all().await.into_iter().flatten().collect();
+    Waits::new(waits, begun.elapsed())
 }
 
 /// One client: it writes until the time is over, and gives how long it waited for each answer.
-async fn write(
-    mut node: Node,
-    supplier: Supplier,
-    client: usize,
-    until: Instant,
-    bytes: Arc<AtomicU64>,
-) -> Vec<Duration> {
+async fn wait(mut node: Node, supplier: Supplier, client: usize, until: Instant) -> Vec<Duration> {
     let mut waits = Vec::new();
     while Instant::now() < until {
-        let entry = supplier.describe(&format!("bench-{client}-{}", waits.len())).unwrap();
-        bytes.fetch_add(u64::try_from(entry.bytes().len()).unwrap(), Ordering::Relaxed);
+        let entry = entry(&supplier, client, waits.len());
         let begun = Instant::now();
         node.submit(&entry).await.unwrap();
         waits.push(begun.elapsed());
     }
     waits
+}
+
+async fn all_stream(
+    network: &Exchanges,
+    supplier: &Supplier,
+    streams: usize,
+    each: usize,
+) -> Waits {
+    let mut loads = Vec::new();
+    for number in 0..streams {
+        let entries: Vec<Entry> = (0..each).map(|n| entry(supplier, number, n)).collect();
+        loads.push((node(network, number).await, messages(&entries)));
+    }
+    let begun = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for (node, messages) in loads {
+        tasks.spawn(send(node, messages));
+    }
+    let waits = tasks.join_all().await.into_iter().flatten().collect();
+    Waits::new(waits, begun.elapsed())
 }

@@ -71,6 +71,20 @@ pub enum Violation {
         /// For how many heights.
         waited: u64,
     },
+    /// A node holds evidence against a validator that is honest, or none at all.
+    Framed {
+        /// Who holds it.
+        node: usize,
+        /// Against whom; `None`: the evidence does not stand before the offline verifier.
+        validator: Option<KeyId>,
+    },
+    /// Evidence that one honest node has is missing at another.
+    Untold {
+        /// Who lacks it.
+        node: usize,
+        /// Whom it names.
+        validator: KeyId,
+    },
     /// The chain does not stand before the auditor's verifier.
     Refuted(String),
 }
@@ -96,6 +110,13 @@ impl Checks {
     /// Leaves a validator out of the checks of honest ones.
     pub fn lies(&mut self, validator: KeyId) {
         self.liars.insert(validator);
+    }
+
+    /// A node accuses a validator.
+    pub fn accused(&mut self, node: usize, validator: KeyId) {
+        if !self.liars.contains(&validator) {
+            self.violations.push(Violation::Framed { node, validator: Some(validator) });
+        }
     }
 
     /// A node has committed a block: from here on its entries are acknowledged.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use ledger_fixtures::Rng;
 use ledger_format::block::Block;
 use ledger_format::digest::EntryId;
+use ledger_format::evidence::Evidence;
 use ledger_replay::Ledger;
 
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Disk {
     pub(crate) log: Vec<Vec<u8>>,
     /// How many of them are durable.
     pub(crate) flushed: usize,
+    /// What proves that validators lied.
+    pub(crate) evidence: Vec<Evidence>,
 }
 
 /// What a crash did to the consensus log.
@@ -34,7 +37,14 @@ pub(crate) struct Damage {
 
 impl Disk {
     pub(crate) const fn new(ledger: Ledger) -> Self {
-        Self { ledger, blocks: Vec::new(), ids: BTreeSet::new(), log: Vec::new(), flushed: 0 }
+        Self {
+            ledger,
+            blocks: Vec::new(),
+            ids: BTreeSet::new(),
+            log: Vec::new(),
+            flushed: 0,
+            evidence: Vec::new(),
+        }
     }
 
     pub(crate) fn append(&mut self, record: Vec<u8>) {

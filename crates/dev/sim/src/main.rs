@@ -117,6 +117,7 @@ fn progress(done: u64, all: u64, what: &str) {
 fn as_json(findings: &Findings, caught: &[Caught]) -> serde_json::Value {
     let forks = findings.count(|v| matches!(v, Violation::Fork { .. }));
     let double_votes = findings.count(|v| matches!(v, Violation::DoubleVote { .. }));
+    let framed = findings.count(|v| matches!(v, Violation::Framed { .. }));
     let lost = findings.count(|v| matches!(v, Violation::LostAcknowledgement { .. }));
     json!({
         "seeds": findings.seeds,
@@ -131,6 +132,7 @@ fn as_json(findings: &Findings, caught: &[Caught]) -> serde_json::Value {
         "faults_that_never_happened": findings.never(),
         "forks": forks,
         "double_votes": double_votes,
+        "framed": framed,
         "lost_acknowledgements": lost,
         "failed_seeds": findings.failures.len(),
         "planted_caught": caught.iter().filter(|caught| caught.is).count(),

@@ -5,17 +5,24 @@ use ledger_sim::liars::LiarKind;
 use ledger_sim::plan::Plan;
 use ledger_sim::run;
 
+/// Liars whose own signatures prove what they did.
+const PROVEN: [LiarKind; 4] =
+    [LiarKind::Equivocator, LiarKind::DoubleVoter, LiarKind::Twin, LiarKind::Forger];
+
 #[test]
 fn honest_nodes_are_safe_and_live_beside_every_kind_of_liar() {
     for kind in LiarKind::ALL {
-        let mut lies = 0;
+        let (mut lies, mut accused) = (0, 0);
         for seed in 1..=3 {
             let mut plan = Plan::of(seed, 4, 12);
             plan.liar = Some(kind);
             let report =
                 run(plan).unwrap_or_else(|failure| panic!("{kind:?} {seed}: {failure:#?}"));
             lies += report.faults.get(kind.name()).copied().unwrap_or_default();
+            accused += report.faults.get("accused").copied().unwrap_or_default();
         }
         assert!(lies > 0, "{kind:?} never lied");
+        // Whom evidence names is checked in every run: the liar and nobody else, offline, and at all honest nodes.
+        assert_eq!(accused > 0, PROVEN.contains(&kind), "{kind:?}: {accused}");
     }
 }

@@ -4,9 +4,9 @@ use ledger_event::event::Act;
 use ledger_event::{
     AssetDescribed, AssetRevised, BatchAcknowledged, BatchSent, CalendarPublished,
     CertificateIssued, ContractSigned, DeliveryPlanned, Event, EvidenceRecorded, GenesisPublished,
-    ImportedHistory, KeyEnrolled, KeyRevoked, ListingApplied, NoticeOpened, PartyAdmitted, Purpose,
-    RegistrationApplied, RegistrationReviewed, ReviewDecided, ReviewSubmitted, Role,
-    RuleSetPublished,
+    ImportedHistory, KeyEnrolled, KeyRevoked, ListingApplied, NoticeOpened, PartyAdmitted,
+    ProtocolActivated, Purpose, RegistrationApplied, RegistrationReviewed, ReviewDecided,
+    ReviewSubmitted, Role, RuleSetPublished, ValidatorsChanged,
 };
 use ledger_format::digest::{LedgerId, sha256};
 use ledger_format::entry::{Claims, Draft, Entry, Signer};
@@ -185,7 +185,7 @@ payloads! {
     GenesisPublished RuleSetPublished CalendarPublished PartyAdmitted KeyEnrolled KeyRevoked
     AssetDescribed AssetRevised ImportedHistory RegistrationApplied RegistrationReviewed NoticeOpened
     EvidenceRecorded CertificateIssued ReviewSubmitted ReviewDecided ListingApplied ContractSigned
-    DeliveryPlanned BatchSent BatchAcknowledged
+    DeliveryPlanned BatchSent BatchAcknowledged ValidatorsChanged ProtocolActivated
 }
 
 /// A signature with a party's own key.

@@ -17,6 +17,7 @@ pub mod acts;
 pub mod cast;
 pub mod data;
 pub mod deed;
+pub mod members;
 mod path;
 
 use std::collections::BTreeMap;
@@ -132,6 +133,17 @@ pub fn genesis_of(
 ) -> GenesisDocument {
     let mut validators: Vec<Validator> = validators.iter().map(|name| a_validator(name)).collect();
     validators.sort_by_key(|validator| sha256(&[&validator.vote_key]));
+    genesis_with(ValidatorSet { validators }, 1, clock, start_ms, limits)
+}
+
+/// The same with any validators, from any version of the protocol on.
+pub fn genesis_with(
+    validators: ValidatorSet,
+    protocol_version: u32,
+    clock: Clock,
+    start_ms: u64,
+    limits: Limits,
+) -> GenesisDocument {
     let mut documents: Vec<_> =
         ANNOUNCED.map(|name| document_digest(&data::calendar(name)).to_vec().into()).into();
     documents.push(document_digest(&data::cn_nda_2026()).to_vec().into());
@@ -139,12 +151,12 @@ pub fn genesis_of(
     let genesis = Genesis {
         name: "A ledger in a test".into(),
         origin: "ledger.example/test".into(),
-        protocol_version: 1,
+        protocol_version,
         clock: clock.into(),
         start_ms,
         founders: FOUNDERS.map(founder).into(),
         governance_threshold: 2,
-        validators: Some(ValidatorSet { validators }),
+        validators: Some(validators),
         documents,
         limits: Some(limits),
     };

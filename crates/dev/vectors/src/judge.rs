@@ -9,6 +9,7 @@ use ledger_fixtures::messages;
 use ledger_format::commitment::Opening;
 use ledger_format::digest::{BlockHash, EntryId, Hash, KeyId, LedgerId, hex};
 use ledger_format::entry::{Draft, Entry};
+use ledger_format::evidence::{Evidence, EvidenceFile};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
 use ledger_format::malformed::Malformed;
@@ -19,6 +20,7 @@ use ledger_merkle::log::{Frontier, verify_consistency, verify_inclusion};
 use ledger_merkle::trie::Trie;
 use ledger_verify::block::check_certificate;
 use ledger_verify::entry::check_signatures;
+use ledger_verify::evidence::verify_evidence_file;
 use ledger_verify::finding::{Place, Refuted};
 use ledger_verify::proof::{check_receipt, check_record, check_timeline, verify_proof_file};
 use ledger_verify::signature::{self, PublicKey};
@@ -78,6 +80,7 @@ pub fn judge(kind: &str, input: &Value) -> Outcome {
         "commitment" => Ok(commitment(input)),
         "consistency" => consistency(input),
         "delivery" => Ok(delivery(input)),
+        "evidence" => evidence(input),
         "enrolment" => enrolment(input),
         "entry" => entry(input),
         "genesis" => genesis(input),
@@ -393,6 +396,23 @@ fn proof_file(input: &Value) -> Judged {
             json!({ "record": proof.id, "present": !proof.record.is_empty() })
         }
     })
+}
+
+fn evidence(input: &Value) -> Judged {
+    let trust = LedgerId(fixed(input, "trust"));
+    let bytes = bytes(input, "bytes");
+    let file = EvidenceFile::decode(bytes.clone())?;
+    again(&EvidenceFile::encode(file.genesis.as_ref(), &file.evidence), &bytes);
+    let (report, culprits) = verify_evidence_file(&file, None, &trust);
+    if report.verdict != Verdict::Proven {
+        return Err(report.verdict.into());
+    }
+    let Evidence { height, offence, .. } = &file.evidence;
+    let accused: Vec<String> = culprits.iter().map(|culprit| culprit.key.to_string()).collect();
+    Ok(json!({
+        "id": file.evidence.id().to_string(), "offence": offence.name(), "height": height,
+        "round": offence.round(), "accused": accused,
+    }))
 }
 
 fn commitment(input: &Value) -> Value {

@@ -7,9 +7,11 @@ use bytes::Bytes;
 use ledger_event::proof_file::Statement;
 use ledger_event::{Anchor, EntryProof, RecordProof};
 use ledger_format::block::{Block, Body};
-use ledger_format::digest::{EntryId, Hash};
+use ledger_format::digest::{EntryId, Hash, hash_from_slice};
+use ledger_format::evidence::EvidenceId;
 use ledger_format::header::Header;
 use ledger_format::id::Subject;
+use ledger_format::limits::MAX_PROOF_BYTES;
 use ledger_format::proof_file;
 use ledger_format::vote::Certificate;
 use ledger_proto::v1;
@@ -47,8 +49,10 @@ impl Audit {
 }
 
 impl Shared {
-    fn anchor(&self, header: Bytes, certificate: Bytes) -> Anchor {
-        Anchor { genesis: self.genesis.bytes().clone(), header, certificate }
+    fn anchor(&self, height: u64) -> Result<Anchor, Problem> {
+        let (_, header, certificate) = self.header(height)?;
+        let changes = self.set_changes(height)?;
+        Ok(Anchor { genesis: self.genesis.bytes().clone(), header, certificate, changes })
     }
 
     /// The proof file for a record, or its absence, at a kept height.
@@ -60,23 +64,23 @@ impl Shared {
             let record = state.record(&id.state_key()).map(Bytes::copy_from_slice);
             (record, ledger.prove(height, &id.state_key()).ok_or_else(gone)?)
         };
-        let (_, header, certificate) = self.header(height)?;
+        let anchor = self.anchor(height)?;
         let statement = Statement::Record(RecordProof {
             id: id.to_string(),
             record: record.unwrap_or_default(),
             proof: Some(encode_state_proof(&path)),
         });
-        Ok(proof_file::encode(self.anchor(header, certificate), statement))
+        written(anchor, statement)
     }
 
     /// The proof file for an entry.
     async fn entry_proof(&self, id: &EntryId) -> Result<Vec<u8>, Problem> {
         let position = self.placed(id)?;
-        let receipt = self.receipt(&position).await?.encode();
-        let (_, header, certificate) = self.header(position.height)?;
+        let (height, receipt) = self.receipt(&position).await?;
+        let receipt = receipt.encode();
         let entry_id = Bytes::copy_from_slice(id.as_bytes());
         let statement = Statement::Entry(EntryProof { entry_id, receipts: vec![receipt.into()] });
-        Ok(proof_file::encode(self.anchor(header, certificate), statement))
+        written(self.anchor(height)?, statement)
     }
 
     fn placed(&self, id: &EntryId) -> Result<Position, Problem> {
@@ -92,6 +96,16 @@ impl Shared {
         let body = Body { header, entries: stored.entries };
         Ok(Block { body, certificate }.encode().into())
     }
+}
+
+/// The bytes of a proof file, which has a bound: each change of the validators since genesis adds to it.
+fn written(anchor: Anchor, statement: Statement) -> Result<Vec<u8>, Problem> {
+    let file = proof_file::encode(anchor, statement);
+    if file.len() > MAX_PROOF_BYTES {
+        let detail = format!("a proof of {} bytes, at most {MAX_PROOF_BYTES}", file.len());
+        return Err(Problem::too_many(detail));
+    }
+    Ok(file)
 }
 
 type Blocks = Pin<Box<dyn Stream<Item = Result<v1::StreamBlocksResponse, Status>> + Send>>;
@@ -146,8 +160,8 @@ impl AuditService for Audit {
     ) -> Result<Response<v1::GetReceiptResponse>, Status> {
         let id = EntryId::from_slice(&request.into_inner().entry_id).map_err(Problem::from)?;
         let position = self.shared.placed(&id)?;
-        let receipt = self.shared.receipt(&position).await?.encode().into();
-        let Position { height, leaf_index, .. } = position;
+        let (height, receipt) = self.shared.receipt(&position).await?;
+        let (receipt, leaf_index) = (receipt.encode().into(), position.leaf_index);
         Ok(Response::new(v1::GetReceiptResponse { receipt, height, leaf_index }))
     }
 
@@ -159,6 +173,24 @@ impl AuditService for Audit {
         let path = self.shared.store.consistency_path(from_size, to_size).map_err(Problem::from)?;
         let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
         Ok(Response::new(v1::GetConsistencyResponse { path }))
+    }
+
+    async fn list_evidence(
+        &self,
+        _: Request<v1::ListEvidenceRequest>,
+    ) -> Result<Response<v1::ListEvidenceResponse>, Status> {
+        let evidence = self.shared.evidence.summaries();
+        Ok(Response::new(v1::ListEvidenceResponse { evidence }))
+    }
+
+    async fn get_evidence(
+        &self,
+        request: Request<v1::GetEvidenceRequest>,
+    ) -> Result<Response<v1::GetEvidenceResponse>, Status> {
+        let id = hash_from_slice("evidence id", &request.into_inner().id);
+        let id = EvidenceId(id.map_err(Problem::from)?);
+        let file = self.shared.evidence.file(&id, &self.shared.genesis)?;
+        Ok(Response::new(v1::GetEvidenceResponse { file }))
     }
 
     type StreamBlocksStream = Blocks;

@@ -5,6 +5,7 @@
 
 pub mod admission;
 mod audit;
+pub mod evidence;
 mod history;
 pub mod intake;
 mod lineage;
@@ -15,9 +16,11 @@ pub mod recent;
 pub mod replication;
 pub mod seals;
 pub mod server;
+mod sets;
 pub mod shared;
 mod submit;
 pub mod suspects;
 
 pub use server::{ServeError, serve};
+pub use sets::NodeRole;
 pub use shared::{Head, NodeKeys, Shared, Submission};

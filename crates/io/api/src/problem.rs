@@ -113,6 +113,9 @@ fn grpc_code(code: Rule) -> Code {
         | Rule::SigSameOfficer
         | Rule::SigWeakFactor
         | Rule::SigUncalledFor
+        | Rule::ValidatorsQuorum
+        | Rule::ValidatorsNewQuorum
+        | Rule::ValidatorConsent
         | Rule::AckWrongParty => Code::PermissionDenied,
         _ => Code::FailedPrecondition,
     }

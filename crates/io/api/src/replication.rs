@@ -1,12 +1,14 @@
 //! How many validators have a block: what each has reported, and who waits for more of them.
 //!
 //! A validator reports a height after its block, certificate and state are flushed to its disk, and the transport knows who reports.
-//! A validator may lie about itself, and about nobody else.
+//! A validator may lie about itself, and about nobody else. Those count who sign the next block: who has left answers for nothing any
+//! more, and who came in later has all blocks from the first on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ledger_format::digest::KeyId;
+use ledger_format::validators::Validators;
 
 use crate::outcomes::{Group, Level, Outcome, Position};
 
@@ -16,7 +18,11 @@ pub struct Replication(Mutex<Reports>);
 
 #[derive(Debug, Default)]
 struct Reports {
-    /// The last report of each validator. A lower one stands as well: it has lost its disk, and says so.
+    /// Those who count.
+    validators: BTreeSet<KeyId>,
+    /// Those who are about to: they may have reported before they do.
+    coming: BTreeSet<KeyId>,
+    /// The last report of each. A lower one stands as well: it has lost its disk, and says so.
     durable: BTreeMap<KeyId, u64>,
     /// Entries of calls, by the height of their block.
     waiting: BTreeMap<u64, Vec<(Weak<Group>, usize, Position)>>,
@@ -24,7 +30,8 @@ struct Reports {
 
 impl Reports {
     fn replicas(&self, height: u64) -> u32 {
-        let having = self.durable.values().filter(|durable| **durable >= height).count();
+        let has = |id: &&KeyId| self.durable.get(*id).is_some_and(|durable| *durable >= height);
+        let having = self.validators.iter().filter(has).count();
         u32::try_from(having).unwrap_or(u32::MAX)
     }
 
@@ -60,11 +67,26 @@ fn is_enough(level: Level, replicas: u32) -> bool {
 }
 
 impl Replication {
-    /// A validator has reported that all blocks up to a height are durable with it. The caller knows that it is one.
-    pub fn report(&self, validator: KeyId, height: u64) {
+    /// Counts these validators from now on, who sign the next block, and listens to those of the block after it.
+    pub fn count(&self, validators: &Validators, next: &Validators) {
+        let ids = |set: &Validators| set.members().iter().map(|member| member.id).collect();
+        let (validators, coming): (BTreeSet<KeyId>, BTreeSet<KeyId>) = (ids(validators), ids(next));
         let mut reports = self.lock();
-        reports.durable.insert(validator, height);
-        reports.settle(height);
+        if reports.validators == validators && reports.coming == coming {
+            return;
+        }
+        reports.durable.retain(|id, _| validators.contains(id) || coming.contains(id));
+        (reports.validators, reports.coming) = (validators, coming);
+        reports.settle(u64::MAX);
+    }
+
+    /// A node has reported that all blocks up to a height are durable with it. What others than validators report is not kept.
+    pub fn report(&self, node: KeyId, height: u64) {
+        let mut reports = self.lock();
+        if reports.validators.contains(&node) || reports.coming.contains(&node) {
+            reports.durable.insert(node, height);
+            reports.settle(height);
+        }
     }
 
     /// Validators that have reported a height durable.

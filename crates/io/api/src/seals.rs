@@ -1,7 +1,7 @@
 //! Seals: what a validator signs of one block, from which every checkpoint and receipt of that block follows.
 //!
-//! A validator signs when it is asked. A follower has no key that counts: it asks a validator, checks the signatures against the keys
-//! that the ledger names, and remembers them.
+//! A validator signs when it is asked, about heights whose set it was in. Any other node asks one of that set, checks the signatures
+//! against the keys that the ledger names for the height, and remembers them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
@@ -13,7 +13,7 @@ use ledger_format::digest::KeyId;
 use ledger_format::header::Header;
 use ledger_format::note::{Checkpoint, cosignature_message};
 use ledger_format::receipt::Receipt;
-use ledger_format::validators::Member;
+use ledger_format::validators::{Member, Validators};
 use ledger_verify::signature::verify;
 use tokio::sync::Notify;
 
@@ -40,10 +40,10 @@ pub struct Seal {
     pub receipt: [u8; 64],
 }
 
-/// How a follower asks validators.
+/// How validators are asked.
 pub trait AskValidators: Debug + Send + Sync {
-    /// Asks one of the connected validators for its seal of a height; another one at each attempt. Never waits.
-    fn ask_for_seal(&self, height: u64, attempt: u32);
+    /// Asks one of a height's validators that is connected for its seal of the height; another one at each attempt. Never waits.
+    fn ask_for_seal(&self, height: u64, validators: &Validators, attempt: u32);
 }
 
 /// Seals that came from validators, and calls that wait for one.
@@ -121,13 +121,13 @@ impl Seals {
         self.arrived.notify_waiters();
     }
 
-    /// Asks validators in turn until one has answered.
-    async fn obtain(&self, height: u64) -> Option<(Member, Seal)> {
+    /// Asks a height's validators in turn until one has answered.
+    async fn obtain(&self, height: u64, validators: &Validators) -> Option<(Member, Seal)> {
         let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let (_waiting, first) = Waiting::begin(self, height);
         for attempt in 0..ATTEMPTS {
             if first || attempt > 0 {
-                asks.ask_for_seal(height, attempt);
+                asks.ask_for_seal(height, validators, attempt);
             }
             let answered = async {
                 loop {
@@ -157,53 +157,81 @@ impl Shared {
         Checkpoint { origin, size: header.tree_size, root: header.tree_root }.text()
     }
 
-    /// This validator's seal of a block; none of a follower.
-    pub(crate) fn own_seal(&self, header: &Header) -> Option<(Member, Seal)> {
-        let (member, keys) = self.signer.as_ref()?;
+    /// What a validator signs of a block: by its log key, its cosigner key and its receipt key.
+    fn sealed(&self, header: &Header, member: &Member) -> [Vec<u8>; 3] {
         let text = self.checkpoint_text(header);
         let cosigned = cosignature_message(header.time_ms / 1000, &text);
         let kid = KeyId::of(&member.receipt_key);
         let root = Receipt::signed_message(&self.genesis.id(), &kid, &header.tree_root);
+        [text.into_bytes(), cosigned, root]
+    }
+
+    /// This node's seal of a block; none if it was no validator of that height.
+    fn own_seal(&self, header: &Header) -> Result<Option<(Member, Seal)>, Problem> {
+        let Some((member, keys)) = self.signer_at(header.height)? else { return Ok(None) };
+        let [log, cosigned, root] = self.sealed(header, &member);
         let seal = Seal {
-            log: keys.log.sign(text.as_bytes()).to_bytes(),
+            log: keys.log.sign(&log).to_bytes(),
             cosignature: keys.cosign.sign(&cosigned).to_bytes(),
             receipt: keys.receipt.sign(&root).to_bytes(),
         };
-        Some((member.clone(), seal))
+        Ok(Some((member, seal)))
     }
 
-    /// A validator's seal of a block, by height, for another node; none of a follower, or of a height that is not there.
-    pub fn seal_for_others(&self, height: u64) -> Option<Seal> {
-        let (header, _, _) = self.header(height).ok()?;
-        self.own_seal(&header).map(|(_, seal)| seal)
+    /// This node's seal of a block, by height, for another node, and the vote key's id of the validator that it was; none if it was no
+    /// validator of that height.
+    ///
+    /// # Errors
+    /// `API_NOT_FOUND` for a height that is not there, or what cannot be read.
+    pub fn seal_for_others(&self, height: u64) -> Result<Option<(KeyId, Seal)>, Problem> {
+        let (header, _, _) = self.header(height)?;
+        Ok(self.own_seal(&header)?.map(|(member, seal)| (member.id, seal)))
     }
 
-    /// The seal of a block, this node's own or a validator's, and whose it is.
+    /// The seal of a block, this node's own or another validator's, and whose it is.
     pub(crate) async fn seal(&self, header: &Header) -> Result<(Member, Seal), Problem> {
         let height = header.height;
-        if let Some(known) = self.own_seal(header).or_else(|| self.seals.find(height)) {
+        if let Some(known) = self.own_seal(header)?.or_else(|| self.seals.find(height)) {
             return Ok(known);
         }
-        let found = self.seals.obtain(height).await;
+        let found = self.seals.obtain(height, &self.validators_at(height)?).await;
         found.ok_or_else(|| Problem::unsigned(format!("block {height}")).retry(RETRY))
     }
 
-    /// Takes a seal that was asked for from another node; whether its signatures are a validator's, for a block that this node has.
-    pub fn take_seal(&self, from: KeyId, height: u64, seal: Seal) -> bool {
+    /// The height at whose end an entry of a block is proven: the block's own while somebody is left who signed it, and otherwise the
+    /// last one.
+    pub(crate) fn sealed_height(&self, own: u64) -> Result<u64, Problem> {
+        let last = self.head().height;
+        let set = self.validators_at(own)?;
+        if self.signer_of(&set).is_some() {
+            return Ok(own);
+        }
+        if self.signer_at(last)?.is_some() {
+            return Ok(last);
+        }
+        let ledger = self.ledger();
+        let is_left = |id: &KeyId| ledger.validators().get(id).is_some();
+        let left = set.members().iter().any(|member| is_left(&member.id));
+        Ok(if left { own } else { last })
+    }
+
+    /// Takes a seal that was asked for; whether its signatures are the validator's whose they are said to be, one of the set of that
+    /// height, for the block that this node has.
+    pub fn take_seal(&self, height: u64, validator: KeyId, seal: &Seal) -> bool {
         if !self.seals.is_wanted(height) {
             return true;
         }
-        let Some(member) = self.ledger().validators().get(&from).cloned() else { return false };
-        let Ok((header, _, _)) = self.header(height) else { return false };
-        let text = self.checkpoint_text(&header);
-        let cosigned = cosignature_message(header.time_ms / 1000, &text);
-        let kid = KeyId::of(&member.receipt_key);
-        let root = Receipt::signed_message(&self.genesis.id(), &kid, &header.tree_root);
-        let good = verify(&member.log_key, text.as_bytes(), &seal.log).is_ok()
+        let (Ok((header, _, _)), Ok(set)) = (self.header(height), self.validators_at(height))
+        else {
+            return false;
+        };
+        let Some(member) = set.get(&validator) else { return false };
+        let [log, cosigned, root] = self.sealed(&header, member);
+        let good = verify(&member.log_key, &log, &seal.log).is_ok()
             && verify(&member.cosign_key, &cosigned, &seal.cosignature).is_ok()
             && verify(&member.receipt_key, &root, &seal.receipt).is_ok();
         if good {
-            self.seals.remember(height, member, seal);
+            self.seals.remember(height, member.clone(), *seal);
         }
         good
     }

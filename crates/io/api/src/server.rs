@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ledger_event::Clock;
 use ledger_format::digest::KeyId;
+use ledger_format::genesis::PROTOCOL_VERSIONS;
 use ledger_proto::v1;
 use ledger_proto::v1::audit_service_server::AuditServiceServer;
 use ledger_proto::v1::node_service_server::{NodeService, NodeServiceServer};
@@ -62,7 +63,11 @@ impl NodeService for Node {
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
         let genesis = &self.shared.genesis;
         let head = self.shared.head();
-        let validators = genesis.validators();
+        let (validators, protocol) = {
+            let ledger = self.shared.ledger();
+            (ledger.validators().clone(), ledger.protocol())
+        };
+        let (planned_version, planned_height) = protocol.planned.unwrap_or_default();
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let clock = match genesis.clock() {
@@ -84,6 +89,12 @@ impl NodeService for Node {
             pool_bytes: wide(head.pool.1),
             uptime_s: self.shared.uptime_s(),
             notices: notices(&self.shared),
+            role: self.shared.role().word().to_owned(),
+            protocol_version: protocol.version,
+            known_protocol_version: *PROTOCOL_VERSIONS.end(),
+            planned_protocol_version: planned_version,
+            planned_protocol_height: planned_height,
+            evidence: count(self.shared.evidence.count()),
             suspects: suspects(&self.shared),
         }))
     }
@@ -102,8 +113,9 @@ fn suspects(shared: &Shared) -> Vec<v1::Suspect> {
 }
 
 fn notices(shared: &Shared) -> Vec<String> {
-    let mut notices = Vec::new();
-    let validators = shared.genesis.validators();
+    let mut notices = shared.membership_notices();
+    let ledger = shared.ledger();
+    let validators = ledger.validators();
     if validators.tolerated_faults() == 0 {
         let count = validators.members().len();
         notices.push(format!(
@@ -114,6 +126,12 @@ fn notices(shared: &Shared) -> Vec<String> {
         notices.push(
             "the clock is declared: times follow what entries claim, and prove nothing".to_owned(),
         );
+    }
+    let evidence = shared.evidence.count();
+    if evidence > 0 {
+        notices.push(format!(
+            "{evidence} proof(s) that validators lied: `ledger-cli evidence list` names them"
+        ));
     }
     notices
 }

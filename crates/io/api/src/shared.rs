@@ -11,11 +11,11 @@ use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
 use ledger_format::note::{Note, NoteSignature};
 use ledger_format::receipt::Receipt;
-use ledger_format::validators::Member;
 use ledger_replay::Ledger;
 use ledger_store::Store;
 use tokio::sync::watch;
 
+use crate::evidence::EvidenceList;
 use crate::intake::{Intake, Source};
 use crate::outcomes::{Outcomes, Position};
 use crate::problem::Problem;
@@ -72,20 +72,25 @@ pub struct Shared {
     pub intake: Intake,
     /// Entries that came into the pool lately.
     pub recent: Recent,
+    /// What proves that validators lied.
+    pub evidence: EvidenceList,
     /// Signatures of validators that a follower answers with.
     pub seals: Seals,
     /// Nodes that sent what may not follow.
     pub suspects: Suspects,
     ledger: RwLock<Ledger>,
-    /// What the node signs with: a follower signs nothing.
-    pub(crate) signer: Option<(Member, NodeKeys)>,
+    /// What the node signs with, at heights that a key of it is in the set of. A follower signs nothing.
+    pub(crate) signers: Vec<NodeKeys>,
+    /// Ids of the vote keys beside them.
+    pub(crate) vote_keys: Vec<KeyId>,
     head: watch::Sender<Head>,
     started: Instant,
 }
 
 impl Shared {
     /// Brings the parts of a node together.
-    pub fn new(ledger: Ledger, store: Store, signer: Option<(Member, NodeKeys)>) -> Arc<Self> {
+    pub fn new(ledger: Ledger, store: Store, keys: Vec<(KeyId, NodeKeys)>) -> Arc<Self> {
+        let (vote_keys, signers) = keys.into_iter().unzip();
         let head = Head {
             height: ledger.height(),
             tree_size: ledger.tree_size(),
@@ -98,10 +103,12 @@ impl Shared {
             outcomes: Outcomes::default(),
             intake: Intake::default(),
             recent: Recent::default(),
+            evidence: EvidenceList::default(),
             seals: Seals::default(),
             suspects: Suspects::default(),
             ledger: RwLock::new(ledger),
-            signer,
+            signers,
+            vote_keys,
             head: watch::Sender::new(head),
             started: Instant::now(),
         };
@@ -126,22 +133,19 @@ impl Shared {
 
     /// Announces a new head: what it names is durable here.
     pub fn set_head(&self, head: Head) {
-        if let Some(own) = self.own_id() {
-            self.outcomes.replication.report(own, head.height);
+        {
+            let ledger = self.ledger();
+            self.outcomes.replication.count(ledger.validators(), ledger.next_validators());
+        }
+        for key in &self.vote_keys {
+            self.outcomes.replication.report(*key, head.height);
         }
         self.head.send_replace(head);
     }
 
-    /// This validator's id; none of a follower.
-    fn own_id(&self) -> Option<KeyId> {
-        self.signer.as_ref().map(|(member, _)| KeyId::of(&member.vote_key))
-    }
-
-    /// Another node has said up to which height blocks are durable with it. Only validators count.
+    /// Another node has said up to which height blocks are durable with it.
     pub fn is_durable_at(&self, peer: KeyId, height: u64) {
-        if self.is_validator(&peer) {
-            self.outcomes.replication.report(peer, height);
-        }
+        self.outcomes.replication.report(peer, height);
     }
 
     /// Whether a node is one of those that sign the next block.
@@ -208,18 +212,21 @@ impl Shared {
         Ok(Note { text: self.checkpoint_text(header), signatures }.encode())
     }
 
-    /// The receipt of an entry in the tree at the end of its own block.
-    pub(crate) async fn receipt(&self, position: &Position) -> Result<Receipt, Problem> {
-        let (header, _, _) = self.header(position.height)?;
+    /// The receipt of an entry, and the height of the block at whose end it is: the entry's own, or the last one where nobody is left
+    /// who signed that.
+    pub(crate) async fn receipt(&self, position: &Position) -> Result<(u64, Receipt), Problem> {
+        let height = self.sealed_height(position.height)?;
+        let (header, _, _) = self.header(height)?;
         let path = self.store.inclusion_path(position.leaf_index, header.tree_size)?;
         let (member, seal) = self.seal(&header).await?;
-        Ok(Receipt {
+        let receipt = Receipt {
             ledger: self.genesis.id(),
             kid: KeyId::of(&member.receipt_key),
             tree_size: header.tree_size,
             leaf_index: position.leaf_index,
             path,
             signature: seal.receipt,
-        })
+        };
+        Ok((height, receipt))
     }
 }

@@ -27,6 +27,16 @@ impl DraftFile {
         Self { draft, cosignatures: BTreeMap::new() }
     }
 
+    /// A draft with co-signatures, which are not checked here.
+    pub const fn signed(draft: Draft, cosignatures: BTreeMap<KeyId, [u8; 64]>) -> Self {
+        Self { draft, cosignatures }
+    }
+
+    /// The co-signatures so far, by key.
+    pub const fn cosignatures(&self) -> &BTreeMap<KeyId, [u8; 64]> {
+        &self.cosignatures
+    }
+
     /// Reads the file.
     ///
     /// # Errors

@@ -107,7 +107,19 @@ codes! {
         "Give one key for each signer; `ledger-cli draft show FILE` lists those of a draft.";
     unsigned: Unsigned = "CLIENT_UNSIGNED",
         "Somebody has yet to sign.",
-        "Send them the draft: `ledger-cli draft sign FILE --key KEY`.";
+        "Send them the file: `ledger-cli draft sign FILE --key KEY`, or of a ceremony `ledger-cli network genesis sign FILE --key KEY`.";
+    founder_taken: Conflict = "CLIENT_FOUNDER_TAKEN",
+        "A party or key is in the ceremony already.",
+        "Every founder is added once, and every key belongs to one: `ledger-cli network genesis show FILE`.";
+    genesis_signed: Conflict = "CLIENT_GENESIS_SIGNED",
+        "Founders have signed the genesis as it is, and a change would void their signatures.",
+        "Go on from the file as it was before the first signature; then all sign again.";
+    genesis_hash: Denied = "CLIENT_GENESIS_HASH",
+        "The genesis in the file is not the one that was agreed on.",
+        "Do not sign it. Compare `ledger-cli network genesis show FILE` with the other founders.";
+    genesis_signature: Denied = "CLIENT_GENESIS_SIGNATURE",
+        "A founder's signature is missing, or is not one of this genesis.",
+        "Get the file as that founder signed it. Whoever changed it afterwards has to say why.";
     usage: Usage = "CLIENT_USAGE",
         "The command line is not right.",
         "See --help of the command.";

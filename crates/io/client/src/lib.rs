@@ -4,6 +4,7 @@
 //! stable code and a next step. Nothing prints.
 
 pub mod act;
+pub mod ceremony;
 pub mod chain;
 pub mod content;
 pub mod delivered;

@@ -332,6 +332,24 @@ impl Node {
         Ok(self.audit.get_receipt(v1::GetReceiptRequest { entry_id }).await?.into_inner().receipt)
     }
 
+    /// What the node holds against validators, in short.
+    ///
+    /// # Errors
+    /// What the node answers.
+    pub async fn list_evidence(&mut self) -> Result<Vec<v1::EvidenceSummary>, ClientError> {
+        let response = self.audit.list_evidence(v1::ListEvidenceRequest {}).await?;
+        Ok(response.into_inner().evidence)
+    }
+
+    /// One evidence as a file that verifies offline.
+    ///
+    /// # Errors
+    /// `API_NOT_FOUND`, or what else the node answers.
+    pub async fn evidence(&mut self, id: &Hash) -> Result<Bytes, ClientError> {
+        let request = v1::GetEvidenceRequest { id: Bytes::copy_from_slice(id) };
+        Ok(self.audit.get_evidence(request).await?.into_inner().file)
+    }
+
     /// Blocks of a range, `to` inclusive.
     ///
     /// # Errors

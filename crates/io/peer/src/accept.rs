@@ -203,7 +203,7 @@ impl PeerService for Acceptor {
         let mut inbound = request.into_inner();
         match introduce(local, &link, &mut inbound).await {
             Ok(introduced) => {
-                let outbox = local.outbox(Sender::Acceptor, &link);
+                let outbox = local.outbox(Sender::Acceptor, &link, false);
                 let responses = Responses(Arc::clone(&outbox));
                 let local = Arc::clone(local);
                 let tasks = local.tasks.clone();

@@ -24,7 +24,7 @@ use crate::link::{Link, LinkIo};
 use crate::local::Local;
 use crate::outbox::{Outbox, Requests};
 use crate::session::{self, Failure, Session, Why, farewell, next};
-use crate::settings::Peer;
+use crate::settings::{Peer, Role};
 use crate::wire::{FRAME_OVERHEAD, Said};
 
 /// Longest wait before the second attempt.
@@ -35,14 +35,29 @@ pub(crate) async fn dial(local: Arc<Local>, peer: Peer, tls: Arc<ClientConfig>) 
     let connector = TlsConnector::from(tls);
     let mut backoff = Backoff::new(local.settings.max_backoff);
     let mut said = None;
+    let (mut as_follower, mut waited) = (false, false);
     while !local.stop.is_cancelled() {
         // The peer may have dialled this node; a second connection would only replace the first.
         if let Some(session) = local.registry.get(&peer.identity) {
             session.ended.cancelled().await;
+            // One that ended because the validators changed begins anew at once: the peer may not know this node as what it is now.
+            waited = session.why() == Why::Changed;
             continue;
         }
+        if !dials_first(&local, &peer.identity) && !waited {
+            waited = true;
+            tokio::select! {
+                () = tokio::time::sleep(local.settings.max_backoff) => {}
+                () = local.stop.cancelled() => {}
+            }
+            continue;
+        }
+        waited = false;
         let begun = Instant::now();
-        let outcome = Box::pin(attempt(&local, &peer, &connector)).await;
+        let outcome = Box::pin(attempt(&local, &peer, &connector, as_follower)).await;
+        // Who is behind does not know yet that it is no validator any more. As a follower it learns it.
+        let unknown = Why::Refused { code: Code::Unknown, by: crate::By::Them };
+        as_follower = matches!(outcome, Ok(why) if why == unknown);
         if begun.elapsed() > local.settings.max_backoff {
             backoff.reset();
         }
@@ -58,6 +73,13 @@ pub(crate) async fn dial(local: Arc<Local>, peer: Peer, tls: Arc<ClientConfig>) 
             () = local.stop.cancelled() => {}
         }
     }
+}
+
+/// Of two validators the one with the smaller identity dials. The other one does only when that one does not: it may not know this
+/// node, which has come in, or has other keys than before.
+fn dials_first(local: &Local, peer: &KeyId) -> bool {
+    let own = local.own();
+    own.role == Role::Follower || own.id < *peer
 }
 
 /// Exponential, with full jitter: nodes that lost a peer at one moment do not come back at one moment.
@@ -84,7 +106,12 @@ impl Backoff {
 }
 
 /// One connection, from the first packet to its end. An error is one of the network.
-async fn attempt(local: &Local, peer: &Peer, connector: &TlsConnector) -> io::Result<Why> {
+async fn attempt(
+    local: &Local,
+    peer: &Peer,
+    connector: &TlsConnector,
+    as_follower: bool,
+) -> io::Result<Why> {
     let deadline = Instant::now() + local.settings.hello_timeout;
     let opened = tokio::select! {
         opened = open(local, peer, connector, deadline) => opened?,
@@ -94,7 +121,7 @@ async fn attempt(local: &Local, peer: &Peer, connector: &TlsConnector) -> io::Re
         Ok(opened) => opened,
         Err(why) => return Ok(why),
     };
-    let outbox = local.outbox(Sender::Dialler, &link);
+    let outbox = local.outbox(Sender::Dialler, &link, as_follower);
     let exchange = Box::pin(exchange(local, peer.identity, &link, io, &outbox));
     let why = match exchange.await {
         Ok(why) => return Ok(why),

@@ -17,7 +17,7 @@ use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::outbox::Outbox;
 use crate::registry::Registry;
-use crate::session::{Failure, Why};
+use crate::session::{Failure, Session, Why};
 use crate::settings::{Role, Settings};
 
 /// The vote key of a validator.
@@ -25,11 +25,17 @@ pub(crate) type Members = dyn Fn(&KeyId) -> Option<[u8; 32]> + Send + Sync;
 /// Height of this node's last block.
 pub(crate) type Height = dyn Fn() -> u64 + Send + Sync;
 
+/// Who this node is, by what it knows of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Own {
+    pub(crate) id: KeyId,
+    pub(crate) role: Role,
+}
+
 /// What all connections of this node share.
 pub(crate) struct Local {
     pub(crate) settings: Settings,
-    pub(crate) key: SigningKey,
-    pub(crate) id: KeyId,
+    pub(crate) keys: Vec<SigningKey>,
     pub(crate) role: Role,
     pub(crate) spki: Hash,
     pub(crate) members: Box<Members>,
@@ -44,10 +50,7 @@ pub(crate) struct Local {
 
 impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Local")
-            .field("id", &self.id)
-            .field("role", &self.role)
-            .finish_non_exhaustive()
+        f.debug_struct("Local").field("own", &self.own()).finish_non_exhaustive()
     }
 }
 
@@ -56,14 +59,34 @@ impl Local {
         self.sessions.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Queues of a new connection, with this node's Hello in front.
-    pub(crate) fn outbox(&self, sender: Sender, link: &Link) -> Arc<Outbox> {
-        let binding = self.binding(self.spki, link.their_spki);
-        Outbox::new(self.settings.queues, self.hello(sender, &binding))
+    /// Who this node is now.
+    pub(crate) fn own(&self) -> Own {
+        let is_member = |key: &&SigningKey| (self.members)(&id_of(key)).is_some();
+        let validator = self.keys.iter().filter(|_| self.role == Role::Validator).find(is_member);
+        let role = if validator.is_some() { Role::Validator } else { Role::Follower };
+        let id = validator.or(self.keys.first()).map(id_of).unwrap_or_default();
+        Own { id, role }
     }
 
-    fn hello(&self, sender: Sender, binding: &Binding) -> v1::Hello {
-        hello::make(sender, binding, &self.key, self.role, (self.height)())
+    /// Whether one of this node's keys has that identity.
+    pub(crate) fn is_own(&self, identity: &KeyId) -> bool {
+        self.keys.iter().any(|key| id_of(key) == *identity)
+    }
+
+    /// Whether both sides of a connection still are what they were when it began.
+    pub(crate) fn is_current(&self, session: &Session) -> bool {
+        let is_member = (self.members)(&session.peer).is_some();
+        session.own() == self.own() && is_member == (session.role == Role::Validator)
+    }
+
+    /// Queues of a new connection, with this node's Hello in front, which claims to be a follower's where no more is believed.
+    pub(crate) fn outbox(&self, sender: Sender, link: &Link, as_follower: bool) -> Arc<Outbox> {
+        let binding = self.binding(self.spki, link.their_spki);
+        let own = self.own();
+        let role = if as_follower { Role::Follower } else { own.role };
+        let key = self.keys.iter().find(|key| id_of(key) == own.id);
+        let hello = key.map(|key| hello::make(sender, &binding, key, role, (self.height)()));
+        Outbox::new(self.settings.queues, hello, own)
     }
 
     /// Checks the Hello of the other side of a connection.
@@ -76,8 +99,10 @@ impl Local {
     ) -> Result<Introduced, Refusal> {
         let binding = self.binding(link.their_spki, self.spki);
         let members = &*self.members;
-        let introduced =
-            hello::verify(hello, &Expected { sender, binding, dialled, own: self.id, members })?;
+        let introduced = hello::verify(
+            hello,
+            &Expected { sender, binding, dialled, own: self.own().id, members },
+        )?;
         link.introduced.store(true, Ordering::Release);
         Ok(introduced)
     }
@@ -133,4 +158,8 @@ impl Local {
             }
         }
     }
+}
+
+fn id_of(key: &SigningKey) -> KeyId {
+    KeyId::of(key.verifying_key().as_bytes())
 }

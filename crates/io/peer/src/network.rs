@@ -17,7 +17,7 @@ use crate::dial::dial;
 use crate::inbox::{Events, Inbox};
 use crate::local::Local;
 use crate::registry::{PeerStatus, Registry};
-use crate::session::Session;
+use crate::session::{Session, Why};
 use crate::settings::{Identity, Lane, PeerError, Role, Settings};
 use crate::tls::configurations;
 
@@ -40,7 +40,7 @@ pub struct Network {
 impl Network {
     /// Listens, and dials peers, on the tokio runtime that this is called on.
     ///
-    /// `members` gives the vote key of a validator of the ledger, `height` that of this node's last block; both are asked at every
+    /// `members` gives the vote key of a validator of the ledger, of now or of the height after the next, `height` that of this node's last block; both are asked at every
     /// Hello and must not wait.
     ///
     /// # Errors
@@ -67,8 +67,7 @@ impl Network {
         let stop = CancellationToken::new();
         let events = Events { inbox: Arc::clone(&inbox), stop: stop.clone() };
         let local = Arc::new(Local {
-            id: KeyId::of(identity.key.verifying_key().as_bytes()),
-            key: identity.key,
+            keys: identity.keys,
             role: identity.role,
             spki: *identity.certificate.spki_sha256(),
             members: Box::new(members),
@@ -84,7 +83,8 @@ impl Network {
         if let Some((listener, _)) = listener {
             local.tasks.spawn(listen(Arc::clone(&local), listener, server));
         }
-        for peer in local.settings.peers.iter().filter(|peer| dials(&local, &peer.identity)) {
+        let others = local.settings.peers.iter().filter(|peer| !local.is_own(&peer.identity));
+        for peer in others {
             local.tasks.spawn(dial(Arc::clone(&local), peer.clone(), Arc::clone(&client)));
         }
         let stopping = Arc::clone(&local);
@@ -100,9 +100,19 @@ impl Network {
         self.listening
     }
 
-    /// This node's identity.
+    /// This node's identity, by what it knows of the ledger now.
     pub fn identity(&self) -> KeyId {
-        self.local.id
+        self.local.own().id
+    }
+
+    /// To be called when the validators have changed: ends the connections of which one side is not what it was. They begin anew, as
+    /// what both sides are now.
+    pub fn members_changed(&self) {
+        for session in self.local.registry.all() {
+            if !self.local.is_current(&session) {
+                session.end(Why::Changed);
+            }
+        }
     }
 
     /// Queues a message for a peer. Never waits.
@@ -152,13 +162,5 @@ impl Network {
         self.local.tasks.close();
         self.local.tasks.wait().await;
         self.local.inbox.close();
-    }
-}
-
-/// Of two validators the one with the smaller identity dials: one connection for each pair.
-fn dials(local: &Local, peer: &KeyId) -> bool {
-    match local.role {
-        Role::Validator => local.id < *peer,
-        Role::Follower => local.id != *peer,
     }
 }

@@ -11,6 +11,7 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use crate::code::Code;
+use crate::local::Own;
 use crate::settings::{Bound, Lane, Lanes};
 use crate::wire::{frame, status};
 
@@ -36,6 +37,8 @@ pub(crate) enum NotQueued {
 /// The queues of one connection.
 #[derive(Debug)]
 pub(crate) struct Outbox {
+    /// Who this node was when the connection began.
+    pub(crate) own: Own,
     bounds: Lanes<Bound>,
     state: Mutex<State>,
 }
@@ -83,10 +86,10 @@ impl Lanes<Queue> {
 }
 
 impl Outbox {
-    pub(crate) fn new(bounds: Lanes<Bound>, hello: v1::Hello) -> Arc<Self> {
-        let greetings = VecDeque::from([Outgoing::Hello(hello)]);
+    pub(crate) fn new(bounds: Lanes<Bound>, hello: Option<v1::Hello>, own: Own) -> Arc<Self> {
+        let greetings = hello.into_iter().map(Outgoing::Hello).collect();
         let state = State { greetings, ..State::default() };
-        Arc::new(Self { bounds, state: Mutex::new(state) })
+        Arc::new(Self { own, bounds, state: Mutex::new(state) })
     }
 
     pub(crate) fn admit(&self) {
@@ -200,12 +203,16 @@ impl Stream for Responses {
 
 #[cfg(test)]
 mod tests {
+    use ledger_format::digest::KeyId;
+
     use super::*;
+    use crate::settings::Role;
 
     fn outbox(frames: usize, bytes: usize) -> Arc<Outbox> {
         let bound = Bound { frames, bytes };
         let bounds = Lanes { consensus: bound, blocks: bound, entries: bound };
-        Outbox::new(bounds, v1::Hello::default())
+        let own = Own { id: KeyId::default(), role: Role::Validator };
+        Outbox::new(bounds, Some(v1::Hello::default()), own)
     }
 
     fn poll(outbox: &Outbox) -> Poll<Option<Outgoing>> {

@@ -95,8 +95,11 @@ impl Registry {
         if sessions.stopped {
             return Err(Failure::Ended(Why::Stopped));
         }
-        // Others may have come since the Hello was answered.
+        // Others may have come since the Hello was answered, and the validators may have changed.
         may_enter(&sessions, local, &session.peer, session.role)?;
+        if session.role == Role::Validator && (local.members)(&session.peer).is_none() {
+            return Err(Failure::Ended(Why::Changed));
+        }
         if let Some(older) = sessions.live.insert(session.peer, Arc::clone(session)) {
             older.end(Why::Replaced);
             local.inbox.end(older.peer, older.number, Why::Replaced);

@@ -11,7 +11,7 @@ use tonic::Streaming;
 use crate::code::{By, Code, Refusal};
 use crate::hello::Introduced;
 use crate::link::Link;
-use crate::local::Local;
+use crate::local::{Local, Own};
 use crate::outbox::{NotQueued, Outbox};
 use crate::settings::{Lane, Lanes, Role};
 use crate::wire::{self, Incoming, Said};
@@ -30,6 +30,8 @@ pub enum Why {
     },
     /// The same peer connected once more.
     Replaced,
+    /// What one of the two nodes is on the ledger has changed.
+    Changed,
     /// The peer does not read as fast as this node sends, and a frame was dropped that must not be.
     Overflow(Lane),
     /// This node stops.
@@ -137,8 +139,13 @@ impl Session {
         self.ended.cancel();
     }
 
+    /// Who this node was when the connection began.
+    pub(crate) fn own(&self) -> Own {
+        self.outbox.own
+    }
+
     /// Why it ended.
-    fn why(&self) -> Why {
+    pub(crate) fn why(&self) -> Why {
         self.why.get().copied().unwrap_or(Why::Closed)
     }
 
@@ -255,6 +262,8 @@ pub(crate) fn farewell(outbox: &Outbox, why: Why) {
     match why {
         Why::Refused { code, by: By::Us } => outbox.abort(Some(code)),
         Why::Stopped => outbox.finish(),
-        Why::Refused { .. } | Why::Closed | Why::Replaced | Why::Overflow(_) => outbox.abort(None),
+        Why::Refused { .. } | Why::Closed | Why::Replaced | Why::Changed | Why::Overflow(_) => {
+            outbox.abort(None);
+        }
     }
 }

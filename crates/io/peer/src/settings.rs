@@ -77,12 +77,13 @@ pub struct Bound {
 
 /// Who this node is to others.
 ///
-/// The key signs each connection; the certificate is what TLS uses, and any will do.
+/// One of the keys signs each connection; the certificate is what TLS uses, and any will do.
 #[derive(Debug)]
 pub struct Identity {
-    /// A validator's vote key, or any key of a follower.
-    pub key: SigningKey,
-    /// What the node claims to be.
+    /// Vote keys of a validator, or any key of a follower. The first that is a validator's now counts; without one the first, and
+    /// the node is a follower until one is.
+    pub keys: Vec<SigningKey>,
+    /// The most that the node claims to be.
     pub role: Role,
     /// What TLS uses; [`Certificate::fresh`] makes one.
     pub certificate: Certificate,

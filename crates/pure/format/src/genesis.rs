@@ -14,8 +14,8 @@ use crate::malformed::{Kind, Malformed};
 use crate::message;
 use crate::validators::{Validators, check_note_name};
 
-/// The protocol version that this code speaks.
-pub const PROTOCOL_VERSION: u32 = 1;
+/// The protocol versions that this code knows. Which one a height follows, the ledger says.
+pub const PROTOCOL_VERSIONS: core::ops::RangeInclusive<u32> = 1..=2;
 
 const MARK: &[u8] = b"ledger/genesis/v1\0";
 
@@ -42,11 +42,9 @@ impl GenesisDocument {
         }
         let genesis: Genesis = message::decode("genesis", &bytes)?;
         let wrong = |detail: String| Malformed::new(Kind::Value, "genesis", detail);
-        if genesis.protocol_version != PROTOCOL_VERSION {
-            let found = genesis.protocol_version;
-            return Err(wrong(format!(
-                "protocol version {found}, this code speaks {PROTOCOL_VERSION}"
-            )));
+        if !PROTOCOL_VERSIONS.contains(&genesis.protocol_version) {
+            let (found, last) = (genesis.protocol_version, PROTOCOL_VERSIONS.end());
+            return Err(wrong(format!("protocol version {found}, this code knows 1 to {last}")));
         }
         if genesis.name.is_empty() || genesis.start_ms == 0 || genesis.clock == 0 {
             return Err(wrong("name, start_ms and clock must be stated".into()));

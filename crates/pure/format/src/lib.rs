@@ -13,6 +13,7 @@ pub mod chain_file;
 pub mod commitment;
 pub mod digest;
 pub mod entry;
+pub mod evidence;
 pub mod fixed;
 pub mod genesis;
 pub mod genesis_file;

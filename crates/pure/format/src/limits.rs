@@ -51,7 +51,12 @@ pub const MAX_RECEIPT_BYTES: usize = 4 * 1024;
 /// Longest proof file in bytes.
 pub const MAX_PROOF_BYTES: usize = 1024 * 1024;
 
+/// Longest evidence in bytes: two certificates of [`MAX_VALIDATORS`], and little enough to fit an entry.
+pub const MAX_EVIDENCE_BYTES: usize = 56 * 1024;
+
 const _: () = {
+    assert!(MAX_EVIDENCE_BYTES < MAX_ENTRY_BYTES);
+    assert!(MAX_EVIDENCE_BYTES > 2 * (65 + 96 * MAX_VALIDATORS) + 64);
     assert!(MAX_GENESIS_BYTES < MAX_ENTRY_BYTES);
     assert!(MAX_ENTRY_BYTES == 0xffff);
     assert!(MAX_NOTE_SIGNATURES > MAX_VALIDATORS);

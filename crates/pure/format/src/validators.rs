@@ -136,7 +136,8 @@ impl Validators {
 }
 
 impl Member {
-    fn keys(&self) -> [&[u8; 32]; 4] {
+    /// All its keys: vote, log, cosign, receipt.
+    pub fn keys(&self) -> [&[u8; 32]; 4] {
         [&self.vote_key, &self.log_key, &self.cosign_key, &self.receipt_key]
     }
 }

@@ -28,6 +28,25 @@ pub enum VoteStep {
     Precommit,
 }
 
+impl VoteStep {
+    /// Its byte: 1 prevote, 2 precommit.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Prevote => 1,
+            Self::Precommit => 2,
+        }
+    }
+
+    /// The step of a byte.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Prevote),
+            2 => Some(Self::Precommit),
+            _ => None,
+        }
+    }
+}
+
 /// The bytes that a validator signs to vote: mark 15, step 1 (1 prevote, 2 precommit), ledger 32, height 8, round 4,
 /// 1 when a block is named, 3 zero bytes, block hash 32 (zero for nil).
 pub fn vote_bytes(
@@ -37,13 +56,9 @@ pub fn vote_bytes(
     round: u32,
     block: Option<&BlockHash>,
 ) -> [u8; VOTE_BYTES] {
-    let step = match step {
-        VoteStep::Prevote => 1,
-        VoteStep::Precommit => 2,
-    };
     let named = u8::from(block.is_some());
     let block = block.copied().unwrap_or_default();
-    layout(VOTE_MARK, step, ledger, height, round, [named, 0, 0, 0], &block)
+    layout(VOTE_MARK, step.number(), ledger, height, round, [named, 0, 0, 0], &block)
 }
 
 /// The bytes that a proposer signs: mark 15, 1 when a valid round is named, ledger 32, height 8, round 4, valid round 4 (zero

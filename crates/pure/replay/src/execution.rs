@@ -8,7 +8,7 @@ use ledger_event::event::Act;
 use ledger_format::block::Body;
 use ledger_format::digest::{EntryId, Hash, KeyId};
 use ledger_format::entry::Entry;
-use ledger_format::genesis::PROTOCOL_VERSION;
+use ledger_format::genesis::PROTOCOL_VERSIONS;
 use ledger_format::header::{HEADER_BYTES, Header};
 use ledger_merkle::log::Frontier;
 use ledger_merkle::trie::{Delta, TrieError};
@@ -104,6 +104,9 @@ impl Ledger {
         // The entries of a genesis file are all of block 1, whatever they claim within its time.
         let declared = self.genesis().clock() == Clock::Declared && self.height() > 0;
         let mut proposal = Proposal::default();
+        if !PROTOCOL_VERSIONS.contains(&self.protocol().version) {
+            return proposal;
+        }
         let state = self.state();
         let Some(mut execution) = Execution::begin(self, &state, time_ms) else { return proposal };
         for (number, entry) in (0_usize..).zip(candidates) {
@@ -134,7 +137,13 @@ impl Ledger {
     /// The first contradiction.
     pub fn check(&self, body: &Body, entries: &[Entry]) -> Result<Executed, Refuted> {
         let header = &body.header;
-        check_header(self.genesis(), self.header(), self.validators(), header)?;
+        check_header(
+            self.genesis(),
+            self.header(),
+            self.protocol().version,
+            self.validators(),
+            header,
+        )?;
         let latest = entries.iter().map(|entry| entry.claims().issued_s).max().unwrap_or_default();
         check_fixed_time(self.genesis(), self.time_ms(), header, latest)?;
         let place = || Place::block(header.height);
@@ -270,9 +279,8 @@ impl<'a> Execution<'a> {
         let changes = self.rules.finish();
         let boxed = changes.records.iter().map(|(key, record)| (*key, record.as_slice().into()));
         let delta = ledger.trie.propose(ledger.trie.tip(), boxed.collect())?;
-        let validators = ledger.validators().hash();
         let header = Header {
-            protocol_version: PROTOCOL_VERSION,
+            protocol_version: ledger.protocol().version,
             ledger: ledger.genesis().id(),
             height: ledger.height().saturating_add(1),
             previous: ledger.header().map_or(ledger.genesis().id().0, |header| header.hash().0),
@@ -281,8 +289,8 @@ impl<'a> Execution<'a> {
             tree_size: self.frontier.size(),
             tree_root: self.frontier.root(),
             state_root: delta.root(),
-            validators,
-            next_validators: validators,
+            validators: ledger.validators().hash(),
+            next_validators: ledger.next_validators().hash(),
         };
         Ok(Executed {
             header,

@@ -12,11 +12,13 @@ use ledger_event::KeyRecord;
 use ledger_format::digest::{Hash, KeyId};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
+use ledger_format::id::state_key;
 use ledger_format::validators::Validators;
 use ledger_merkle::log::Frontier;
 use ledger_merkle::trie::{Proof, Retired, Trie, TrieError, Version};
 use ledger_rules::View;
-use ledger_rules::genesis::genesis_records;
+use ledger_rules::genesis::{VALIDATORS, VALIDATORS_BEFORE, genesis_records};
+use ledger_rules::protocol::Protocol;
 use ledger_rules::view::read_as;
 use ledger_verify::entry::check_genesis_keys;
 use ledger_verify::finding::Refuted;
@@ -58,6 +60,9 @@ pub struct Ledger {
     kept: VecDeque<Kept>,
     pub(crate) frontier: Frontier,
     header: Option<Header>,
+    /// They sign the next block, and the one after it.
+    validators: Validators,
+    next_validators: Validators,
     window: Window,
     pinned: BTreeMap<u64, u32>,
 }
@@ -80,6 +85,12 @@ pub enum RestoreError {
     /// The records are not sorted, or are listed twice.
     #[error("the stored state is out of order: {0}")]
     Order(TrieError),
+    /// The state does not have the validators that the header names.
+    #[error("the stored state does not have the validators that height {height} names as the next")]
+    Validators {
+        /// The height.
+        height: u64,
+    },
 }
 
 impl Ledger {
@@ -93,7 +104,10 @@ impl Ledger {
         let sorted = records.map(|(key, record)| (key, record.into_boxed_slice()));
         let trie = Trie::from_sorted(sorted).unwrap_or_default();
         let kept = Kept { height: 0, version: trie.tip(), retired: None };
+        let validators = genesis.validators().clone();
         Ok(Self {
+            next_validators: validators.clone(),
+            validators,
             genesis,
             trie,
             kept: VecDeque::from([kept]),
@@ -124,7 +138,16 @@ impl Ledger {
         if trie.tip().root() != header.state_root {
             return Err(RestoreError::StateRoot { height });
         }
-        let kept = Kept { height, version: trie.tip(), retired: None };
+        let version = trie.tip();
+        let state = StateView { trie: &trie, version };
+        let sets = [VALIDATORS, VALIDATORS_BEFORE].map(|id| recorded_set(&state, id));
+        let signs_next = |set: &&Validators| set.hash() == header.next_validators;
+        let validators = sets.iter().flatten().find(signs_next).cloned();
+        let [next_validators, _] = sets;
+        let (Some(validators), Some(next_validators)) = (validators, next_validators) else {
+            return Err(RestoreError::Validators { height });
+        };
+        let kept = Kept { height, version, retired: None };
         let mut known = Window::default();
         known.extend(window);
         known.expire(header.time_ms);
@@ -134,6 +157,8 @@ impl Ledger {
             kept: VecDeque::from([kept]),
             frontier,
             header: Some(header),
+            validators,
+            next_validators,
             window: known,
             pinned: BTreeMap::new(),
         })
@@ -166,7 +191,18 @@ impl Ledger {
 
     /// The validators that sign the next block.
     pub const fn validators(&self) -> &Validators {
-        self.genesis.validators()
+        &self.validators
+    }
+
+    /// The validators that sign the block after the next one: those of the state.
+    pub const fn next_validators(&self) -> &Validators {
+        &self.next_validators
+    }
+
+    /// The version of the protocol that the next block follows.
+    pub fn protocol(&self) -> Protocol {
+        let first = Protocol { version: self.genesis.message().protocol_version, planned: None };
+        Protocol::at(&self.state(), self.height().saturating_add(1)).unwrap_or(first)
     }
 
     /// Entries that may still be repeated.
@@ -250,8 +286,16 @@ impl Ledger {
     /// # Errors
     /// [`TrieError`] when the block was executed on another state; nothing has changed then.
     pub fn commit(&mut self, executed: Executed) -> Result<(), TrieError> {
-        let Executed { header, window, delta, frontier, .. } = executed;
+        let Executed { header, records, window, delta, frontier, .. } = executed;
         let (version, retired) = self.trie.commit(delta)?;
+        if self.validators.hash() != self.next_validators.hash() {
+            self.validators = self.next_validators.clone();
+        }
+        if records.binary_search_by_key(&state_key(VALIDATORS), |(key, _)| *key).is_ok()
+            && let Some(set) = recorded_set(&StateView { trie: &self.trie, version }, VALIDATORS)
+        {
+            self.next_validators = set;
+        }
         if let Some(last) = self.kept.back_mut() {
             last.retired = Some(retired);
         }
@@ -278,6 +322,11 @@ impl Ledger {
             }
         }
     }
+}
+
+/// A validator set of the state. The rules record none that is not valid.
+fn recorded_set(state: &StateView<'_>, id: &str) -> Option<Validators> {
+    Validators::new(read_as(state, id)?).ok()
 }
 
 /// The stored records, with those of genesis that no block has changed.

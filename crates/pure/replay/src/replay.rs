@@ -13,6 +13,7 @@ use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::id::state_key;
 use ledger_format::message;
+use ledger_format::validators::Validators;
 use ledger_rules::View;
 use ledger_verify::block::check_certificate;
 use ledger_verify::entry::{EntryBatch, check_signatures};
@@ -47,6 +48,8 @@ pub struct Replay {
     batch: EntryBatch,
     places: Vec<Place>,
     counts: Counts,
+    /// The sets that have signed, without repetition.
+    sets: Vec<Validators>,
     last_record: Option<Hash>,
 }
 
@@ -62,7 +65,8 @@ impl Replay {
     /// Goes on from a ledger that is trusted already: a follower, or a node that rebuilds its indexes.
     pub fn resume(ledger: Ledger) -> Self {
         let (batch, places) = (EntryBatch::new(), Vec::new());
-        Self { ledger, batch, places, counts: Counts::default(), last_record: None }
+        let sets = Vec::new();
+        Self { ledger, batch, places, counts: Counts::default(), sets, last_record: None }
     }
 
     /// The ledger so far. Signatures of the last entries may still be unchecked until [`Replay::settle`].
@@ -102,6 +106,9 @@ impl Replay {
         self.collect(header.height, first, &entries);
         if self.batch.len() >= BATCH_SIGNATURES {
             self.settle()?;
+        }
+        if self.sets.last().is_none_or(|set| set.hash() != header.validators) {
+            self.sets.push(self.ledger.validators().clone());
         }
         keep(&executed);
         self.ledger.commit(executed).map_err(|error| {
@@ -220,6 +227,18 @@ impl Replay {
             "every entry was allowed: its signers, roles and rules in force",
         );
         report.checked(Aspect::Quorum, format!("{blocks} certificates, {votes} votes"));
+        if let changes @ 1.. = self.sets.len().saturating_sub(1) {
+            report.checked(
+                Aspect::Quorum,
+                format!("{changes} change(s) of the validators, each certified by the set before"),
+            );
+        }
+        let now = self.ledger.validators();
+        let (members, power) = (now.members().len(), now.total_power());
+        report.checked(
+            Aspect::Quorum,
+            format!("the next block is for {members} validator(s) of power {power} to sign"),
+        );
         match genesis.clock() {
             Clock::Declared => {
                 report.checked(Aspect::Time, "header times are the latest that entries claim");
@@ -239,7 +258,7 @@ impl Replay {
         report.unchecked(Aspect::Scope, text);
         let text = "what digests and commitments stand for: that is off the ledger";
         report.unchecked(Aspect::Scope, text);
-        caveats(genesis, &mut report);
+        caveats(genesis, &self.sets, &mut report);
         report
     }
 }

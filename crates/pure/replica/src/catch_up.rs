@@ -7,10 +7,19 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use ledger_format::digest::KeyId;
 
+use crate::message::PresentedBlock;
 use crate::planted::{self, Bug};
 
 /// How often a peer that is behind is told of it, in milliseconds.
 const REMIND_MS: u64 = 500;
+
+/// A block that somebody gave away as decided.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) from: KeyId,
+    pub(crate) block: Bytes,
+    pub(crate) signature: Option<[u8; 64]>,
+}
 
 /// Tips of others, the open request, and blocks that wait to be executed.
 #[derive(Debug, Default)]
@@ -22,7 +31,7 @@ pub(crate) struct CatchUp {
     /// How often a peer did not answer, or answered with what may not follow. Who failed least is asked first, whatever others claim
     /// to have: several that lie must not keep those who do not from being asked.
     failures: BTreeMap<KeyId, u32>,
-    blocks: VecDeque<(KeyId, Bytes)>,
+    blocks: VecDeque<Given>,
     /// When somebody who is behind was told last.
     reminded: BTreeMap<KeyId, u64>,
 }
@@ -40,7 +49,7 @@ impl CatchUp {
             return;
         }
         self.tips.remove(&peer);
-        self.blocks.retain(|(from, _)| *from != peer);
+        self.blocks.retain(|given| given.from != peer);
         self.fail(peer);
     }
 
@@ -95,17 +104,21 @@ impl CatchUp {
     }
 
     /// Takes blocks that were asked for, and says so. Others are dropped.
-    pub(crate) fn take(&mut self, from: KeyId, blocks: Vec<Vec<u8>>) -> bool {
+    pub(crate) fn take(&mut self, from: KeyId, blocks: Vec<PresentedBlock>) -> bool {
         if self.asked.is_none_or(|(_, peer)| peer != from) {
             return false;
         }
         self.asked = None;
-        self.blocks.extend(blocks.into_iter().map(|block| (from, Bytes::from(block))));
+        self.blocks.extend(blocks.into_iter().map(|PresentedBlock { block, signature }| Given {
+            from,
+            block: block.into(),
+            signature,
+        }));
         true
     }
 
     /// The next block to execute.
-    pub(crate) fn next(&mut self) -> Option<(KeyId, Bytes)> {
+    pub(crate) fn next(&mut self) -> Option<Given> {
         self.blocks.pop_front()
     }
 

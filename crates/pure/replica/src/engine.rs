@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use consensus::{
-    ConsensusMsg, Effect, Input, LocallyProposedValue, Params, ProposedValue, Resumable as _,
-    Resume, State, ValuePayload, VoteExtensionError,
+    ConsensusMsg, Effect, Input, LocallyProposedValue, MisbehaviorEvidence, Params, ProposedValue,
+    Resumable as _, Resume, State, ValuePayload, VoteExtensionError,
 };
 use consensus_types::{
     CertificateError, CommitCertificate, CommitSignature, LinearTimeouts, Round, SignedMessage,
@@ -25,8 +25,9 @@ use crate::context::{
     BlockHeight, BlockValue, EngineSignature, EngineValidators, Ledger, ValidatorId, number,
 };
 use crate::log_record::LogInput;
+use crate::message::Statement;
 use crate::planted::{self, Bug};
-use crate::said::{Said, SaidRound, SaidVote};
+use crate::said::{Said, SaidProposal, SaidRound, SaidVote};
 
 /// Inputs for heights to come that the engine may hold back.
 const QUEUED_HEIGHTS: usize = 16;
@@ -53,6 +54,8 @@ pub(crate) enum Output {
     GetValue { round: u32 },
     /// The height is decided.
     Decided(Certificate),
+    /// Validators made two statements where one is allowed.
+    Misbehaved(Vec<[Statement; 2]>),
 }
 
 /// A timeout with its height, which the engine's own timeouts lack: one that fires late must not hit the next height.
@@ -337,6 +340,10 @@ impl Host {
                 self.repeat(Said::Round(SaidRound::of(&certificate)));
                 r.resume_with(())
             }
+            Effect::Finalize(_, _, evidence, r) => {
+                self.put(Output::Misbehaved(pairs(&evidence)));
+                r.resume_with(())
+            }
             Effect::Decide(certificate, _, r) => {
                 // What decided must survive before the decision is acted upon.
                 self.put(Output::Flush);
@@ -387,6 +394,24 @@ impl Host {
         planted::is(Bug::VotesUnchecked)
             || signature::verify(key, &bytes, &message.signature.0).is_ok()
     }
+}
+
+/// What the engine has noticed at a height, of each validator no more than a few pairs.
+fn pairs(evidence: &MisbehaviorEvidence<Ledger>) -> Vec<[Statement; 2]> {
+    let height = |height: BlockHeight| height.0;
+    let votes = evidence.votes.iter().flat_map(|(_, pairs)| pairs).filter_map(|(one, other)| {
+        let state =
+            |vote: &SignedVote<Ledger>| SaidVote::of(vote).statement(height(vote.message.height));
+        Some([state(one)?, state(other)?])
+    });
+    let proposals = evidence.proposals.iter().flat_map(|(_, pairs)| pairs);
+    let proposals = proposals.filter_map(|(one, other)| {
+        let state = |made: &SignedProposal<Ledger>| {
+            SaidProposal::of(made).statement(height(made.message.height))
+        };
+        Some([state(one)?, state(other)?])
+    });
+    votes.chain(proposals).collect()
 }
 
 /// Effects that we do not use. Vote extensions are disabled, blocks that others decided do not go through the engine

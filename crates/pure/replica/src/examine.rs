@@ -57,16 +57,23 @@ fn broken(ledger: &Ledger, malformed: &Malformed) -> Refuted {
     Refuted::new(Code::BlockForm, place, malformed.to_string())
 }
 
+/// Reads a decided block.
+///
+/// # Errors
+/// `V_BLOCK_FORM`, where the ledger's next block should be.
+pub(crate) fn read_block(ledger: &Ledger, bytes: Bytes) -> Result<Block, Refuted> {
+    Block::decode(bytes).map_err(|malformed| broken(ledger, &malformed))
+}
+
 /// Executes a decided block as the ledger's next one: as [`examine`], and before that its height and its certificate.
 ///
 /// # Errors
 /// Why it may not follow.
 pub(crate) fn examine_decided(
     ledger: &Ledger,
-    bytes: Bytes,
+    block: Block,
     is_checked: impl Fn(&EntryId) -> bool,
 ) -> Result<Decided, Refuted> {
-    let block = Block::decode(bytes).map_err(|malformed| broken(ledger, &malformed))?;
     let (next, header) = (ledger.height().saturating_add(1), &block.body.header);
     if header.height != next {
         return Err(Refuted::differs(Code::Height, Place::block(next), next, header.height));

@@ -24,6 +24,7 @@ mod recovery;
 pub mod replica;
 mod said;
 mod settings;
+mod witness;
 
 pub use engine::EngineStopped;
 pub use message::{Addressed, Lane, Message, Statement, StatementKind};

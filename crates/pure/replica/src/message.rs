@@ -2,7 +2,10 @@
 //! after its signatures, or the block that it brings, were checked.
 
 use bincode::{Decode, Encode};
+use ed25519_dalek::{Signer as _, SigningKey};
+use ledger_format::block::{Block, Body};
 use ledger_format::digest::{BlockHash, KeyId};
+use ledger_format::evidence::presentation_bytes;
 use ledger_format::limits::MAX_BLOCK_BYTES;
 
 use crate::said::{Said, SaidProposal, SaidVote};
@@ -11,6 +14,8 @@ use crate::said::{Said, SaidProposal, SaidVote};
 const LIMIT: usize = 24 * 1024 * 1024;
 /// Most blocks or entries in one message.
 const MAX_ITEMS: usize = 16_384;
+/// Most evidence in one message: some against each of as many validators as there can be.
+const MAX_EVIDENCE: usize = 4_096;
 /// Longest code of a refusal.
 const MAX_CODE_BYTES: usize = 64;
 
@@ -44,13 +49,22 @@ pub(crate) enum Content {
     /// Entries that wait for a block at the sender.
     Entries { entries: Vec<Vec<u8>> },
     /// Decided blocks with their certificates, ascending without gap.
-    Blocks { blocks: Vec<Vec<u8>> },
+    Blocks { blocks: Vec<PresentedBlock> },
+    /// What proves that validators lied (docs/spec/evidence.md).
+    Evidence { evidence: Vec<Vec<u8>> },
     /// An entry that the receiver passed on, and that the sender refuses to put into the block of a height.
     Refused { height: u64, entry: [u8; 32], code: String },
     /// Please sign the block of a height for those who ask a follower.
     WantSeal { height: u64 },
-    /// What a validator signs of a block: by its log key, its cosigner key and its receipt key.
-    Seal { height: u64, signatures: [[u8; 64]; 3] },
+    /// What a validator of a height, known by its vote key, signs of the block: by its log key, its cosigner key and its receipt key.
+    Seal { height: u64, validator: [u8; 32], signatures: [[u8; 64]; 3] },
+}
+
+/// An encoded block, with the signature of the validator that gives it away as decided; none from followers.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct PresentedBlock {
+    pub(crate) block: Vec<u8>,
+    pub(crate) signature: Option<[u8; 64]>,
 }
 
 /// A message, by who in a node takes it.
@@ -66,6 +80,8 @@ pub enum Addressed {
     Seal {
         /// Height of the block.
         height: u64,
+        /// Whose they are said to be: the id of a vote key of the height's set.
+        validator: KeyId,
         /// By the log key, the cosigner key and the receipt key.
         signatures: [[u8; 64]; 3],
     },
@@ -102,6 +118,16 @@ pub enum StatementKind {
     Precommit,
 }
 
+impl Content {
+    /// Votes and proposals that it shows, at most so many. No signature is checked.
+    pub(crate) fn statements(&self, most: usize) -> Vec<Statement> {
+        match self {
+            Self::Said { height, said } => said.statements(*height, most),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// Bytes that are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the bytes are no message of this protocol version")]
@@ -112,9 +138,21 @@ fn configuration() -> impl bincode::config::Config {
 }
 
 impl Message {
-    /// Blocks that were asked for, in their encoding.
-    pub fn blocks(blocks: Vec<Vec<u8>>) -> Self {
-        Self(Content::Blocks { blocks })
+    /// Blocks that were asked for. A validator signs that it gives them away as decided, so it must have checked them: for a
+    /// certificate that is none it is guilty (docs/spec/evidence.md).
+    pub fn blocks<'a>(
+        blocks: impl IntoIterator<Item = &'a Block>,
+        validator: Option<&SigningKey>,
+    ) -> Self {
+        let present = |block: &Block| {
+            let Block { body: Body { header, .. }, certificate } = block;
+            let signature = validator.map(|key| {
+                let bytes = presentation_bytes(&header.ledger, &header.hash(), certificate);
+                key.sign(&bytes).to_bytes()
+            });
+            PresentedBlock { block: block.encode(), signature }
+        };
+        Self(Content::Blocks { blocks: blocks.into_iter().map(present).collect() })
     }
 
     /// Entries that clients submitted, for validators that may be next to propose.
@@ -127,9 +165,9 @@ impl Message {
         Self(Content::WantSeal { height })
     }
 
-    /// What a validator signs of a block: by its log key, its cosigner key and its receipt key.
-    pub const fn seal(height: u64, signatures: [[u8; 64]; 3]) -> Self {
-        Self(Content::Seal { height, signatures })
+    /// What a validator of a height signs of its block: by its log key, its cosigner key and its receipt key.
+    pub const fn seal(height: u64, validator: &KeyId, signatures: [[u8; 64]; 3]) -> Self {
+        Self(Content::Seal { height, validator: validator.0, signatures })
     }
 
     /// Whom it is for.
@@ -137,7 +175,9 @@ impl Message {
         match self.0 {
             Content::Entries { entries } => Addressed::Intake(entries),
             Content::WantSeal { height } => Addressed::WantSeal(height),
-            Content::Seal { height, signatures } => Addressed::Seal { height, signatures },
+            Content::Seal { height, validator, signatures } => {
+                Addressed::Seal { height, validator: KeyId(validator), signatures }
+            }
             other => Addressed::Replica(Box::new(Self(other))),
         }
     }
@@ -165,30 +205,16 @@ impl Message {
 
     /// The vote or proposal that it is, if it is one. The signature is not checked.
     pub fn statement(&self) -> Option<Statement> {
-        let Content::Said { height, said } = &self.0 else { return None };
-        match said {
-            Said::Vote(vote) => Some(Statement {
-                height: *height,
-                round: vote.round?,
-                kind: if vote.precommit {
-                    StatementKind::Precommit
-                } else {
-                    StatementKind::Prevote
-                },
-                block: vote.value.map(BlockHash),
-                validator: KeyId(vote.validator),
-                signature: vote.signature,
-            }),
-            Said::Proposal(proposal) => Some(Statement {
-                height: *height,
-                round: proposal.round?,
-                kind: StatementKind::Proposal { valid_round: proposal.valid_round },
-                block: Some(BlockHash(proposal.value)),
-                validator: KeyId(proposal.proposer),
-                signature: proposal.signature,
-            }),
-            Said::Polka(_) | Said::Round(_) => None,
+        match &self.0 {
+            Content::Said { height, said: Said::Vote(vote) } => vote.statement(*height),
+            Content::Said { height, said: Said::Proposal(made) } => made.statement(*height),
+            _ => None,
         }
+    }
+
+    /// Evidence against validators.
+    pub const fn evidence(evidence: Vec<Vec<u8>>) -> Self {
+        Self(Content::Evidence { evidence })
     }
 
     /// The message that makes a statement; `None` for a proposal of no block.
@@ -228,9 +254,9 @@ impl Message {
     }
 
     /// The decided blocks that it brings.
-    pub fn as_blocks(&self) -> Option<&[Vec<u8>]> {
+    pub fn as_blocks(&self) -> Option<impl Iterator<Item = &[u8]>> {
         match &self.0 {
-            Content::Blocks { blocks } => Some(blocks),
+            Content::Blocks { blocks } => Some(blocks.iter().map(|given| given.block.as_slice())),
             _ => None,
         }
     }
@@ -248,10 +274,10 @@ impl Message {
         let decoded = bincode::decode_from_slice(bytes, configuration());
         let (content, read): (Content, usize) = decoded.map_err(|_malformed| NoMessage)?;
         let bounded = match &content {
-            Content::Blocks { blocks: many } | Content::Entries { entries: many } => {
-                many.len() <= MAX_ITEMS
-            }
+            Content::Blocks { blocks } => blocks.len() <= MAX_ITEMS,
+            Content::Entries { entries } => entries.len() <= MAX_ITEMS,
             Content::Body { body, .. } => body.len() <= MAX_BLOCK_BYTES,
+            Content::Evidence { evidence } => evidence.len() <= MAX_EVIDENCE,
             Content::Refused { code, .. } => code.len() <= MAX_CODE_BYTES,
             _ => true,
         };
@@ -261,16 +287,18 @@ impl Message {
         Ok(Self(content))
     }
 
-    /// Whether those who only follow have a use for it: what blocks there are.
+    /// Whether those who only follow have a use for it: what blocks there are, and who lied.
     pub const fn is_for_followers(&self) -> bool {
-        matches!(self.0, Content::Tip { .. } | Content::Blocks { .. })
+        matches!(self.0, Content::Tip { .. } | Content::Blocks { .. } | Content::Evidence { .. })
     }
 
     /// The queue that it travels in.
     pub const fn lane(&self) -> Lane {
         match self.0 {
             Content::Body { .. } | Content::Blocks { .. } => Lane::Blocks,
+            // What is dropped there is told again when a connection begins, or asked for again.
             Content::Entries { .. }
+            | Content::Evidence { .. }
             | Content::Refused { .. }
             | Content::WantSeal { .. }
             | Content::Seal { .. } => Lane::Entries,
@@ -290,6 +318,7 @@ impl Message {
             Content::Tip { .. } => "tip",
             Content::WantBlocks { .. } => "want_blocks",
             Content::Blocks { .. } => "blocks",
+            Content::Evidence { .. } => "evidence",
             Content::Entries { .. } => "entries",
             Content::Refused { .. } => "refused",
             Content::WantSeal { .. } => "want_seal",

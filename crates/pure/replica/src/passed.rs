@@ -46,6 +46,11 @@ impl Verdicts {
         self.refused.remove(entry);
     }
 
+    /// Forgets what was said about all of them.
+    pub(crate) fn forget_all(&mut self) {
+        self.refused.clear();
+    }
+
     /// Entries that more than a third of the power refuses, so somebody honest does, at heights up to `next`, which can be judged
     /// here too; with those who refuse.
     pub(crate) fn due(&self, validators: &Validators, next: u64) -> Vec<(EntryId, Vec<KeyId>)> {

@@ -1,7 +1,6 @@
 //! What a restart finds in the consensus log.
 
 use bytes::Bytes;
-use ledger_format::digest::KeyId;
 use ledger_replay::Ledger;
 
 use crate::bodies::Candidate;
@@ -13,9 +12,6 @@ use crate::planted::{self, Bug};
 /// Why a replica cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The key is not a validator's of this ledger.
-    #[error("the vote key {0} is not a validator's of this ledger")]
-    NotAValidator(KeyId),
     /// The log and the ledger disagree.
     #[error(transparent)]
     Engine(#[from] EngineStopped),

@@ -32,7 +32,9 @@ use crate::pool::Pool;
 use crate::recovery::{Recovered, StartError, recover};
 use crate::said::{Said, SaidProposal};
 use crate::settings::Settings;
+use crate::witness::Witness;
 
+mod blame;
 mod deciding;
 mod event;
 mod missing;
@@ -57,6 +59,8 @@ enum Phase {
 #[derive(Debug)]
 pub struct Replica {
     id: KeyId,
+    /// Vote keys of this node. At each height the one votes that has a place in its set.
+    keys: Vec<SigningKey>,
     engine: Option<Engine>,
     pool: Pool,
     settings: Settings,
@@ -74,6 +78,7 @@ pub struct Replica {
     present: BTreeSet<KeyId>,
     askers: Askers,
     verdicts: Verdicts,
+    witness: Witness,
     /// Something was logged and is not durable yet.
     unflushed: bool,
     now_ms: u64,
@@ -81,24 +86,19 @@ pub struct Replica {
 
 impl Replica {
     /// A validator at the ledger's height, and what to do first: a height that a crash interrupted is gone through again from the
-    /// log's records.
+    /// log's records. While none of its vote keys has a place in the set, it follows.
     ///
     /// # Errors
     /// [`StartError`].
     pub fn start(
         ledger: &Ledger,
-        key: SigningKey,
+        keys: Vec<SigningKey>,
         settings: Settings,
         log: &[Vec<u8>],
     ) -> Result<(Self, Vec<Action>), StartError> {
-        let id = KeyId::of(key.verifying_key().as_bytes());
-        let validators = ledger.validators();
-        if validators.get(&id).is_none() {
-            return Err(StartError::NotAValidator(id));
-        }
-        let timeouts = settings.timeouts.linear();
-        let engine = Engine::new(ledger.genesis().id(), validators, key, timeouts);
-        let mut replica = Self::new(id, Some(engine), settings);
+        let id = keys.first().map(id_of).unwrap_or_default();
+        let mut replica = Self::new(id, keys, settings);
+        replica.take_place(ledger);
         let recovered = recover(ledger, log)?;
         let actions = replica.resume(ledger, recovered)?;
         Ok((replica, actions))
@@ -106,13 +106,14 @@ impl Replica {
 
     /// A follower at the ledger's height.
     pub fn follow(id: KeyId, settings: Settings) -> Self {
-        Self::new(id, None, settings)
+        Self::new(id, Vec::new(), settings)
     }
 
-    fn new(id: KeyId, engine: Option<Engine>, settings: Settings) -> Self {
+    fn new(id: KeyId, keys: Vec<SigningKey>, settings: Settings) -> Self {
         Self {
             id,
-            engine,
+            keys,
+            engine: None,
             pool: Pool::new(settings.pool),
             settings,
             phase: Phase::Silent,
@@ -125,8 +126,26 @@ impl Replica {
             present: BTreeSet::new(),
             askers: Askers::default(),
             verdicts: Verdicts::default(),
+            witness: Witness::default(),
             unflushed: false,
             now_ms: 0,
+        }
+    }
+
+    /// Takes the place that one of the node's keys has in the set of the next height; without one, the node follows.
+    fn take_place(&mut self, ledger: &Ledger) {
+        let validators = ledger.validators();
+        let key = self.keys.iter().find(|key| validators.get(&id_of(key)).is_some());
+        let Some(key) = key else {
+            self.engine = None;
+            return;
+        };
+        let id = id_of(key);
+        if self.engine.is_none() || self.id != id {
+            let timeouts = self.settings.timeouts.linear();
+            self.id = id;
+            self.engine =
+                Some(Engine::new(ledger.genesis().id(), validators, key.clone(), timeouts));
         }
     }
 
@@ -165,6 +184,11 @@ impl Replica {
             _ => true,
         };
         Ok(self.carry_out(ledger, outputs.into_iter().filter(again).collect())?)
+    }
+
+    /// Whether this node has a say at the next height.
+    pub const fn is_voting(&self) -> bool {
+        self.engine.is_some()
     }
 
     /// Waiting entries and their bytes.
@@ -292,6 +316,9 @@ impl Replica {
             if !self.is_open() {
                 break;
             }
+            if !may_speak(ledger, &from, height) {
+                continue;
+            }
             actions.extend(self.about_open(ledger, from, content)?);
         }
         Ok(actions)
@@ -331,8 +358,9 @@ impl Replica {
                     actions.push(Action::CancelTimers);
                 }
                 Output::GetValue { round } => actions.extend(self.asked_for(ledger, round)?),
-                Output::Publish(said) => actions.extend(self.publish(height, said)),
+                Output::Publish(said) => actions.extend(self.publish(ledger, said)),
                 Output::Repeat(said) => actions.extend(self.repeat(height, said)),
+                Output::Misbehaved(pairs) => actions.extend(self.found(ledger, &pairs)),
                 Output::Decided(certificate) => {
                     let missing =
                         || EngineStopped(format!("no body for block {}", certificate.block));
@@ -356,8 +384,12 @@ impl Replica {
         self.said.clear();
         self.dozing.clear();
         self.ahead.forget_below(next(ledger));
+        self.witness.forget_below(next(ledger));
         self.unflushed = false;
+        let was_voting = self.is_voting();
+        self.take_place(ledger);
         let mut actions = vec![Action::Broadcast(Message::tip(ledger.height()))];
+        actions.extend(self.change_sides(was_voting));
         actions.extend(self.drop_expired(ledger));
         actions.extend(self.conclude(ledger));
         actions.extend(self.go_on(ledger)?);
@@ -390,6 +422,7 @@ impl Replica {
         if !self.pool.is_empty() {
             actions.push(Action::Send(peer, self.waiting()));
         }
+        actions.extend(self.all_evidence().map(|message| Action::Send(peer, message)));
         if self.phase != Phase::Deciding {
             return actions;
         }
@@ -414,6 +447,7 @@ impl Replica {
             Content::Said { height, .. } | Content::Body { height, .. } => {
                 self.about(ledger, from, height, content)
             }
+            Content::Evidence { evidence } => Ok(self.told(ledger, from, evidence)),
             Content::WantBody { height, block } => {
                 let body = (height == next(ledger)).then(|| self.body(height, &BlockHash(block)));
                 Ok(body.flatten().map(|body| Action::Send(from, body)).into_iter().collect())
@@ -453,6 +487,16 @@ fn log(record: &LogRecord) -> Action {
 
 fn next(ledger: &Ledger) -> u64 {
     ledger.height().saturating_add(1)
+}
+
+fn id_of(key: &SigningKey) -> KeyId {
+    KeyId::of(key.verifying_key().as_bytes())
+}
+
+/// Whether a node has a say at a height: a validator of the next one, and of later ones also who is about to come in.
+fn may_speak(ledger: &Ledger, from: &KeyId, height: u64) -> bool {
+    let comes_in = height != next(ledger) && ledger.next_validators().get(from).is_some();
+    comes_in || ledger.validators().get(from).is_some()
 }
 
 fn said_at(height: u64, said: Said) -> Message {

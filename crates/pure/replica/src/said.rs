@@ -15,6 +15,7 @@ use crate::context::{
     BlockHashId, BlockHeight, BlockValue, EngineProposal, EngineSignature, EngineVote, Ledger,
     ValidatorId,
 };
+use crate::message::{Statement, StatementKind};
 
 /// A signed vote without its height.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -82,6 +83,29 @@ impl Said {
         }
     }
 
+    /// The votes and proposals that it shows, at most so many.
+    pub(crate) fn statements(&self, height: u64, most: usize) -> Vec<Statement> {
+        match self {
+            Self::Vote(vote) => vote.statement(height).into_iter().collect(),
+            Self::Proposal(proposal) => proposal.statement(height).into_iter().collect(),
+            Self::Polka(SaidPolka { round, value, signatures }) => {
+                let vote = |(validator, signature): &([u8; 32], [u8; 64])| SaidVote {
+                    precommit: false,
+                    round: *round,
+                    value: Some(*value),
+                    validator: *validator,
+                    signature: *signature,
+                };
+                let votes = signatures.iter().take(most).map(vote);
+                votes.filter_map(|vote| vote.statement(height)).collect()
+            }
+            Self::Round(SaidRound { round, votes, .. }) => {
+                let votes = votes.iter().filter(|vote| vote.round == *round).take(most);
+                votes.filter_map(|vote| vote.statement(height)).collect()
+            }
+        }
+    }
+
     /// The engine's input, at a height.
     pub(crate) fn at(self, height: u64) -> Input<Ledger> {
         match self {
@@ -131,7 +155,34 @@ impl SaidVote {
     }
 }
 
+impl SaidVote {
+    /// What it states; nothing without a round.
+    pub(crate) fn statement(&self, height: u64) -> Option<Statement> {
+        let kind = if self.precommit { StatementKind::Precommit } else { StatementKind::Prevote };
+        Some(Statement {
+            height,
+            round: self.round?,
+            kind,
+            block: self.value.map(BlockHash),
+            validator: KeyId(self.validator),
+            signature: self.signature,
+        })
+    }
+}
+
 impl SaidProposal {
+    /// What it states; nothing without a round.
+    pub(crate) fn statement(&self, height: u64) -> Option<Statement> {
+        Some(Statement {
+            height,
+            round: self.round?,
+            kind: StatementKind::Proposal { valid_round: self.valid_round },
+            block: Some(BlockHash(self.value)),
+            validator: KeyId(self.proposer),
+            signature: self.signature,
+        })
+    }
+
     pub(crate) fn of(proposal: &SignedProposal<Ledger>) -> Self {
         Self {
             round: proposal.message.round.as_u32(),

@@ -132,13 +132,14 @@ impl Act<'_> {
 
     fn check_prior<G>(&self, rule: &Rule<G>) -> Result<(), Refusal> {
         let stated = &self.entry.event().prior;
+        let found = self.state.timeline(self.subject().as_str()).head;
         if stated.is_empty() {
-            if rule.binding {
+            // What genesis made has no history that anybody could state.
+            if rule.binding && !found.is_empty() {
                 return Err(self.refuse(rule, Code::PriorMissing, "`prior` is empty"));
             }
             return Ok(());
         }
-        let found = self.state.timeline(self.subject().as_str()).head;
         if *stated == found {
             return Ok(());
         }

@@ -17,9 +17,11 @@ use ledger_format::timeline::timeline_step;
 use crate::act::Act;
 use crate::code::{Code, Refusal};
 use crate::genesis::LEDGER;
+use crate::protocol::Protocol;
 use crate::view::{State, Typed as _, View, Writes, read, read_as};
 use crate::{
-    asset, contract, delivery, governance, identity, listing, registration, review, signers,
+    asset, contract, delivery, governance, identity, listing, membership, protocol, registration,
+    review, signers,
 };
 
 /// One timeline that an entry is on, and the leaf of the entry before it there. Not part of the state: an index that can be
@@ -77,6 +79,9 @@ impl<'a> BlockRules<'a> {
     /// The first reason to refuse.
     pub fn apply(&mut self, entry: &Entry, leaf_index: u64) -> Result<(), Refusal> {
         self.check_claims(entry)?;
+        if let Some(kind) = &entry.event().act {
+            protocol::check_active(kind, Protocol::of(&self.ledger, self.height).version)?;
+        }
         let state = State::new(self.base, &self.changed);
         let act = Act {
             entry,
@@ -182,13 +187,18 @@ fn activities(act: &Act<'_>) -> BTreeSet<String> {
 }
 
 macro_rules! acts {
-    ($($variant:ident($event:pat) = $name:literal => |$act:ident| $run:expr;)*) => {
+    ($($variant:ident($event:pat) = $name:literal, since $since:literal => |$act:ident| $run:expr;)*) => {
         /// The name of an act, as its protobuf field is called.
         pub fn act_name(kind: &Kind) -> &'static str {
             match kind { $(Kind::$variant(_) => $name,)* }
         }
 
-        /// Every act that this version knows, by name.
+        /// The protocol version that an act came with.
+        pub(crate) fn since(kind: &Kind) -> u32 {
+            match kind { $(Kind::$variant(_) => $since,)* }
+        }
+
+        /// Every act that this program knows, by name.
         pub const ACTS: &[&str] = &[$($name,)*];
 
         fn dispatch(act: &Act<'_>) -> Result<Writes, Refusal> {
@@ -201,28 +211,30 @@ macro_rules! acts {
 }
 
 acts! {
-    GenesisPublished(event) = "genesis_published" => |act| governance::genesis(act, event);
-    RuleSetPublished(event) = "rule_set_published" => |act| governance::rule_set(act, event);
-    CalendarPublished(event) = "calendar_published" => |act| governance::calendar(act, event);
-    PartyAdmitted(event) = "party_admitted" => |act| identity::admitted(act, event);
-    KeyEnrolled(event) = "key_enrolled" => |act| identity::enrolled(act, event);
-    KeyRevoked(event) = "key_revoked" => |act| identity::revoked(act, event);
-    AssetDescribed(event) = "asset_described" => |act| asset::described(act, event);
-    AssetRevised(event) = "asset_revised" => |act| asset::revised(act, event);
-    ImportedHistory(event) = "imported_history" => |act| asset::imported(act, event);
-    RegistrationApplied(event) = "registration_applied" => |act| registration::applied(act, event);
-    RegistrationAccepted(_) = "registration_accepted" => |act| registration::accepted(act);
-    RegistrationReviewed(event) = "registration_reviewed" => |act| registration::reviewed(act, event);
-    NoticeOpened(event) = "notice_opened" => |act| registration::notice(act, event);
-    EvidenceRecorded(event) = "evidence_recorded" => |act| registration::evidence(act, event);
-    CertificateIssued(event) = "certificate_issued" => |act| registration::certificate(act, event);
-    ReviewSubmitted(event) = "review_submitted" => |act| review::submitted(act, event);
-    ReviewDecided(event) = "review_decided" => |act| review::decided(act, event);
-    ListingApplied(event) = "listing_applied" => |act| listing::applied(act, event);
-    ListingPublished(_) = "listing_published" => |act| listing::published(act);
-    ContractSigned(event) = "contract_signed" => |act| contract::signed(act, event);
-    DeliveryPlanned(event) = "delivery_planned" => |act| delivery::planned(act, event);
-    BatchSent(event) = "batch_sent" => |act| delivery::sent(act, event);
-    BatchAcknowledged(event) = "batch_acknowledged" => |act| delivery::acknowledged(act, event);
-    DeliveryCompleted(_) = "delivery_completed" => |act| delivery::completed(act);
+    GenesisPublished(event) = "genesis_published", since 1 => |act| governance::genesis(act, event);
+    RuleSetPublished(event) = "rule_set_published", since 1 => |act| governance::rule_set(act, event);
+    CalendarPublished(event) = "calendar_published", since 1 => |act| governance::calendar(act, event);
+    ValidatorsChanged(event) = "validators_changed", since 1 => |act| membership::changed(act, event);
+    ProtocolActivated(event) = "protocol_activated", since 1 => |act| protocol::activated(act, event);
+    PartyAdmitted(event) = "party_admitted", since 1 => |act| identity::admitted(act, event);
+    KeyEnrolled(event) = "key_enrolled", since 1 => |act| identity::enrolled(act, event);
+    KeyRevoked(event) = "key_revoked", since 1 => |act| identity::revoked(act, event);
+    AssetDescribed(event) = "asset_described", since 1 => |act| asset::described(act, event);
+    AssetRevised(event) = "asset_revised", since 1 => |act| asset::revised(act, event);
+    ImportedHistory(event) = "imported_history", since 1 => |act| asset::imported(act, event);
+    RegistrationApplied(event) = "registration_applied", since 1 => |act| registration::applied(act, event);
+    RegistrationAccepted(_) = "registration_accepted", since 1 => |act| registration::accepted(act);
+    RegistrationReviewed(event) = "registration_reviewed", since 1 => |act| registration::reviewed(act, event);
+    NoticeOpened(event) = "notice_opened", since 1 => |act| registration::notice(act, event);
+    EvidenceRecorded(event) = "evidence_recorded", since 1 => |act| registration::evidence(act, event);
+    CertificateIssued(event) = "certificate_issued", since 1 => |act| registration::certificate(act, event);
+    ReviewSubmitted(event) = "review_submitted", since 1 => |act| review::submitted(act, event);
+    ReviewDecided(event) = "review_decided", since 1 => |act| review::decided(act, event);
+    ListingApplied(event) = "listing_applied", since 1 => |act| listing::applied(act, event);
+    ListingPublished(_) = "listing_published", since 1 => |act| listing::published(act);
+    ContractSigned(event) = "contract_signed", since 1 => |act| contract::signed(act, event);
+    DeliveryPlanned(event) = "delivery_planned", since 1 => |act| delivery::planned(act, event);
+    BatchSent(event) = "batch_sent", since 1 => |act| delivery::sent(act, event);
+    BatchAcknowledged(event) = "batch_acknowledged", since 1 => |act| delivery::acknowledged(act, event);
+    DeliveryCompleted(_) = "delivery_completed", since 1 => |act| delivery::completed(act);
 }

@@ -155,6 +155,29 @@ codes! {
         "Too few founders signed a change of the rules.", "docs/spec/rules.md, governance",
         "Gather as many founders' signatures as genesis asks for.";
 
+    ValidatorsQuorum = "VALIDATORS_QUORUM",
+        "Parties with no more than two thirds of the validators' power signed.", "docs/spec/rules.md, validators",
+        "Gather the signatures of more members: the message says how much power has signed.";
+    ValidatorsNewQuorum = "VALIDATORS_NEW_QUORUM",
+        "The change would leave no quorum: those who signed have no more than two thirds of the new set's power.",
+        "docs/spec/rules.md, validators",
+        "Have parties of the new set sign as well, or change it in smaller steps.";
+    ValidatorConsent = "VALIDATOR_CONSENT",
+        "A party whose validator comes in or gets another key has not signed.", "docs/spec/rules.md, validators",
+        "Have the party co-sign the draft: nobody is made a validator without consent.";
+    ValidatorParty = "VALIDATOR_PARTY",
+        "A validator's party is not admitted, or is neither exchange nor node operator.", "docs/spec/rules.md, validators",
+        "Admit the party with one of these roles first; it is in force from the next block.";
+    ValidatorKeyReused = "VALIDATOR_KEY_REUSED",
+        "A validator's key belongs to somebody else, or has served another purpose.", "docs/spec/rules.md, validators",
+        "Make fresh keys: `ledger-node keys next`.";
+    ValidatorsPending = "VALIDATORS_PENDING",
+        "The block already holds a change of the validators.", "docs/spec/rules.md, validators",
+        "Read the set again, check that the change still makes sense, and sign again.";
+    ProtocolNotActive = "PROTOCOL_NOT_ACTIVE",
+        "The act comes with a protocol version that is not in force yet.", "docs/spec/rules.md, protocol versions",
+        "Wait for its height, or have the validators activate it: `ledger-cli protocol activate`.";
+
     // Assets and lineage.
     AssetVersion = "ASSET_VERSION",
         "The act names another version of the asset than the current one.", "docs/spec/rules.md, assets",

@@ -12,12 +12,15 @@ use ledger_format::genesis::GenesisDocument;
 use ledger_format::id::state_key;
 use ledger_format::message;
 
+use crate::protocol::recorded;
 use crate::view::Typed;
 
 /// Id of the ledger's own record.
 pub const LEDGER: &str = "ledger:genesis";
-/// Id of the record of the validators in force.
+/// Id of the record of the validators: those that sign the second height after the state's.
 pub const VALIDATORS: &str = "validators:current";
+/// Id of the record of the validators before the last change, which sign one height more.
+pub const VALIDATORS_BEFORE: &str = "validators:before";
 
 /// The records of the state that block 1 is judged by, ascending by state key.
 pub fn genesis_records(genesis: &GenesisDocument) -> Vec<(Hash, Vec<u8>)> {
@@ -32,6 +35,8 @@ pub fn genesis_records(genesis: &GenesisDocument) -> Vec<(Hash, Vec<u8>)> {
             limits: Some(*genesis.limits()),
             clock: message.clock,
             awaited_documents: message.documents.clone(),
+            protocol_version: recorded(message.protocol_version),
+            ..LedgerRecord::default()
         },
     );
     records.add(VALIDATORS, genesis.validators().message().clone());

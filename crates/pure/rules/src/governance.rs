@@ -102,21 +102,18 @@ impl Document<'_, '_> {
 /// At least `threshold` founders are among the signers.
 fn founders_signed(act: &Act<'_>, threshold: usize) -> Check {
     let founders = &act.ledger.founders;
-    let signed: Vec<&String> = founders.iter().filter(|founder| signs(act, founder)).collect();
+    let signed: Vec<&String> =
+        founders.iter().filter(|founder| act.signers.include(founder)).collect();
     ensure(signed.len() >= threshold, || {
         format!("signed by {signed:?}, expected {threshold} of {founders:?}")
     })
 }
 
-fn signs(act: &Act<'_>, party: &str) -> bool {
-    act.signers.active.iter().any(|signer| signer.party == party)
-}
-
 /// Nobody but founders is among the signers.
 fn only_founders_signed(act: &Act<'_>) -> Check {
     let founders = &act.ledger.founders;
-    let outsider = act.signers.active.iter().find(|signer| !founders.contains(&signer.party));
-    outsider.map_or(Ok(()), |signer| Err(format!("{} is no founder", signer.party)))
+    let outsider = act.signers.outsider(|party| founders.iter().any(|founder| founder == party));
+    outsider.map_or(Ok(()), |party| Err(format!("{party} is no founder")))
 }
 
 pub(crate) fn genesis(act: &Act<'_>, event: &GenesisPublished) -> Result<Writes, Refusal> {

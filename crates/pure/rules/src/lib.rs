@@ -21,6 +21,8 @@ pub mod genesis;
 pub mod governance;
 mod identity;
 mod listing;
+mod membership;
+pub mod protocol;
 pub mod registration;
 mod review;
 pub mod rule_sets;

@@ -38,6 +38,18 @@ pub(crate) struct Signers {
     pub(crate) possession: Vec<Possession>,
 }
 
+impl Signers {
+    /// Whether a party is among those who signed.
+    pub(crate) fn include(&self, party: &str) -> bool {
+        self.active.iter().any(|signer| signer.party == party)
+    }
+
+    /// A party among those who signed that is none of these.
+    pub(crate) fn outsider(&self, fits: impl Fn(&str) -> bool) -> Option<&str> {
+        self.active.iter().map(|signer| signer.party.as_str()).find(|party| !fits(party))
+    }
+}
+
 /// Which party a need is about, by its place in the act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {

@@ -7,7 +7,10 @@ use ledger_format::id::SubjectKind;
 use crate::act::Rule;
 use crate::code::Code;
 pub use crate::signers::{Keys, Need, Who};
-use crate::{asset, contract, delivery, governance, identity, listing, registration, review};
+use crate::{
+    asset, contract, delivery, governance, identity, listing, membership, protocol, registration,
+    review,
+};
 
 /// One row of the state machine.
 #[derive(Clone, Debug)]
@@ -39,6 +42,8 @@ pub(crate) fn row<G>(act: &'static str, rule: &Rule<G>) -> Row {
 pub fn rows() -> Vec<Row> {
     let stages = [
         governance::rows(),
+        membership::rows(),
+        protocol::rows(),
         identity::rows(),
         asset::rows(),
         registration::rows(),

@@ -38,6 +38,7 @@ fn genesis_and_what_it_announces() {
         limits: Some(LIMITS),
         clock: Clock::Wall.into(),
         awaited_documents: story.genesis.message().documents.clone(),
+        ..LedgerRecord::default()
     };
     expect(&story, "ledger:genesis", 0, &ledger);
 

@@ -10,6 +10,7 @@ use ledger_story::cast::{
     AUTHORITY, BUYER, EXCHANGE, FOUNDERS, Key, Label, OMNI, REGISTRY, SUPPLIER, roles,
 };
 use ledger_story::deed::{Deed, Sign, sign};
+use ledger_story::members::{MEMBERS, protocol_activated, set, validators_changed};
 use ledger_story::{NUMBER, RAIN, Stage, Story};
 
 /// For each row: a story in which the deed passes.
@@ -18,12 +19,15 @@ fn cases() -> Vec<(Row, Story, Deed)> {
     let first = acts::genesis_published(&genesis.genesis);
     let mut rules = ledger_story::data::cn_nda_2026();
     rules.version = 2;
+    let renewed = set(&[("a2-", EXCHANGE), MEMBERS[1], MEMBERS[2], MEMBERS[3]]);
     let opened = Story::opened;
     let at = Story::before;
     let deeds: Vec<(&str, Story, Deed)> = vec![
         ("V1", genesis, first),
         ("V2", opened(), acts::rule_set_published(&rules)),
         ("V3", opened(), acts::calendar_published(&ledger_story::data::calendar("HK-2026"))),
+        ("V4", members(), validators_changed(renewed, &[EXCHANGE, REGISTRY])),
+        ("V5", members(), protocol_activated(2, 100, &[EXCHANGE, REGISTRY])),
         ("P1", without(OMNI), acts::party_admitted(OMNI)),
         ("P2", opened(), acts::key_enrolled(BUYER, Label::Fresh)),
         ("P3", opened(), acts::key_revoked(BUYER, Label::System)),
@@ -54,6 +58,12 @@ fn cases() -> Vec<(Row, Story, Deed)> {
         found.unwrap_or_else(|| panic!("no row {number}")).clone()
     };
     deeds.into_iter().map(|(number, story, deed)| (row(number), story, deed)).collect()
+}
+
+/// The usual beginning, with validators of several parties.
+fn members() -> Story {
+    let (clock, start) = (ledger_event::Clock::Wall, ledger_story::china("2026-08-03"));
+    Story::of(ledger_story::members::genesis(clock, start, ledger_story::LIMITS)).begun()
 }
 
 /// The usual beginning, before one party was admitted.
@@ -136,8 +146,11 @@ fn missing_signer() {
                     }
                     next.purpose = Purpose::Issue;
                 }
-                let expected =
-                    if is_governance(&row) { Code::GovernanceThreshold } else { need.missing };
+                let expected = match row.row.split(' ').next().unwrap() {
+                    "V4" | "V5" => Code::ValidatorsQuorum,
+                    _ if is_governance(&row) => Code::GovernanceThreshold,
+                    _ => need.missing,
+                };
                 assert_eq!(story.refusal(&deed), Some(expected), "{} without {gone:?}", row.row);
                 dropped += 1;
             }
@@ -159,6 +172,7 @@ fn wrong_party() {
             ("P1" | "P2" | "P4" | "A4", Who::Issuer | Who::Anyone) => None,
             ("V1", _) => Some(Code::KeyUnknown),
             ("V2" | "V3", _) => Some(Code::GovernanceThreshold),
+            ("V4" | "V5", _) => Some(Code::ValidatorsQuorum),
             // Who is neither the supplier nor an exchange says nothing about an asset.
             ("A3", _) => {
                 *deed = deed.clone().signed_by(ledger_story::deed::alone(BUYER, Role::Buyer));

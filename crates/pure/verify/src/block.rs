@@ -4,7 +4,7 @@ use alloc::format;
 
 use ledger_event::Clock;
 use ledger_format::digest::{Hash, KeyId, hex};
-use ledger_format::genesis::{GenesisDocument, PROTOCOL_VERSION};
+use ledger_format::genesis::{GenesisDocument, PROTOCOL_VERSIONS};
 use ledger_format::header::Header;
 use ledger_format::validators::Validators;
 use ledger_format::vote::Certificate;
@@ -12,13 +12,15 @@ use ledger_format::vote::Certificate;
 use crate::finding::{Code, Place, Refuted};
 use crate::signature::Batch;
 
-/// Checks everything that a header must have in common with the header before it, or with genesis at height 1.
+/// Checks everything that a header must have in common with the header before it, or with genesis at height 1. `version` is the
+/// protocol's at that height, `validators` the set that signs it.
 ///
 /// # Errors
 /// The first contradiction.
 pub fn check_header(
     genesis: &GenesisDocument,
     previous: Option<&Header>,
+    version: u32,
     validators: &Validators,
     header: &Header,
 ) -> Result<(), Refuted> {
@@ -26,9 +28,14 @@ pub fn check_header(
     if header.ledger != genesis.id() {
         return Err(Refuted::differs(Code::HeaderLedger, place(), genesis.id(), header.ledger));
     }
-    if header.protocol_version != PROTOCOL_VERSION {
-        let found = header.protocol_version;
-        return Err(Refuted::differs(Code::Version, place(), PROTOCOL_VERSION, found));
+    let found = header.protocol_version;
+    if found != version {
+        return Err(Refuted::differs(Code::Version, place(), version, found));
+    }
+    if !PROTOCOL_VERSIONS.contains(&found) {
+        let last = PROTOCOL_VERSIONS.end();
+        let detail = format!("version {found} is in force, this program knows 1 to {last}");
+        return Err(Refuted::new(Code::Version, place(), detail));
     }
     let height = previous.map_or(0, |previous| previous.height).saturating_add(1);
     if header.height != height {

@@ -8,6 +8,7 @@ use ledger_event::{Genesis, KeyGrant, Purpose};
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::{Entry, Signed};
 use ledger_format::genesis::GenesisDocument;
+use ledger_format::validators::Validators;
 
 use crate::finding::{Code, Place, Refuted};
 use crate::signature::{self, Batch, PublicKey, SignatureError};
@@ -26,21 +27,40 @@ pub fn enrolled_keys(entry: &Entry) -> &[KeyGrant] {
 /// # Errors
 /// [`Code::WeakKey`].
 pub fn check_enrolled_keys(entry: &Entry) -> Result<(), Refuted> {
-    check_grants(enrolled_keys(entry), &Place { entry: Some(entry.id()), ..Place::default() })
+    let place = Place { entry: Some(entry.id()), ..Place::default() };
+    if let Some(Act::ValidatorsChanged(event)) = &entry.event().act {
+        let members = event.validators.iter().flat_map(|set| &set.validators);
+        let keys = members.flat_map(|member| {
+            [&member.vote_key, &member.log_key, &member.cosign_key, &member.receipt_key]
+        });
+        return keys.into_iter().try_for_each(|key| check_key(key, &place));
+    }
+    check_grants(enrolled_keys(entry), &place)
 }
 
 fn check_grants(keys: &[KeyGrant], place: &Place) -> Result<(), Refuted> {
-    for key in keys {
-        let bytes = key.public_key.as_ref().try_into();
-        let sound = bytes.map(|bytes: [u8; 32]| PublicKey::enrol(&bytes));
-        let detail = match sound {
-            Ok(Ok(_)) => continue,
-            Ok(Err(error)) => format!("{error}"),
-            Err(_) => format!("expected 32 bytes, found {}", key.public_key.len()),
-        };
-        return Err(Refuted::new(Code::WeakKey, place.clone(), detail));
-    }
-    Ok(())
+    keys.iter().try_for_each(|key| check_key(&key.public_key, place))
+}
+
+fn check_key(key: &[u8], place: &Place) -> Result<(), Refuted> {
+    let sound = key.try_into().map(|bytes: [u8; 32]| PublicKey::enrol(&bytes));
+    let detail = match sound {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => format!("{error}"),
+        Err(_) => format!("expected 32 bytes, found {}", key.len()),
+    };
+    Err(Refuted::new(Code::WeakKey, place.clone(), detail))
+}
+
+/// Checks that every key of a validator set is sound. `height` is where the set was named.
+///
+/// # Errors
+/// [`Code::WeakKey`].
+pub fn check_validator_keys(validators: &Validators, height: u64) -> Result<(), Refuted> {
+    validators.members().iter().try_for_each(|member| {
+        let place = Place::record(height, &format!("validator {}", member.name));
+        member.keys().into_iter().try_for_each(|key| check_key(key, &place))
+    })
 }
 
 /// Checks that every key of a genesis document is sound.
@@ -52,15 +72,7 @@ pub fn check_genesis_keys(genesis: &GenesisDocument) -> Result<(), Refuted> {
     for founder in &message.founders {
         check_grants(&founder.keys, &Place::record(0, &format!("party:{}", founder.party)))?;
     }
-    for member in genesis.validators().members() {
-        for key in [&member.vote_key, &member.log_key, &member.cosign_key, &member.receipt_key] {
-            PublicKey::enrol(key).map_err(|error| {
-                let place = Place::record(0, &format!("validator {}", member.name));
-                Refuted::new(Code::WeakKey, place, format!("{error}"))
-            })?;
-        }
-    }
-    Ok(())
+    check_validator_keys(genesis.validators(), 0)
 }
 
 /// The public key for each signature of an entry: a new key's from the entry itself, all others from `lookup`.

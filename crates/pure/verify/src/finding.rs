@@ -209,4 +209,7 @@ codes! {
     Content = "V_CONTENT",
         "The bytes are not those that the ledger records.", "docs/spec/delivery.md",
         "The file was changed, or is another version: the message names the first part that differs.";
+    NoConflict = "V_NO_CONFLICT",
+        "The statements of an evidence do not contradict each other.", "docs/spec/evidence.md",
+        "Accuse nobody by this evidence: honest validators sign such statements.";
 }

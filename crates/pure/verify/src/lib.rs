@@ -16,6 +16,7 @@ extern crate alloc;
 
 pub mod block;
 pub mod entry;
+pub mod evidence;
 pub mod finding;
 pub mod proof;
 pub mod signature;

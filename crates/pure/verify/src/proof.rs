@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use ledger_event::proof_file::Statement;
-use ledger_event::{Anchor, EntryProof, Record, RecordProof, StateProof, Timeline};
+use ledger_event::{Anchor, EntryProof, Record, RecordProof, SetChange, StateProof, Timeline};
 use ledger_format::digest::{EntryId, Hash, LedgerId, hash_from_slice, sha256};
 use ledger_format::entry::{Entry, leaf_hash};
 use ledger_format::genesis::GenesisDocument;
@@ -23,7 +23,7 @@ use ledger_merkle::log;
 use ledger_merkle::trie::{Outcome, Proof, ProofLeaf, ProofStep};
 
 use crate::block::{check_certificate, check_certified, check_root};
-use crate::entry::check_genesis_keys;
+use crate::entry::{check_genesis_keys, check_validator_keys};
 use crate::finding::{Code, Place, Refuted};
 use crate::signature;
 use crate::verdict::{Aspect, Report, Verdict, caveats};
@@ -38,14 +38,24 @@ pub struct Anchored {
     pub genesis: GenesisDocument,
     /// The header.
     pub header: Header,
+    /// The sets that signed, from genesis' on; the last one certified the header.
+    pub sets: Vec<Validators>,
     /// Who signed it, in words.
     pub support: String,
 }
 
-/// Checks that a header follows from a trusted ledger id: the genesis has that id, and its validators certified the header.
+impl Anchored {
+    /// The set that certified the header.
+    pub fn validators(&self) -> &Validators {
+        self.sets.last().unwrap_or_else(|| self.genesis.validators())
+    }
+}
+
+/// Checks that a header follows from a trusted ledger id: the genesis has that id, and its validators certified the header, or the
+/// set to which they and those after them have certified every change.
 ///
 /// # Errors
-/// [`Verdict::TrustNotMet`] for another ledger, [`Verdict::NotDetermined`] when validators have changed since genesis, else what
+/// [`Verdict::TrustNotMet`] for another ledger, [`Verdict::NotDetermined`] when a change of the validators is not shown, else what
 /// is malformed or refuted.
 pub fn check_anchor(anchor: &Anchor, trust: &LedgerId) -> Result<Anchored, Doubt> {
     let genesis = GenesisDocument::decode(anchor.genesis.clone())?;
@@ -63,11 +73,19 @@ pub fn check_anchor(anchor: &Anchor, trust: &LedgerId) -> Result<Anchored, Doubt
     let certificate = Certificate::decode(anchor.certificate.clone())?;
     // Before the set: a header that was changed is no evidence that the set was.
     check_certified(&header, &certificate)?;
-    let validators = genesis.validators();
+    let mut sets = alloc::vec![genesis.validators().clone()];
+    let mut above = 0;
+    for change in &anchor.changes {
+        let (height, set) = check_change(change, trust, sets.last(), above)?;
+        above = height;
+        sets.push(set);
+    }
+    let validators = sets.last().unwrap_or_else(|| genesis.validators());
     if header.validators != validators.hash() {
-        let reason = "the header's validators are not those of genesis, and the proof does not show the change";
+        let reason = "the header's validators are others than those that the proof leads to: it does not show a change";
         return Err(Verdict::NotDetermined(reason.into()));
     }
+    check_above(header.height, above)?;
     let support = check_certificate(validators, &header, &certificate)?;
     let support = format!(
         "{} of {} validators, power {} of {}, certified height {}",
@@ -77,7 +95,44 @@ pub fn check_anchor(anchor: &Anchor, trust: &LedgerId) -> Result<Anchored, Doubt
         support.total,
         header.height
     );
-    Ok(Anchored { genesis, header, support })
+    Ok(Anchored { genesis, header, sets, support })
+}
+
+/// Checks one change of the validators: the set before certified a header that names the set after. Gives the header's height and
+/// the set after.
+fn check_change(
+    change: &SetChange,
+    trust: &LedgerId,
+    before: Option<&Validators>,
+    above: u64,
+) -> Result<(u64, Validators), Doubt> {
+    let header = Header::decode(change.header.clone())?;
+    let place = || Place::block(header.height);
+    if header.ledger != *trust {
+        return Err(Refuted::differs(Code::HeaderLedger, place(), trust, header.ledger).into());
+    }
+    let certificate = Certificate::decode(change.certificate.clone())?;
+    check_certified(&header, &certificate)?;
+    let before = before.filter(|set| set.hash() == header.validators).ok_or_else(|| {
+        Verdict::NotDetermined(
+            "the validators of a change are not those that the proof leads to".into(),
+        )
+    })?;
+    check_above(header.height, above)?;
+    check_certificate(before, &header, &certificate)?;
+    let after = Validators::decode(&change.validators)?;
+    check_root(Code::Validators, place(), &header.next_validators, &after.hash())?;
+    check_validator_keys(&after, header.height)?;
+    Ok((header.height, after))
+}
+
+/// Changes come one after the other, and before what they lead to.
+fn check_above(height: u64, above: u64) -> Result<(), Refuted> {
+    if height > above {
+        return Ok(());
+    }
+    let place = Place::block(height);
+    Err(Refuted::new(Code::Height, place, format!("it does not come after height {above}")))
 }
 
 /// Checks one receipt: its path leads from the leaf to `root`, and a validator's receipt key signed that root.
@@ -220,9 +275,15 @@ fn try_verify(bytes: &Bytes, entry: Option<&Bytes>, trust: &LedgerId) -> Result<
         Statement::Entry(proof) => verify_entry(proof, entry, &anchored, &mut report)?,
         Statement::Record(proof) => verify_record(proof, &anchored, &mut report)?,
     }
+    if let changes @ 1.. = anchor.changes.len() {
+        report.checked(
+            Aspect::Quorum,
+            format!("{changes} change(s) of the validators since genesis, each certified by the set before"),
+        );
+    }
     report.checked(Aspect::Quorum, anchored.support.clone());
     report.claimed_time("the block's header says", anchored.header.time_ms);
-    caveats(&anchored.genesis, &mut report);
+    caveats(&anchored.genesis, &anchored.sets, &mut report);
     Ok(report)
 }
 
@@ -248,7 +309,7 @@ fn verify_entry(
     if proof.receipts.is_empty() {
         return Err(Verdict::NotDetermined("the proof holds no receipt".into()));
     }
-    let (header, validators) = (&anchored.header, anchored.genesis.validators());
+    let (header, validators) = (&anchored.header, anchored.validators());
     for receipt in &proof.receipts {
         let receipt = Receipt::decode(receipt)?;
         if receipt.tree_size != header.tree_size {

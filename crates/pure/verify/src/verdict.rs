@@ -1,5 +1,6 @@
 //! What a verification says, in words that tell "forged" from "damaged", "unknown" and "not trusted".
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -8,6 +9,7 @@ use ledger_event::Clock;
 use ledger_format::digest::LedgerId;
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::malformed::Malformed;
+use ledger_format::validators::Validators;
 
 use crate::finding::Refuted;
 
@@ -167,32 +169,36 @@ impl Report {
 }
 
 /// What every verdict on a ledger must say of its limits: a declared clock proves no time, a quorum in one hand proves nothing
-/// against it, and a set that tolerates no fault proves little.
-pub fn caveats(genesis: &GenesisDocument, report: &mut Report) {
+/// against it, and a set that tolerates no fault proves little. `sets` are all that have signed.
+pub fn caveats<'a>(
+    genesis: &GenesisDocument,
+    sets: impl IntoIterator<Item = &'a Validators>,
+    report: &mut Report,
+) {
     if genesis.clock() == Clock::Declared {
         report.unchecked(
             Aspect::Time,
             "this ledger's clock is declared: its times follow what entries claim, so it proves no time",
         );
     }
-    let validators = genesis.validators();
+    let texts: BTreeSet<String> = sets.into_iter().filter_map(weakness).collect();
+    for text in texts {
+        report.unchecked(Aspect::Quorum, text);
+    }
+}
+
+/// What a set's signatures do not prove.
+fn weakness(validators: &Validators) -> Option<String> {
     match (validators.members().len(), validators.sole_operator()) {
-        (1, _) => report.unchecked(
-            Aspect::Quorum,
-            "this ledger has one validator: its operator alone could have written all of it",
+        (1, _) => Some(
+            "this ledger has one validator: its operator alone could have written all of it".into(),
         ),
-        (_, Some(party)) => report.unchecked(
-            Aspect::Quorum,
-            format!(
-                "{party} runs validators with more than two thirds of the power: it alone could have written all of it"
-            ),
-        ),
-        (count, None) if validators.tolerated_faults() == 0 => report.unchecked(
-            Aspect::Quorum,
-            format!(
-                "{count} validators tolerate no fault: they could have agreed on another history"
-            ),
-        ),
-        _ => {}
+        (_, Some(party)) => Some(format!(
+            "{party} runs validators with more than two thirds of the power: it alone could have written all of it"
+        )),
+        (count, None) if validators.tolerated_faults() == 0 => Some(format!(
+            "{count} validators tolerate no fault: they could have agreed on another history"
+        )),
+        _ => None,
     }
 }

@@ -7,7 +7,7 @@ use ledger_verify::verdict::{Aspect, Report, Verdict, caveats};
 
 fn said(world: &World) -> Vec<(Aspect, String)> {
     let mut report = Report::bare(Verdict::Proven);
-    caveats(&world.genesis, &mut report);
+    caveats(&world.genesis, [world.set()], &mut report);
     assert!(report.lines.iter().all(|line| !line.checked), "{report:?}");
     report.lines.into_iter().map(|line| (line.aspect, line.text)).collect()
 }

@@ -1,12 +1,15 @@
 //! The end of a run: whether it came to rest, and what the chains hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use ledger_format::block::Block;
-use ledger_format::digest::EntryId;
+use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::leaf_hash;
+use ledger_format::evidence::EvidenceFile;
 use ledger_replay::Replay;
+use ledger_verify::evidence::verify_evidence_file;
+use ledger_verify::verdict::Verdict;
 
 use super::{Failure, Report, World};
 use crate::checks::Violation;
@@ -28,6 +31,7 @@ impl World {
     pub(super) fn finish(mut self) -> Result<Report, Box<Failure>> {
         if self.checks.violations.is_empty() {
             self.check_chains();
+            self.check_evidence();
         }
         let report = Report {
             seed: self.plan.seed,
@@ -44,6 +48,35 @@ impl World {
             return Ok(report);
         }
         Err(Box::new(Failure { report, violations: self.checks.violations }))
+    }
+
+    /// What honest nodes hold against liars stands before the offline verifier, and all of them know the same liars.
+    fn check_evidence(&mut self) {
+        let trust = self.genesis.id();
+        let mut named: Vec<(usize, BTreeSet<KeyId>)> = Vec::new();
+        for (number, node) in self.nodes.iter().enumerate().filter(|(_, n)| n.liar.is_none()) {
+            let mut culprits = BTreeSet::new();
+            for evidence in &node.disk.evidence {
+                let bytes = EvidenceFile::encode(Some(&self.genesis), evidence);
+                let file = EvidenceFile::decode(bytes.into()).unwrap();
+                let (report, proven) = verify_evidence_file(&file, None, &trust);
+                if report.verdict != Verdict::Proven {
+                    let unproven = Violation::Framed { node: number, validator: None };
+                    self.checks.violations.push(unproven);
+                }
+                for culprit in proven {
+                    self.checks.accused(number, culprit.key);
+                    culprits.insert(culprit.key);
+                }
+            }
+            named.push((number, culprits));
+        }
+        let all: BTreeSet<KeyId> = named.iter().flat_map(|(_, keys)| keys).copied().collect();
+        for (node, known) in &named {
+            let untold = all.difference(known);
+            let untold = untold.map(|key| Violation::Untold { node: *node, validator: *key });
+            self.checks.violations.extend(untold);
+        }
     }
 
     /// Every honest node's chain holds what was acknowledged, and one of them stands before the auditor's verifier.

@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 
+use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::evidence::Evidence;
 use ledger_replica::{Action, Decided, Event, Message, Replica, Settings};
 use ledger_verify::block::check_certificate;
+use ledger_verify::evidence::Culprit;
 use sha2::Digest as _;
 
 use super::{Happening, World};
@@ -25,15 +28,16 @@ impl World {
         let ledger = &node.disk.ledger;
         let settings = Settings::default();
         let started = if node.is_validator {
-            Replica::start(ledger, node.key.clone(), settings, &node.disk.log)
+            Replica::start(ledger, vec![node.key.clone()], settings, &node.disk.log)
                 .map_err(|error| error.to_string())
         } else {
             Ok((Replica::follow(node.id, settings), Vec::new()))
         };
-        let (replica, actions) = match started {
+        let (mut replica, actions) = match started {
             Ok(started) => started,
             Err(why) => return self.stopped(number, why),
         };
+        replica.recall(ledger, &node.disk.evidence);
         let first = ledger.height() == 0;
         let process = Process { replica, calls: Vec::new(), owed: Vec::new() };
         self.nodes[number].process = Some(process);
@@ -120,16 +124,28 @@ impl World {
                 }
                 Action::SendBlocks { to, from } => {
                     let first = usize::try_from(from - 1).unwrap();
-                    let blocks = self.nodes[node].disk.blocks.iter().skip(first);
-                    let blocks = blocks.take(ANSWER_BLOCKS).map(|block| block.to_vec()).collect();
-                    let message = Message::blocks(blocks);
+                    let Node { disk, key, is_validator, .. } = &self.nodes[node];
+                    let blocks = disk.blocks.iter().skip(first).take(ANSWER_BLOCKS);
+                    let blocks: Vec<Block> =
+                        blocks.map(|block| Block::decode(block.clone()).unwrap()).collect();
+                    let message = Message::blocks(&blocks, is_validator.then_some(key));
                     for to in self.numbers(&to) {
                         self.send(node, to, &message);
                     }
                 }
+                Action::Accuse { evidence, culprits } => self.accused(node, *evidence, &culprits),
                 Action::Suspect { .. } => self.fault("suspected"),
             }
         }
+    }
+
+    /// A node has found a validator guilty.
+    fn accused(&mut self, node: usize, evidence: Evidence, culprits: &[Culprit]) {
+        self.fault("accused");
+        for culprit in culprits {
+            self.checks.accused(node, culprit.key);
+        }
+        self.nodes[node].disk.evidence.push(evidence);
     }
 
     fn refused(&mut self, node: usize, id: &EntryId) {

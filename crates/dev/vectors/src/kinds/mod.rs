@@ -6,6 +6,7 @@ mod chain_file;
 mod checkpoints;
 mod cose;
 mod entries;
+mod evidence;
 mod genesis;
 mod log;
 mod messages;
@@ -13,6 +14,7 @@ mod others;
 mod proof_files;
 mod proofs;
 mod receipts;
+mod set_changes;
 mod signatures;
 mod state;
 
@@ -42,6 +44,7 @@ pub(crate) fn all() -> Vec<Kind> {
         proofs::receipts(),
         proofs::files(),
         proofs::checkpoints(),
+        evidence::files(),
         signatures::signatures(),
         signatures::enrolment(),
         others::commitments(),

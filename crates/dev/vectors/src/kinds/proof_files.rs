@@ -241,6 +241,7 @@ fn weak() -> Vector {
         genesis: world.genesis.bytes().clone(),
         header: header.encode().into(),
         certificate: world.certificate(&header, 0, &[0]).encode().into(),
+        ..Anchor::default()
     };
     let file = encode(anchor, Statement::Record(chain.record_proof(2, SUBJECT)));
     Vector::new(

@@ -150,6 +150,7 @@ pub(super) fn files() -> Kind {
         ),
     ];
     vectors.extend(super::proof_files::wrong());
+    vectors.extend(super::set_changes::files());
     Kind {
         name: "proof-file",
         description: "Proof files (proof.md): an anchor and a statement, under a trusted ledger id. `entry` is the entry's own bytes, or null.",

@@ -67,11 +67,11 @@ impl Node {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDirectory::open_or_create(directory.path(), &genesis.id()).unwrap();
         let store = Store::open(data).unwrap();
-        let member = genesis.validators().members()[0].clone();
         let key = validator_key;
         let keys = NodeKeys { log: key("log"), cosign: key("cosign"), receipt: key("receipt") };
-        let shared =
-            Shared::new(Ledger::new(genesis).unwrap(), store, signing.then_some((member, keys)));
+        let keys = vec![(validator(), keys)];
+        let keys = if signing { keys } else { Vec::new() };
+        let shared = Shared::new(Ledger::new(genesis).unwrap(), store, keys);
         let stopping = Arc::new(AtomicBool::new(false));
         let (forward, checked) = std::sync::mpsc::sync_channel(64);
         if checking {

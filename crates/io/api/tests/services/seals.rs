@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use ledger_api::Shared;
 use ledger_api::seals::{AskValidators, Seal};
 use ledger_format::digest::KeyId;
+use ledger_format::validators::Validators;
 use ledger_proto::v1;
 use ledger_story::validator;
 
@@ -19,8 +20,10 @@ struct Script {
 }
 
 impl AskValidators for Script {
-    fn ask_for_seal(&self, height: u64, attempt: u32) {
-        let good = self.validator.seal_for_others(height).unwrap();
+    fn ask_for_seal(&self, height: u64, validators: &Validators, attempt: u32) {
+        assert!(validators.get(&validator()).is_some());
+        let (by, good) = self.validator.seal_for_others(height).unwrap().unwrap();
+        assert_eq!(by, validator());
         let answers: &[(KeyId, Seal)] = match attempt {
             0 => &[(validator(), Seal { log: flipped(good.log), ..good }), (KeyId([1; 32]), good)],
             1 => &[(validator(), Seal { cosignature: flipped(good.cosignature), ..good })],
@@ -28,7 +31,7 @@ impl AskValidators for Script {
             _ => &[(validator(), good)],
         };
         for (from, seal) in answers {
-            let taken = self.follower.take_seal(*from, height, *seal);
+            let taken = self.follower.take_seal(height, *from, seal);
             self.taken.lock().unwrap().push(taken);
         }
     }

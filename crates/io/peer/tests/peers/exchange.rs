@@ -170,7 +170,7 @@ async fn a_plain_thread_takes_events_and_ends_the_transport_by_dropping_them() {
 #[tokio::test]
 async fn settings_that_cannot_work_are_refused() {
     let identity = || Identity {
-        key: follower(1),
+        keys: vec![follower(1)],
         role: Role::Follower,
         certificate: Certificate::fresh().unwrap(),
     };

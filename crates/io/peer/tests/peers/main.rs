@@ -10,6 +10,7 @@ mod decoding;
 mod exchange;
 mod floods;
 mod impostor;
+mod members;
 mod node;
 mod refused_by_acceptor;
 mod refused_by_dialler;

@@ -48,7 +48,7 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) async fn start(key: &SigningKey, role: Role, settings: Settings) -> Self {
         let certificate = Certificate::fresh().unwrap();
-        let identity = Identity { key: key.clone(), role, certificate };
+        let identity = Identity { keys: vec![key.clone()], role, certificate };
         let members = |peer: &KeyId| {
             let keys = validators();
             let key = keys.iter().find(|key| id(key) == *peer);

@@ -61,7 +61,7 @@ fn the_basics_are_stated() {
     assert_refused(Kind::UnknownValue, |g| g.clock = 3);
     assert_refused(Kind::Value, |g| g.limits = None);
     assert_refused(Kind::Value, |g| g.validators = None);
-    for version in [0, 2, u32::MAX] {
+    for version in [0, 3, u32::MAX] {
         assert_refused(Kind::Value, |g| g.protocol_version = version);
     }
 }

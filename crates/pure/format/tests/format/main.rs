@@ -7,6 +7,7 @@
 )]
 
 mod entries;
+mod evidence;
 mod generate;
 mod genesis;
 mod hostile;

@@ -14,5 +14,6 @@ mod chain;
 mod cheating;
 mod clock;
 mod force;
+mod membership;
 mod restored;
 mod window;

@@ -11,7 +11,7 @@ use ledger_verify::block::proposer;
 use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::signature;
 
-use super::{Action, Phase, Replica, log, next, said_at};
+use super::{Action, Phase, Replica, log, may_speak, next, said_at};
 use crate::bodies::Candidate;
 use crate::engine::{EngineStopped, Judged};
 use crate::examine::examine;
@@ -25,15 +25,21 @@ const SAID: usize = 24;
 
 impl Replica {
     /// Says something to the others; a proposal goes with its body.
-    pub(super) fn publish(&mut self, height: u64, said: Said) -> Vec<Action> {
+    pub(super) fn publish(&mut self, ledger: &Ledger, said: Said) -> Vec<Action> {
+        let height = next(ledger);
         self.remember(said.clone());
+        let mut actions = Vec::new();
+        for statement in said.statements(height, 1) {
+            actions.extend(self.observe(ledger, statement, statement.validator == self.id));
+        }
         let body = match &said {
             Said::Proposal(proposal) if proposal.valid_round.is_none() => {
                 self.body(height, &BlockHash(proposal.value)).map(Action::Broadcast)
             }
             _ => None,
         };
-        body.into_iter().chain([Action::Broadcast(said_at(height, said))]).collect()
+        actions.extend(body.into_iter().chain([Action::Broadcast(said_at(height, said))]));
+        actions
     }
 
     /// Keeps what this validator said for those who come late.
@@ -72,23 +78,24 @@ impl Replica {
         height: u64,
         content: Content,
     ) -> Result<Vec<Action>, EngineStopped> {
-        if self.engine.is_none() || ledger.validators().get(&from).is_none() {
+        if self.engine.is_none() || !may_speak(ledger, &from, height) {
             return Ok(Vec::new());
         }
+        let mut actions = self.notice(ledger, from, &content);
         if height < next(ledger) {
-            return Ok(self.remind(ledger, from));
+            actions.extend(self.remind(ledger, from));
+            return Ok(actions);
         }
         if height == next(ledger) && self.phase == Phase::Deciding {
-            return if self.is_open() {
-                self.about_open(ledger, from, content)
-            } else {
-                Ok(Vec::new())
-            };
+            if self.is_open() {
+                actions.extend(self.about_open(ledger, from, content)?);
+            }
+            return Ok(actions);
         }
         self.ahead.keep(next(ledger), height, from, content);
         // Whoever decides a height has all blocks below.
         self.catch_up.note(from, height.saturating_sub(1));
-        let mut actions = self.consider_asking(ledger);
+        actions.extend(self.consider_asking(ledger));
         if height == next(ledger) && self.is_called(ledger) {
             actions.extend(self.open(ledger)?);
         }
@@ -291,7 +298,7 @@ fn hash_of(body: &[u8]) -> Option<BlockHash> {
 }
 
 /// Whether whose turn it is signed a proposal.
-fn is_proposed(ledger: &Ledger, height: u64, proposal: &SaidProposal) -> bool {
+pub(super) fn is_proposed(ledger: &Ledger, height: u64, proposal: &SaidProposal) -> bool {
     let (validators, by) = (ledger.validators(), KeyId(proposal.proposer));
     let turn = proposal.round.map(|round| proposer(validators, height, round));
     let Some(member) = validators.get(&by).filter(|_| turn == Some(by)) else { return false };

@@ -5,8 +5,10 @@ use std::time::Duration;
 use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
+use ledger_format::evidence::Evidence;
 use ledger_replay::Executed;
 use ledger_rules::Refusal;
+use ledger_verify::evidence::Culprit;
 use ledger_verify::finding::Refuted;
 
 use crate::engine::RoundTimer;
@@ -75,6 +77,13 @@ pub enum Action {
         to: KeyId,
         /// The first height.
         from: u64,
+    },
+    /// Make evidence durable and tell the operator: a validator has signed what no honest one signs together.
+    Accuse {
+        /// The evidence.
+        evidence: Box<Evidence>,
+        /// Whom it proves guilty.
+        culprits: Vec<Culprit>,
     },
     /// Tell the operator that a node sent something that may not follow. It was dropped.
     Suspect {

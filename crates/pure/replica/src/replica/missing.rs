@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
-use ledger_format::header::{HEADER_BYTES, Header};
+use ledger_format::evidence::Evidence;
 use ledger_replay::Ledger;
+use ledger_verify::evidence::check_presented;
 use ledger_verify::finding::{Code, Place, Refuted};
 
 use super::{Action, Decided, Replica, Timer, Wake, next};
-use crate::examine::examine_decided;
-use crate::message::{Content, Message};
+use crate::catch_up::Given;
+use crate::examine::{examine_decided, read_block};
+use crate::message::{Content, Message, PresentedBlock};
 use crate::planted::{self, Bug};
 
 /// How long to wait before a peer that is one block ahead is asked for it: usually the block is about to be decided here as well.
@@ -48,13 +50,21 @@ impl Replica {
     /// Executes the next block that came from somebody who has it.
     pub(super) fn take_blocks(&mut self, ledger: &Ledger) -> Vec<Action> {
         let mut actions = Vec::new();
-        while let Some((from, bytes)) = self.catch_up.next() {
-            if height_of(&bytes).is_some_and(|height| height < next(ledger)) {
+        while let Some(Given { from, block, signature }) = self.catch_up.next() {
+            let block = read_block(ledger, block);
+            if block.as_ref().is_ok_and(|block| block.body.header.height < next(ledger)) {
                 // It was decided here while it was on its way.
                 continue;
             }
             let known = |id: &EntryId| self.pool.contains(id);
-            match examine_decided(ledger, bytes, known) {
+            let block = block.and_then(|block| {
+                check_giver(ledger, &from, &block, signature.as_ref()).map(|()| block)
+            });
+            let given = block.as_ref().ok().map(|block| {
+                let Block { body, certificate } = block;
+                (body.header.clone(), certificate.clone())
+            });
+            match block.and_then(|block| examine_decided(ledger, block, known)) {
                 Ok(decided) => {
                     if let Some(engine) = &mut self.engine {
                         engine.abandon();
@@ -65,6 +75,11 @@ impl Replica {
                 Err(why) => {
                     self.catch_up.distrust(from);
                     actions.push(Action::suspect(from, next(ledger), why));
+                    if let (Some((header, certificate)), Some(signature)) = (given, signature) {
+                        let lie =
+                            Evidence::forged_certificate(from, header, certificate, signature);
+                        actions.extend(self.accuse(ledger, lie));
+                    }
                 }
             }
         }
@@ -76,7 +91,7 @@ impl Replica {
         &mut self,
         ledger: &Ledger,
         from: KeyId,
-        blocks: Vec<Vec<u8>>,
+        blocks: Vec<PresentedBlock>,
     ) -> Vec<Action> {
         let is_empty = blocks.is_empty();
         if !self.catch_up.take(from, blocks) {
@@ -92,7 +107,7 @@ impl Replica {
         }
         actions.extend(self.take_blocks(ledger));
         if !actions.is_empty() {
-            if actions.iter().all(|action| matches!(action, Action::Suspect { .. })) {
+            if !actions.iter().any(|action| matches!(action, Action::Commit(_))) {
                 actions.extend(self.ask(ledger));
             }
             return actions;
@@ -126,8 +141,19 @@ impl Replica {
     }
 }
 
-/// The height that a block claims: its header comes first.
-fn height_of(block: &Bytes) -> Option<u64> {
-    let header = block.get(..HEADER_BYTES).map(Bytes::copy_from_slice)?;
-    Header::decode(header).ok().map(|header| header.height)
+/// A validator answers for the blocks that it gives away: it signs that. Followers may be anybody, and answer for nothing.
+///
+/// # Errors
+/// Why the block is not looked at.
+fn check_giver(
+    ledger: &Ledger,
+    from: &KeyId,
+    block: &Block,
+    signature: Option<&[u8; 64]>,
+) -> Result<(), Refuted> {
+    let Some(member) = ledger.validators().get(from) else { return Ok(()) };
+    let (header, place) = (&block.body.header, Place::block(next(ledger)));
+    let unsigned = "a validator did not sign for a block that it gave away";
+    let signature = signature.ok_or_else(|| Refuted::new(Code::Signature, place, unsigned))?;
+    check_presented(member, header, &block.certificate, signature)
 }

@@ -14,6 +14,7 @@ use ledger_rules::{Code, Refusal};
 use super::{Action, Replica, Timer, Wake, next};
 use crate::engine::EngineStopped;
 use crate::message::{Content, Message};
+use crate::passed::Askers;
 
 /// How often a follower passes on again what still waits.
 const PASS_ON: Duration = Duration::from_secs(5);
@@ -55,22 +56,45 @@ impl Replica {
         let id = entry.id();
         match self.pool.add(entry) {
             Err(turned) => vec![Action::Turned(id, turned)],
-            Ok(()) if self.verdicts.is_timed => Vec::new(),
-            Ok(()) => {
-                self.verdicts.is_timed = true;
-                vec![Action::SetTimer(Timer(Wake::PassOn), PASS_ON)]
-            }
+            Ok(()) => self.pass_on_later().into_iter().collect(),
         }
+    }
+
+    /// A node that was a validator keeps what waits as a follower does, since somebody may wait for its fate; one that has become a
+    /// validator judges for itself.
+    pub(super) fn change_sides(&mut self, was_voting: bool) -> Option<Action> {
+        match (was_voting, self.is_voting()) {
+            (true, false) => {
+                self.askers = Askers::default();
+                self.pass_on_later()
+            }
+            (false, true) => {
+                self.verdicts.forget_all();
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets the timer at whose end what still waits is passed on again.
+    fn pass_on_later(&mut self) -> Option<Action> {
+        if self.verdicts.is_timed || self.pool.is_empty() {
+            return None;
+        }
+        self.verdicts.is_timed = true;
+        Some(Action::SetTimer(Timer(Wake::PassOn), PASS_ON))
     }
 
     /// What still waits is passed on again: it, or a verdict on it, may have been lost.
     pub(super) fn pass_on_again(&mut self) -> Vec<Action> {
-        self.verdicts.is_timed = !self.pool.is_empty();
-        if !self.verdicts.is_timed {
+        self.verdicts.is_timed = false;
+        if self.is_voting() {
             return Vec::new();
         }
-        let again = Action::SetTimer(Timer(Wake::PassOn), PASS_ON);
-        vec![Action::Broadcast(self.waiting()), again]
+        match self.pass_on_later() {
+            Some(again) => vec![Action::Broadcast(self.waiting()), again],
+            None => Vec::new(),
+        }
     }
 
     /// A validator says that it refuses an entry.

@@ -97,8 +97,8 @@ impl Host {
         left: usize,
     ) -> Result<(Self, Result<(), Died>), StartError> {
         let ledger = disk.ledger();
-        let key = validator_key("vote");
-        let (replica, first) = Replica::start(&ledger, key, settings, &disk.log)?;
+        let keys = vec![validator_key("vote")];
+        let (replica, first) = Replica::start(&ledger, keys, settings, &disk.log)?;
         let mut host = Self {
             disk,
             now_ms: ledger.time_ms() + 1_000,
@@ -166,9 +166,10 @@ impl Host {
                 Action::Turned(id, turned) => self.turned.push((id, turned)),
                 // Nobody is connected.
                 Action::Broadcast(_) => {}
-                Action::Send(..) | Action::SendBlocks { .. } | Action::Suspect { .. } => {
-                    panic!("nobody said anything")
-                }
+                Action::Send(..)
+                | Action::SendBlocks { .. }
+                | Action::Suspect { .. }
+                | Action::Accuse { .. } => panic!("nobody said anything"),
                 Action::Commit(decided) => {
                     self.disk.blocks.push(decided.block);
                     // It can die once the block is durable, before and after the ledger took it.
@@ -198,5 +199,6 @@ fn name(action: &Action) -> &'static str {
         Action::Send(..) => "send",
         Action::SendBlocks { .. } => "send blocks",
         Action::Suspect { .. } => "suspect",
+        Action::Accuse { .. } => "accuse",
     }
 }

@@ -7,10 +7,13 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod blame;
 mod blocks;
 mod crash;
 mod host;
 mod log;
+mod membership;
+mod network;
 mod notary;
 mod passing;
 mod pool;

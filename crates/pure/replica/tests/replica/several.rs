@@ -14,36 +14,36 @@ use ledger_story::deed::Place;
 use ledger_story::{ANNOUNCED, LIMITS, acts, china, data, genesis_of, validator_key_of};
 use ledger_verify::block::proposer;
 
-const NAMES: [&str; 4] = ["a-", "b-", "c-", "d-"];
+pub(crate) const NAMES: [&str; 4] = ["a-", "b-", "c-", "d-"];
 
 /// One of four validators before the first block.
-struct One {
-    id: KeyId,
-    ledger: Ledger,
-    replica: Replica,
+pub(crate) struct One {
+    pub(crate) id: KeyId,
+    pub(crate) ledger: Ledger,
+    pub(crate) replica: Replica,
 }
 
 impl One {
-    fn tell(&mut self, event: Event) -> Vec<Action> {
+    pub(crate) fn tell(&mut self, event: Event) -> Vec<Action> {
         self.replica.step(&self.ledger, china("2026-08-03"), event).unwrap()
     }
 
-    fn hears(&mut self, from: KeyId, message: &Message) -> Vec<Action> {
+    pub(crate) fn hears(&mut self, from: KeyId, message: &Message) -> Vec<Action> {
         self.tell(Event::Received { from, message: message.clone() })
     }
 }
 
-fn genesis() -> GenesisDocument {
+pub(crate) fn genesis() -> GenesisDocument {
     genesis_of(&NAMES, Clock::Wall, china("2026-08-03"), LIMITS)
 }
 
 /// Four validators in the order of their ids.
-fn four() -> Vec<One> {
+pub(crate) fn four() -> Vec<One> {
     let genesis = genesis();
     let one = |key: SigningKey| {
         let ledger = Ledger::new(genesis.clone()).unwrap();
         let id = KeyId::of(key.verifying_key().as_bytes());
-        let (replica, _) = Replica::start(&ledger, key, Settings::default(), &[]).unwrap();
+        let (replica, _) = Replica::start(&ledger, vec![key], Settings::default(), &[]).unwrap();
         One { id, ledger, replica }
     };
     let mut four: Vec<One> = NAMES.map(|name| one(validator_key_of(name, "vote"))).into();

@@ -2,23 +2,24 @@
 
 use ledger_event::Clock;
 use ledger_fixtures::World;
-use ledger_format::digest::KeyId;
 use ledger_replay::Ledger;
-use ledger_replica::{Replica, Settings, StartError};
+use ledger_replica::{Replica, Settings};
 use ledger_story::cast::signing_key;
 use ledger_story::{Story, validator_key};
 
 #[test]
-fn a_key_that_is_no_validators_is_refused() {
+fn a_key_that_is_no_validators_follows() {
     let story = Story::before_genesis(Clock::Wall, "2026-08-03");
     let ledger = Ledger::new(story.genesis).unwrap();
     for key in [signing_key("stranger"), validator_key("log"), validator_key("receipt")] {
-        let id = KeyId::of(&key.verifying_key().to_bytes());
-        let error = Replica::start(&ledger, key, Settings::default(), &[]).map(drop).unwrap_err();
-        assert!(matches!(error, StartError::NotAValidator(found) if found == id));
-        assert!(error.to_string().contains(&id.to_string()));
+        let (replica, first) =
+            Replica::start(&ledger, vec![key], Settings::default(), &[]).unwrap();
+        assert!(first.is_empty() && !replica.is_voting(), "{first:?}");
     }
-    Replica::start(&ledger, validator_key("vote"), Settings::default(), &[]).unwrap();
+    // The key of the set is found among others.
+    let keys = vec![signing_key("stranger"), validator_key("vote")];
+    let (replica, _) = Replica::start(&ledger, keys, Settings::default(), &[]).unwrap();
+    assert!(replica.is_voting());
 }
 
 #[test]
@@ -30,7 +31,7 @@ fn every_validator_of_several_may_start() {
         let keys = (0..count).map(|number| secret(&name(number)));
         let ledger = Ledger::new(world.genesis).unwrap();
         for key in keys {
-            let (_, first) = Replica::start(&ledger, key, Settings::default(), &[]).unwrap();
+            let (_, first) = Replica::start(&ledger, vec![key], Settings::default(), &[]).unwrap();
             assert!(first.is_empty(), "{first:?}");
         }
     }

@@ -1,0 +1,134 @@
+//! Which validators signed which height, and what this node is among them. The log itself says it: the changes are the timeline of
+//! one record.
+
+use bytes::Bytes;
+use ledger_event::event::Act;
+use ledger_event::{SetChange, Timeline, ValidatorSet};
+use ledger_format::digest::KeyId;
+use ledger_format::entry::Entry;
+use ledger_format::message;
+use ledger_format::validators::{Member, Validators};
+use ledger_rules::genesis::VALIDATORS;
+use ledger_rules::view::read;
+
+use crate::history::Walk;
+use crate::problem::Problem;
+use crate::shared::{NodeKeys, Shared};
+
+/// From the block of a change to the first that the new set signs.
+const DELAY: u64 = 2;
+
+/// What a node is on its ledger at the next height.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeRole {
+    /// It has a say.
+    Validator,
+    /// It would have one if one of its keys were in the set.
+    Standby,
+    /// It follows.
+    Follower,
+}
+
+impl NodeRole {
+    /// The role in a word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Validator => "validator",
+            Self::Standby => "standby",
+            Self::Follower => "follower",
+        }
+    }
+}
+
+impl Shared {
+    /// What this node is at the next height.
+    pub fn role(&self) -> NodeRole {
+        if self.signers.is_empty() {
+            return NodeRole::Follower;
+        }
+        if self.signer_of(self.ledger().validators()).is_some() {
+            return NodeRole::Validator;
+        }
+        NodeRole::Standby
+    }
+
+    /// What this node signs with as a member of a set.
+    pub(crate) fn signer_of(&self, set: &Validators) -> Option<(Member, &NodeKeys)> {
+        let mut keys = self.vote_keys.iter().zip(&self.signers);
+        keys.find_map(|(id, keys)| Some((set.get(id)?.clone(), keys)))
+    }
+
+    /// What this node signs with about the tree of a height, if it is one of the validators that signed the height.
+    pub(crate) fn signer_at(&self, height: u64) -> Result<Option<(Member, &NodeKeys)>, Problem> {
+        Ok(self.signer_of(&self.validators_at(height)?))
+    }
+
+    /// The validators that signed a height.
+    pub(crate) fn validators_at(&self, height: u64) -> Result<Validators, Problem> {
+        let mut changes = self.changes()?.into_iter();
+        let last = changes.rfind(|(changed, _)| changed.saturating_add(DELAY) <= height);
+        match last {
+            None => Ok(self.genesis.validators().clone()),
+            Some((_, set)) => Ok(Validators::new(set)?),
+        }
+    }
+
+    /// How the validators of a height follow from those of genesis.
+    pub(crate) fn set_changes(&self, height: u64) -> Result<Vec<SetChange>, Problem> {
+        let in_force = |(changed, _): &(u64, ValidatorSet)| changed.saturating_add(DELAY) <= height;
+        let shown = |(changed, set): (u64, ValidatorSet)| {
+            let (_, header, certificate) = self.header(changed.saturating_add(1))?;
+            Ok(SetChange { header, certificate, validators: message::encode(&set).into() })
+        };
+        self.changes()?.into_iter().filter(in_force).map(shown).collect()
+    }
+
+    /// All sets that entries brought, oldest first, each with the height of its block.
+    fn changes(&self) -> Result<Vec<(u64, ValidatorSet)>, Problem> {
+        let record = read(&self.ledger().state(), VALIDATORS);
+        let timeline: Timeline = record.and_then(|record| record.timeline).unwrap_or_default();
+        let mut walk = Walk::of(self, VALIDATORS, &timeline);
+        let mut changes = Vec::new();
+        while let Some(leaf) = walk.step(true)? {
+            let entry = Entry::decode(Bytes::clone(&leaf.entry))?;
+            if let Some(Act::ValidatorsChanged(event)) = &entry.event().act {
+                changes.push((leaf.height, event.validators.clone().unwrap_or_default()));
+            }
+        }
+        changes.reverse();
+        Ok(changes)
+    }
+
+    /// What an operator should know about the validators and the protocol.
+    pub(crate) fn membership_notices(&self) -> Vec<String> {
+        let mut notices = Vec::new();
+        if self.role() == NodeRole::Standby {
+            let ids: Vec<String> = self.vote_keys.iter().map(KeyId::to_string).collect();
+            notices.push(format!(
+                "standby: this node verifies and does not vote, since no key of it is in the validator set ({})",
+                ids.join(", ")
+            ));
+        }
+        let ledger = self.ledger();
+        let (now, next) = (ledger.validators(), ledger.next_validators());
+        if now != next {
+            notices.push(format!(
+                "the validators change: {} sign height {}, {} sign height {}",
+                now.members().len(),
+                ledger.height().saturating_add(1),
+                next.members().len(),
+                ledger.height().saturating_add(DELAY),
+            ));
+        }
+        if let Some((version, height)) = ledger.protocol().planned {
+            let known = ledger_format::genesis::PROTOCOL_VERSIONS;
+            let ready = if known.contains(&version) {
+                "this program knows it"
+            } else {
+                "this program does not know it and stops before: install one that does"
+            };
+            notices.push(format!("protocol version {version} from height {height}: {ready}"));
+        }
+        notices
+    }
+}

@@ -1,0 +1,144 @@
+//! Who lied: contradictions that are noticed or told, kept, and told to the others once.
+
+use bytes::Bytes;
+use ledger_format::digest::KeyId;
+use ledger_format::evidence::Evidence;
+use ledger_replay::Ledger;
+use ledger_verify::evidence::{Culprit, judge};
+use ledger_verify::finding::{Code, Place, Refuted};
+use ledger_verify::verdict::Verdict;
+
+use super::deciding::is_proposed;
+use super::{Action, Replica, next};
+use crate::message::{Content, Message, Statement};
+use crate::said::Said;
+use crate::witness::{accused, pair};
+
+impl Replica {
+    /// Takes back evidence that was kept before the node was started. What does not prove is left out; how much was taken.
+    pub fn recall(&mut self, ledger: &Ledger, evidence: &[Evidence]) -> usize {
+        let mut keep = |evidence: &Evidence| {
+            let judged = judge_now(ledger, evidence);
+            judged.is_ok_and(|culprits| self.witness.keep(evidence, &culprits))
+        };
+        evidence.iter().filter(|evidence| keep(evidence)).count()
+    }
+
+    /// Notices what a message about a height gives away.
+    pub(super) fn notice(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        content: &Content,
+    ) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for statement in content.statements(ledger.validators().members().len()) {
+            let first_hand = statement.validator == from;
+            actions.extend(self.observe(ledger, statement, first_hand));
+            // Of a proposer that shows different blocks to different nodes, each has half of the proof.
+            if first_hand && let Some(other) = self.other_proposal(ledger, &statement) {
+                actions.push(Action::Send(from, other));
+            }
+        }
+        actions
+    }
+
+    /// The proposal of a vote's round, if it is for another block, as a message.
+    fn other_proposal(&self, ledger: &Ledger, vote: &Statement) -> Option<Message> {
+        let message = Message::stating(self.witness.other_proposal(vote)?)?;
+        match &message.0 {
+            Content::Said { height, said: Said::Proposal(proposal) }
+                if is_proposed(ledger, *height, proposal) =>
+            {
+                Some(message)
+            }
+            _ => None,
+        }
+    }
+
+    /// Notices what this validator says itself: another process may sign with its key.
+    pub(super) fn observe(
+        &mut self,
+        ledger: &Ledger,
+        statement: Statement,
+        first_hand: bool,
+    ) -> Vec<Action> {
+        let (id, validators) = (ledger.genesis().id(), ledger.validators());
+        let evidence = self.witness.hear(&id, validators, next(ledger), statement, first_hand);
+        evidence.into_iter().flat_map(|evidence| self.accuse(ledger, evidence)).collect()
+    }
+
+    /// Pairs that the engine has found, some perhaps in the log of an interrupted height.
+    pub(super) fn found(&mut self, ledger: &Ledger, pairs: &[[Statement; 2]]) -> Vec<Action> {
+        let id = ledger.genesis().id();
+        let evidence = pairs.iter().filter_map(|[first, second]| pair(&id, first, second));
+        evidence.flat_map(|evidence| self.accuse(ledger, evidence)).collect()
+    }
+
+    /// Evidence that another node has: kept and passed on if it is new and proves; suspicious if it speaks against nobody.
+    pub(super) fn told(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        evidence: Vec<Vec<u8>>,
+    ) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for bytes in evidence {
+            let evidence = match Evidence::decode(Bytes::from(bytes)) {
+                Ok(evidence) => evidence,
+                Err(malformed) => {
+                    let why = nothing(next(ledger), Verdict::Malformed(malformed));
+                    actions.push(Action::suspect(from, next(ledger), why));
+                    break;
+                }
+            };
+            let height = evidence.height;
+            if accused(&evidence).is_some_and(|key| self.witness.is_enough(&key, height)) {
+                continue;
+            }
+            match judge_now(ledger, &evidence) {
+                Ok(_) => actions.extend(self.accuse(ledger, evidence)),
+                Err(Verdict::NotDetermined(_)) => {}
+                Err(verdict) => {
+                    actions.push(Action::suspect(from, height, nothing(height, verdict)));
+                    break;
+                }
+            }
+        }
+        actions
+    }
+
+    /// Keeps evidence if it proves and is new, and tells everybody.
+    pub(super) fn accuse(&mut self, ledger: &Ledger, evidence: Evidence) -> Vec<Action> {
+        let Ok(culprits) = judge_now(ledger, &evidence) else {
+            return Vec::new();
+        };
+        if !self.witness.keep(&evidence, &culprits) {
+            return Vec::new();
+        }
+        let message = Message::evidence(vec![evidence.encode()]);
+        vec![Action::Accuse { evidence: Box::new(evidence), culprits }, Action::Broadcast(message)]
+    }
+
+    /// All evidence, for a node that has just connected.
+    pub(super) fn all_evidence(&self) -> Option<Message> {
+        let evidence: Vec<Vec<u8>> = self.witness.evidence().map(Evidence::encode).collect();
+        (!evidence.is_empty()).then(|| Message::evidence(evidence))
+    }
+}
+
+/// Why evidence proves nothing.
+fn nothing(height: u64, verdict: Verdict) -> Refuted {
+    let why = match verdict {
+        Verdict::Refuted(refuted) => return refuted,
+        Verdict::Malformed(malformed) => malformed.to_string(),
+        Verdict::NotDetermined(why) | Verdict::TrustNotMet(why) => why,
+        Verdict::Proven => "it names nobody".to_owned(),
+    };
+    Refuted::new(Code::NoConflict, Place::block(height), why)
+}
+
+/// Judges evidence by the validators in force. Of members that are none any more it is left undetermined.
+fn judge_now(ledger: &Ledger, evidence: &Evidence) -> Result<Vec<Culprit>, Verdict> {
+    judge(&ledger.genesis().id(), ledger.validators(), evidence)
+}

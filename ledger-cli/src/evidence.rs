@@ -1,0 +1,137 @@
+//! What nodes hold against validators.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use ledger_client::ClientError;
+use ledger_format::digest::{hash_from_hex, hex};
+use ledger_format::evidence::{Evidence, EvidenceFile};
+use ledger_format::vote::Certificate;
+use ledger_verify::verdict::Verdict;
+use serde_json::{Value, json};
+
+use crate::report::Answer;
+use crate::session::{Common, write_file};
+use crate::text;
+use crate::verify::{answer, read_chain};
+
+/// What can be asked.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List what the node can prove: which validator of whom did what, and when
+    #[command(after_help = "Example:
+  ledger-cli evidence list")]
+    List,
+    /// Write one evidence to a file that verifies offline
+    #[command(after_help = "Example:
+  ledger-cli evidence get ID -o lie.evidence
+  ledger-cli verify evidence lie.evidence --trust HASH")]
+    Get(Get),
+    /// Compare two exported chains of one ledger: where they part, whoever certified both. Needs no node
+    #[command(after_help = "Example:
+  ledger-cli evidence compare mine.ledger theirs.ledger -o fork.evidence --trust HASH")]
+    Compare(Compare),
+}
+
+/// Options of `evidence get`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Get {
+    /// Id of the evidence
+    id: String,
+    /// File to write
+    #[arg(short = 'o', long = "out", value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Options of `evidence compare`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Compare {
+    /// An exported chain
+    one: PathBuf,
+    /// Another one
+    other: PathBuf,
+    /// File to write when they part
+    #[arg(short = 'o', long = "out", value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub(crate) async fn run(common: &Common, command: &Command) -> Result<Answer, ClientError> {
+    match command {
+        Command::Compare(args) => compare(common, args),
+        Command::List => {
+            let mut node = common.connect().await?;
+            let evidence = node.list_evidence().await?;
+            let rows = evidence.iter().map(|summary| {
+                let accused = summary.accused.iter().map(|accused| {
+                    json!({
+                        "party": accused.party, "validator": accused.name,
+                        "key": hex(&accused.key_id),
+                    })
+                });
+                json!({
+                    "id": hex(&summary.id), "offence": summary.offence, "height": summary.height,
+                    "round": summary.round, "accused": accused.collect::<Vec<Value>>(),
+                })
+            });
+            let value = json!({ "evidence": rows.collect::<Vec<Value>>() });
+            let text = if evidence.is_empty() {
+                "nothing is known against any validator".to_owned()
+            } else {
+                text::render(&value)
+            };
+            Ok(Answer::new("evidence", value, text))
+        }
+        Command::Get(args) => {
+            let mut node = common.connect().await?;
+            let file = node.evidence(&hash_from_hex("evidence id", &args.id)?).await?;
+            write_file(&args.out, &file)?;
+            let path = args.out.display().to_string();
+            let value = json!({ "id": args.id, "file": path, "bytes": file.len() });
+            let text = format!(
+                "{path}: {} bytes\nverify it: ledger-cli verify evidence {path} --trust HASH",
+                file.len()
+            );
+            Ok(Answer::new("evidence", value, text))
+        }
+    }
+}
+
+/// Verifies both chains, and writes the certificates of the first height at which they have different blocks.
+fn compare(common: &Common, args: &Compare) -> Result<Answer, ClientError> {
+    let mut chains = Vec::new();
+    for path in [&args.one, &args.other] {
+        let mut certificates: Vec<Certificate> = Vec::new();
+        let read = read_chain(common, path, |block| certificates.push(block.certificate.clone()))?;
+        let Some(replay) = read
+            .replay
+            .filter(|_| matches!(read.report.verdict, Verdict::Proven | Verdict::NotDetermined(_)))
+        else {
+            return Ok(answer(path, &read.report, json!({})));
+        };
+        chains.push((replay.ledger().genesis().clone(), certificates));
+    }
+    let [(genesis, one), (other_genesis, other)] = chains.as_slice() else {
+        return Err(ClientError::usage("two chains are compared"));
+    };
+    if genesis.id() != other_genesis.id() {
+        let (one, other) = (genesis.id(), other_genesis.id());
+        return Err(ClientError::usage(format!("the chains are of ledgers {one} and {other}")));
+    }
+    let pairs = one.iter().zip(other);
+    let Some((first, second)) = pairs.into_iter().find(|(one, other)| one.block != other.block)
+    else {
+        let shorter = one.len().min(other.len());
+        let text = format!("one history: the same {shorter} blocks");
+        return Ok(Answer::new("compared", json!({ "fork": null, "blocks": shorter }), text));
+    };
+    let certificates = [first.clone(), second.clone()];
+    let evidence = Evidence::conflicting_certificates(genesis.id(), certificates);
+    write_file(&args.out, &EvidenceFile::encode(Some(genesis), &evidence))?;
+    let path = args.out.display().to_string();
+    let value = json!({ "fork": evidence.height, "id": evidence.id().to_string(), "file": path });
+    let text = format!(
+        "the chains part at height {}\nwho did it: ledger-cli verify evidence {path} --trust HASH",
+        evidence.height
+    );
+    Ok(Answer::new("compared", value, text))
+}

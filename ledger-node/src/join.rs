@@ -1,0 +1,73 @@
+//! A node of a network: a data directory from the genesis file that all founders signed.
+
+use std::fs;
+use std::path::Path;
+
+use ledger_client::genesis;
+use ledger_format::genesis::GenesisDocument;
+use ledger_format::genesis_file::GenesisFile;
+use ledger_format::validators::Member;
+use ledger_store::write_durably;
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::keys::{KeySet, make};
+use crate::open::Layout;
+use crate::report::{self, Output};
+
+/// `init --genesis`: makes the directory of a node, with fresh keys unless it has some.
+///
+/// # Errors
+/// `NODE_EXISTS` when there is a ledger, `NODE_GENESIS` for a file that not every founder has signed as it is, `NODE_KEYS` when the
+/// node's keys are only in part those that genesis lists.
+pub(crate) fn from_genesis(path: &Path, data_dir: &Path, output: Output) -> Result<(), Failure> {
+    let layout = Layout(data_dir.to_owned());
+    if layout.genesis().exists() {
+        return Err(Failure::exists(data_dir.display()));
+    }
+    let unread = |error| Failure::genesis(format!("{}: {error}", path.display()));
+    let bytes = fs::read(path).map_err(unread)?;
+    let file = GenesisFile::decode(bytes.clone().into())?;
+    genesis::check(&file).map_err(Failure::genesis)?;
+    if !layout.keys().exists() {
+        make(&layout.keys())?;
+    }
+    let keys = layout.read_keys()?;
+    let own = keys.first().map(|keys| member_with(&file.document, keys)).transpose()?.flatten();
+    write_durably(&layout.genesis(), &bytes)?;
+    let id = file.document.id();
+    let role = if own.is_some() { "validator" } else { "follower" };
+    let text = format!(
+        "genesis {id}\n\nCompare this hash with the founders: whoever trusts it can verify everything.\n\n\
+         role          {role}\nnode keys     {}\n\nnext: ledger-node run --data-dir {} --role {role}, with the peers in its config.toml",
+        layout.keys().display(),
+        data_dir.display(),
+    );
+    let json = json!({ "genesis": id.to_string(), "data_dir": data_dir, "role": role });
+    report::result(output, &text, &json);
+    Ok(())
+}
+
+/// The validator that the node is, if it is one: all of its keys or none are that validator's.
+fn member_with<'a>(
+    document: &'a GenesisDocument,
+    keys: &KeySet,
+) -> Result<Option<&'a Member>, Failure> {
+    let [vote, log, cosign, receipt] =
+        [&keys.vote, &keys.node.log, &keys.node.cosign, &keys.node.receipt]
+            .map(|key| key.verifying_key().to_bytes());
+    for member in document.validators().members() {
+        let pairs = [
+            (member.vote_key, vote),
+            (member.log_key, log),
+            (member.cosign_key, cosign),
+            (member.receipt_key, receipt),
+        ];
+        match pairs.iter().filter(|(listed, own)| listed == own).count() {
+            0 => {}
+            4 => return Ok(Some(member)),
+            _ => return Err(Failure::keys(&member.name)),
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,285 @@
+//! Validators that come in, leave and take other keys while entries are written, each node a process of its own; and proof of it from
+//! the genesis hash alone.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ledger_format::entry::Entry;
+use ledger_tests::{CLI, Exchanges, NODE, Signal, Supplier, connect, place, run};
+use serde_json::Value;
+
+/// How long a node may take to see that it has a say, or none.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Consortium {
+    network: Exchanges,
+    supplier: Supplier,
+    entries: Vec<Entry>,
+}
+
+impl Consortium {
+    fn begun() -> Self {
+        let network = Exchanges::start(4, 1);
+        let supplier = network.runtime.block_on(async {
+            let mut client = connect(network.node(0)).await;
+            let directory = network.path(0);
+            Supplier::admit_by(&mut client, &directory, "exchange-1", "supplier").await.unwrap()
+        });
+        network.agree(2);
+        Self { network, supplier, entries: Vec::new() }
+    }
+
+    fn genesis(&self) -> String {
+        self.network.node(4).genesis.clone()
+    }
+
+    /// A command of `ledger-cli` at a node, which ends with this code; its answer.
+    fn cli(&self, node: usize, line: &str, code: i32) -> Value {
+        let url = self.network.node(node).url.clone();
+        let keys = self.network.path(0).join("founder");
+        let common = ["--node", &url, "--keys", keys.to_str().unwrap(), "--output", "json"];
+        let finished = run(CLI, common.into_iter().chain(line.split_whitespace())).expect(code);
+        if code == 0 { finished.json() } else { finished.error() }
+    }
+
+    /// The organisation keys of some exchanges, as options.
+    fn signed_by(&self, exchanges: &[usize]) -> String {
+        let key = |node: &usize| {
+            let path = self.network.path(*node).join("founder/organisation.pem");
+            format!(" --key {}", path.display())
+        };
+        exchanges.iter().map(key).collect()
+    }
+
+    /// Writes entries at a node, each in a block of its own.
+    fn write(&mut self, node: usize, count: usize) {
+        for _ in 0..count {
+            let entry = self.supplier.describe(&format!("asset-{}", self.entries.len())).unwrap();
+            let placed = self
+                .network
+                .runtime
+                .block_on(async { connect(self.network.node(node)).await.submit(&entry).await });
+            place(placed.unwrap());
+            self.entries.push(entry);
+        }
+    }
+
+    fn status(&self, node: usize) -> Value {
+        self.cli(node, "status", 0)
+    }
+
+    fn becomes(&self, node: usize, role: &str) {
+        let begun = Instant::now();
+        while self.status(node)["role"] != role {
+            assert!(begun.elapsed() < PATIENCE, "node {node} is no {role}: {}", self.status(node));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn identities(&self) -> Vec<String> {
+        let shown = self.cli(4, "validator show", 0);
+        let members = shown["validators"].as_array().unwrap();
+        members.iter().map(|member| member["identity"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// A node proves the first and the last entry and a record; from nothing but the genesis hash all of it is proven.
+    fn proves(&self, node: usize, changes: usize) -> Vec<PathBuf> {
+        let directory = self.network.path(node);
+        let trust = self.genesis();
+        let mut files = Vec::new();
+        for (name, entry) in [("first", &self.entries[0]), ("last", self.entries.last().unwrap())] {
+            let (proof, bytes) = (
+                directory.join(format!("{name}-{changes}.proof")),
+                directory.join(format!("{name}-{changes}.cose")),
+            );
+            let (id, out, save) = (entry.id(), proof.display(), bytes.display());
+            self.cli(node, &format!("prove entry {id} --out {out} --entry {save}"), 0);
+            verifies(&["receipt", path(&proof), "--entry", path(&bytes)], &trust);
+            files.push(proof);
+        }
+        let record = directory.join(format!("record-{changes}.proof"));
+        self.cli(node, &format!("prove record party:supplier --out {}", record.display()), 0);
+        let said = verifies(&["record", path(&record)], &trust);
+        let shown = said.to_string().contains(&format!("{changes} change(s) of the validators"));
+        assert_eq!(shown, changes > 0, "{said}");
+        let chain = directory.join(format!("chain-{changes}.ledger"));
+        self.cli(node, &format!("export chain --out {}", chain.display()), 0);
+        verifies(&["chain", path(&chain)], &trust);
+        files.extend([record, chain]);
+        files
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Verifies something offline, and gives the report.
+fn verifies(what: &[&str], trust: &str) -> Value {
+    let line = [&["--output", "json", "verify"], what, &["--trust", trust]].concat();
+    run(CLI, line).expect(0).json()
+}
+
+impl Consortium {
+    fn fifth_comes_in(&mut self) -> usize {
+        // One more: its party is admitted, and its node stands by until it has a say.
+        let fifth = self.network.join();
+        self.network.start_nodes(&[fifth]);
+        assert_eq!(self.status(fifth)["role"], "standby");
+        assert!(self.status(fifth)["notices"].to_string().contains("standby"));
+        self.network.agree(4);
+        let key = self.admits_fifth(fifth);
+        self.agrees_to_fifth(fifth, &key);
+        assert_eq!(self.identities().len(), 5);
+        self.write(4, 2);
+        self.becomes(fifth, "validator");
+        // Four of five are needed now: with one down, the new one's vote is.
+        self.network.end(3, Signal::Kill);
+        self.write(1, 3);
+        self.network.start_nodes(&[3]);
+        self.network.agree(4);
+        self.proves(0, 1);
+        self.proves(fifth, 1);
+        fifth
+    }
+
+    fn admits_fifth(&self, fifth: usize) -> PathBuf {
+        let founder = self.network.path(fifth).join("founder");
+        let key = founder.join("organisation.pem");
+        self.cli(0, &format!("key new {} --plain", key.display()), 0);
+        let officer = self.network.path(0).join("founder/officer-1.pem");
+        self.cli(
+            0,
+            &format!(
+                "party admit exchange-5 --name-en Fifth --as exchange --grant {}=org-hsm{} --key {} --key {}",
+                key.display(),
+                self.signed_by(&[0]),
+                officer.display(),
+                key.display()
+            ),
+            0,
+        );
+        key
+    }
+
+    fn agrees_to_fifth(&self, fifth: usize, key: &Path) {
+        let add = format!(
+            "validator add exchange-5 --keys-of {}",
+            self.network.path(fifth).join("keys").display()
+        );
+        // Not without its consent, and not by three of five.
+        let refused = self.cli(0, &format!("{add}{}", self.signed_by(&[0, 1, 2, 3])), 22);
+        assert_eq!(refused["code"], "VALIDATOR_CONSENT");
+        let refused = self.cli(0, &format!("{add}{}", self.signed_by(&[0, 1, fifth])), 22);
+        assert_eq!(refused["code"], "VALIDATORS_QUORUM");
+        let draft = self.network.path(0).join("add.draft");
+        let with = self.network.path(fifth).join("founder/organisation.pub");
+        self.cli(
+            0,
+            &format!(
+                "{add}{} --with {} --draft {}",
+                self.signed_by(&[0, 1, 2]),
+                with.display(),
+                draft.display()
+            ),
+            0,
+        );
+        self.cli(0, &format!("draft sign {} --key {}", draft.display(), key.display()), 0);
+        let issuer = self.network.path(0).join("founder/organisation.pem");
+        self.cli(0, &format!("draft submit {} --key {}", draft.display(), issuer.display()), 0);
+    }
+
+    fn fourth_leaves(&mut self, fifth: usize) {
+        // One leaves: it goes on as a standby, and has no say.
+        let ids = self.identities();
+        let fourth = identity(self, 3, "keys");
+        assert!(ids.contains(&fourth));
+        self.cli(1, &format!("validator remove {fourth}{}", self.signed_by(&[0, 1, 2, fifth])), 0);
+        self.write(2, 2);
+        self.becomes(3, "standby");
+        let stopped = self.network.end(3, Signal::Terminate);
+        assert_eq!(stopped.code, 0, "{}", stopped.err);
+        self.write(0, 2);
+        self.network.start_nodes(&[3]);
+        self.network.agree(4);
+        self.write(3, 1);
+    }
+
+    fn first_renews_its_keys(&mut self, fifth: usize) {
+        // One takes other keys: a restart before, none after.
+        let directory = self.network.path(0);
+        let made = run(NODE, ["-o", "json", "keys", "next", "--data-dir", path(&directory)])
+            .expect(0)
+            .json();
+        let next = made["next"]["identity"].as_str().unwrap().to_owned();
+        self.network.end(0, Signal::Terminate);
+        // Under its new identity it has to find who came in: that one knows the old identity alone.
+        self.network.introduce(0, fifth, &identity(self, fifth, "keys"));
+        self.network.start_nodes(&[0]);
+        self.network.agree(4);
+        let first = identity(self, 0, "keys");
+        self.cli(
+            2,
+            &format!(
+                "validator rotate {first} --keys-of {}{}",
+                directory.join("keys/next").display(),
+                self.signed_by(&[0, 1, 2])
+            ),
+            0,
+        );
+        self.write(1, 3);
+        self.becomes(0, "validator");
+        assert!(self.identities().contains(&next) && !self.identities().contains(&first));
+        // Three of four are needed: with another one down, the new keys' vote is.
+        self.network.end(1, Signal::Kill);
+        self.write(2, 3);
+        self.network.start_nodes(&[1]);
+        self.network.agree(4);
+        let _kept = run(NODE, ["keys", "promote", "--data-dir", path(&directory)]).expect(0);
+        self.network.end(0, Signal::Terminate);
+        self.network.start_nodes(&[0]);
+        self.becomes(0, "validator");
+        self.write(0, 1);
+        self.network.agree(4);
+    }
+
+    fn protocol_goes_on(&mut self) {
+        // The protocol's next version, from a height on.
+        let height = self.network.agree(4) + 4;
+        let activated =
+            format!("protocol activate 2 --height {height}{}", self.signed_by(&[0, 1, 2]));
+        self.cli(0, &activated, 0);
+        assert_eq!(self.status(2)["planned_protocol_version"], 2);
+        self.write(2, 4);
+        let status = self.status(2);
+        assert_eq!(
+            (&status["protocol_version"], &status["planned_protocol_version"]),
+            (&2.into(), &0.into())
+        );
+    }
+}
+
+#[test]
+fn validators_come_leave_and_renew_their_keys() {
+    let mut all = Consortium::begun();
+    all.write(0, 2);
+    let before = all.proves(0, 0);
+    let fifth = all.fifth_comes_in();
+    all.fourth_leaves(fifth);
+    all.first_renews_its_keys(fifth);
+    all.proves(0, 3);
+    all.proves(2, 3);
+    // What was proven before stays so.
+    let entry = before[0].with_extension("cose");
+    verifies(&["receipt", path(&before[0]), "--entry", path(&entry)], &all.genesis());
+    all.protocol_goes_on();
+    all.proves(2, 3);
+}
+
+fn identity(all: &Consortium, node: usize, keys: &str) -> String {
+    let directory = all.network.path(node);
+    let shown =
+        run(NODE, ["-o", "json", "keys", "show", "--data-dir", path(&directory)]).expect(0).json();
+    shown[keys]["identity"].as_str().unwrap().to_owned()
+}
