@@ -31,7 +31,7 @@ impl One {
     fn validator(name: &str) -> Self {
         let ledger = Ledger::new(genesis()).unwrap();
         let key = validator_key_of(name, "vote");
-        let (replica, _) = Replica::start(&ledger, key, Settings::default(), &[]).unwrap();
+        let (replica, _) = Replica::start(&ledger, vec![key], Settings::default(), &[]).unwrap();
         Self { ledger, replica }
     }
 
