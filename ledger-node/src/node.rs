@@ -16,7 +16,7 @@ use ledger_format::entry::Entry;
 use ledger_format::evidence::Evidence;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
 use ledger_format::genesis_file::GenesisFile;
-use ledger_peer::Network;
+use ledger_peer::{Events, Network};
 use ledger_replay::Ledger;
 use ledger_replica::{Action, Replica, Settings};
 use ledger_store::{Store, Wal};
@@ -114,14 +114,7 @@ impl Node {
         let (network, events) = network;
         shared.seals.ask_with(peers::Asking(network.clone()));
         let (wanted, asked) = sync_channel(ASKED_QUEUE);
-        others.push(spawn("peers", {
-            let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
-            let wanted = wanted.clone();
-            move || {
-                let stopping = || stopping.load(Ordering::Acquire);
-                peers::listen(events, &shared, &checked, &wanted, &stopping);
-            }
-        })?);
+        others.push(hear(&shared, &stopping, events, (checked, wanted.clone()))?);
         others.push(spawn("maintenance", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             move || maintenance::run(&shared, &commits, &|| stopping.load(Ordering::Acquire))
@@ -255,6 +248,20 @@ fn recall(
     let evidence: Vec<Evidence> = known.iter().map(|(evidence, _)| evidence.clone()).collect();
     replica.recall(ledger, &evidence);
     Ok(((wal, directory), known))
+}
+
+/// Brings what other nodes say to those whom it concerns: the replica, and whoever answers requests.
+fn hear(
+    shared: &Arc<Shared>,
+    stopping: &Arc<AtomicBool>,
+    events: Events,
+    (arrivals, wanted): (SyncSender<Arrival>, SyncSender<Wanted>),
+) -> Result<JoinHandle<()>, Failure> {
+    let (shared, stopping) = (Arc::clone(shared), Arc::clone(stopping));
+    spawn("peers", move || {
+        let stopping = || stopping.load(Ordering::Acquire);
+        peers::listen(events, &shared, &arrivals, &wanted, &stopping);
+    })
 }
 
 /// Gives other nodes what they ask for.

@@ -269,7 +269,8 @@ fn read(
             // Too many ask: this one asks again, or somebody else.
             let _busy = wanted.try_send(Wanted::Seal { to: peer, height });
         }
-        Addressed::Seal { height, validator, signatures: [log, cosignature, receipt] } => {
+        Addressed::Seal { height, validator, signatures } => {
+            let [log, cosignature, receipt] = *signatures;
             let seal = Seal { log, cosignature, receipt };
             if !shared.take_seal(height, validator, &seal) {
                 tracing::warn!(%peer, height, %validator, "a peer sent signatures that are not a validator's; they were dropped");

@@ -151,7 +151,7 @@ fn fill(
         }
     };
     let progress = |progress: ledger_client::chain::Progress| {
-        if progress.blocks % 100 == 0 {
+        if progress.blocks.is_multiple_of(100) {
             report::progress(&format!("verified {} blocks", progress.blocks));
         }
     };

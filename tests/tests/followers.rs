@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ledger_client::{ClientError, Level, Node};
 use ledger_format::block::Block;
 use ledger_format::digest::KeyId;
+use ledger_format::entry::Entry;
 use ledger_proto::v1;
 use ledger_proto::v1::outcome::Result as Outcome;
 use ledger_tests::{
@@ -40,24 +41,27 @@ async fn patient(node: &Running) -> Node {
     Node::connect(&node.url, Duration::from_mins(2)).await.unwrap()
 }
 
-#[test]
-fn replicated_at_four_is_not_answered_until_the_fourth_is_back() {
-    let mut network = Exchanges::start(4, 1);
-    let supplier = supplier(&network);
-    let submit = |node: usize, name: &str, level: &str, timeout_ms: u32| {
-        let entry = supplier.describe(name).unwrap();
-        let level = at(level);
-        network.runtime.block_on(async {
-            patient(network.node(node)).await.submit_until(&entry, level, timeout_ms).await
-        })
+/// Submits an entry, and waits until it has come so far.
+fn submit(
+    network: &Exchanges,
+    node: usize,
+    entry: &Entry,
+    level: &str,
+    timeout_ms: u32,
+) -> Result<v1::Outcome, ClientError> {
+    let submit = async {
+        patient(network.node(node)).await.submit_until(entry, at(level), timeout_ms).await
     };
-    for (number, (level, replicas)) in
-        [("ordered", 1), ("replicated", 1), ("replicated:1", 1), ("replicated:4", 4)]
-            .iter()
-            .enumerate()
-    {
+    network.runtime.block_on(submit)
+}
+
+/// Every level is reached at once while all four are there.
+fn levels(network: &Exchanges, supplier: &Supplier) {
+    let levels = [("ordered", 1), ("replicated", 1), ("replicated:1", 1), ("replicated:4", 4)];
+    for (number, (level, replicas)) in levels.iter().enumerate() {
         for node in [0, FOLLOWER] {
-            let outcome = submit(node, &format!("up-{number}-{node}"), level, 0).unwrap();
+            let entry = supplier.describe(&format!("up-{number}-{node}")).unwrap();
+            let outcome = submit(network, node, &entry, level, 0).unwrap();
             assert!(matches!(outcome.result, Some(Outcome::Position(_))), "{outcome:?}");
             // A follower counts validators, and is none.
             let least = if node == FOLLOWER && *replicas == 1 && *level != "replicated:1" {
@@ -69,32 +73,37 @@ fn replicated_at_four_is_not_answered_until_the_fourth_is_back() {
             assert_eq!(outcome.reached(), v1::Finality::Replicated);
         }
     }
-    let accepted = submit(1, "accepted", "accepted", 0).unwrap();
+    let accepted = supplier.describe("accepted").unwrap();
+    let accepted = submit(network, 1, &accepted, "accepted", 0).unwrap();
     assert_eq!((accepted.reached(), accepted.replicas), (v1::Finality::Accepted, 0));
     assert!(matches!(accepted.result, Some(Outcome::Pending(_))), "{accepted:?}");
-    let more = submit(1, "more", "replicated:5", 0).unwrap_err();
+    let more = supplier.describe("more").unwrap();
+    let more = submit(network, 1, &more, "replicated:5", 0).unwrap_err();
     assert_eq!(more.code, "API_REPLICAS", "{}", more.message);
-    network.agree(2);
+}
 
-    network.end(3, Signal::Kill);
-    let submit = |node: usize, name: &str, level: &str, timeout_ms: u32| {
-        let entry = supplier.describe(name).unwrap();
-        let level = at(level);
-        network.runtime.block_on(async {
-            patient(network.node(node)).await.submit_until(&entry, level, timeout_ms).await
-        })
-    };
+/// With one down, three is reached and four is not.
+fn three_of_four(network: &Exchanges, supplier: &Supplier) {
     for node in [0, FOLLOWER] {
-        let outcome = submit(node, &format!("three-{node}"), "replicated:3", 0).unwrap();
+        let entry = supplier.describe(&format!("three-{node}")).unwrap();
+        let outcome = submit(network, node, &entry, "replicated:3", 0).unwrap();
         assert_eq!(outcome.replicas, 3, "{outcome:?}");
-        let late = submit(node, &format!("late-{node}"), "replicated:4", 2_000).unwrap_err();
+        let entry = supplier.describe(&format!("late-{node}")).unwrap();
+        let late = submit(network, node, &entry, "replicated:4", 2_000).unwrap_err();
         assert_eq!(late.code, "API_TIMEOUT", "{}", late.message);
-        assert!(
-            late.message.contains("durable at 3 validators of the 4 asked for"),
-            "{}",
-            late.message
-        );
+        let reached = "durable at 3 validators of the 4 asked for";
+        assert!(late.message.contains(reached), "{}", late.message);
     }
+}
+
+#[test]
+fn replicated_at_four_is_not_answered_until_the_fourth_is_back() {
+    let mut network = Exchanges::start(4, 1);
+    let supplier = supplier(&network);
+    levels(&network, &supplier);
+    network.agree(2);
+    network.end(3, Signal::Kill);
+    three_of_four(&network, &supplier);
     let waiting: Vec<JoinHandle<Result<v1::Outcome, ClientError>>> = [0, FOLLOWER]
         .map(|node| {
             let entry = supplier.describe(&format!("waits-{node}")).unwrap();

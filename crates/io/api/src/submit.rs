@@ -138,7 +138,7 @@ fn place(position: Position) -> v1::Position {
 /// What a caller asks for.
 fn level(shared: &Shared, finality: i32, replicas: u32) -> Result<Level, Problem> {
     let finality = v1::Finality::try_from(finality)
-        .map_err(|_| Problem::bad_request(format!("unknown finality {finality}")))?;
+        .map_err(|_unknown| Problem::bad_request(format!("unknown finality {finality}")))?;
     let counted = matches!(finality, v1::Finality::Unspecified | v1::Finality::Replicated);
     if replicas > 0 && !counted {
         let detail = format!("{replicas} replicas of what need not be REPLICATED");

@@ -57,7 +57,7 @@ pub(crate) enum Content {
     /// Please sign the block of a height for those who ask a follower.
     WantSeal { height: u64 },
     /// What a validator of a height, known by its vote key, signs of the block: by its log key, its cosigner key and its receipt key.
-    Seal { height: u64, validator: [u8; 32], signatures: [[u8; 64]; 3] },
+    Seal { height: u64, validator: [u8; 32], signatures: Box<[[u8; 64]; 3]> },
 }
 
 /// An encoded block, with the signature of the validator that gives it away as decided; none from followers.
@@ -83,7 +83,7 @@ pub enum Addressed {
         /// Whose they are said to be: the id of a vote key of the height's set.
         validator: KeyId,
         /// By the log key, the cosigner key and the receipt key.
-        signatures: [[u8; 64]; 3],
+        signatures: Box<[[u8; 64]; 3]>,
     },
 }
 
@@ -166,8 +166,8 @@ impl Message {
     }
 
     /// What a validator of a height signs of its block: by its log key, its cosigner key and its receipt key.
-    pub const fn seal(height: u64, validator: &KeyId, signatures: [[u8; 64]; 3]) -> Self {
-        Self(Content::Seal { height, validator: validator.0, signatures })
+    pub fn seal(height: u64, validator: &KeyId, signatures: [[u8; 64]; 3]) -> Self {
+        Self(Content::Seal { height, validator: validator.0, signatures: Box::new(signatures) })
     }
 
     /// Whom it is for.

@@ -127,7 +127,7 @@ impl Replica {
             self.verdicts.forget(&id);
             match refusal {
                 Some((_, refusal)) => {
-                    actions.push(self.conclude_refused(id, named(refusal, &by)));
+                    actions.push(self.conclude_refused(id, named(&refusal, &by)));
                 }
                 None => actions.push(Action::Broadcast(Message::entries(vec![bytes]))),
             }
@@ -158,12 +158,12 @@ impl Replica {
 }
 
 /// A refusal that says who else refuses.
-fn named(refusal: Refusal, by: &[KeyId]) -> Refusal {
+fn named(refusal: &Refusal, by: &[KeyId]) -> Refusal {
     let short = |id: &KeyId| id.to_string().chars().take(16).collect::<String>();
     let by: Vec<String> = by.iter().map(short).collect();
     let detail =
         format!("{}; so judge this node and the validators {}", refusal.detail, by.join(", "));
-    Refusal { detail, ..refusal }
+    Refusal { detail, code: refusal.code }
 }
 
 impl Message {
