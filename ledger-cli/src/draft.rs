@@ -70,7 +70,7 @@ pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, Cli
             if let Some(path) = &save {
                 write_file(path, entry.bytes())?;
             }
-            submit(&mut common.connect().await?, &entry).await
+            submit(common, &mut common.connect().await?, &entry).await
         }
     }
 }
@@ -81,7 +81,7 @@ pub(crate) async fn submit_entry(
 ) -> Result<Answer, ClientError> {
     let bytes = fs::read(&args.file).map_err(ClientError::io(args.file.display()))?;
     let entry = Entry::decode(bytes.into())?;
-    submit(&mut common.connect().await?, &entry).await
+    submit(common, &mut common.connect().await?, &entry).await
 }
 
 fn read(path: &Path) -> Result<DraftFile, ClientError> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use ed25519_dalek::SigningKey;
 use indicatif::{ProgressBar, ProgressStyle};
-use ledger_client::{ClientError, Node, keys};
+use ledger_client::{ClientError, Level, Node, keys};
 use ledger_format::digest::{KeyId, LedgerId};
 use zeroize::Zeroizing;
 
@@ -42,6 +42,17 @@ pub(crate) struct Common {
         help_heading = "Ledger"
     )]
     pub(crate) timeout: u64,
+
+    /// How far an act must have come before it is answered: `accepted`, `ordered`, `replicated`, or `replicated:K` for a block that is
+    /// durable at K validators
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        default_value_t = Level::default(),
+        help_heading = "Ledger"
+    )]
+    pub(crate) wait: Level,
 
     /// Directory of your keys [default: ledger/keys in the directory for configuration]
     #[arg(long, global = true, env = "LEDGER_KEYS", value_name = "DIR", help_heading = "Keys")]
@@ -80,6 +91,11 @@ impl Common {
             }
         }
         Ok(node)
+    }
+
+    /// Milliseconds that the node may wait for an act: an answer has to be back before the call is given up.
+    pub(crate) fn wait_ms(&self) -> u32 {
+        u32::try_from(self.timeout.saturating_mul(900)).unwrap_or(u32::MAX).max(1)
     }
 
     /// The key directory.

@@ -9,7 +9,7 @@ use ed25519_dalek::SigningKey;
 use ledger_client::act::{Times, Unsigned};
 use ledger_client::draft::DraftFile;
 use ledger_client::signers::{Holder, assign, rows_of};
-use ledger_client::{ClientError, Failure, Node, json, keys};
+use ledger_client::{ClientError, Failure, Level, Node, json, keys};
 use ledger_event::event::Act;
 use ledger_event::record::Body;
 use ledger_event::{Clock, Role};
@@ -17,6 +17,7 @@ use ledger_format::digest::{KeyId, hex};
 use ledger_format::entry::{Draft, Entry, Signer};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::id::Subject;
+use ledger_proto::v1::outcome::Result as Found;
 use ledger_rules::block::act_name;
 use serde_json::{Value, json};
 
@@ -94,7 +95,7 @@ pub(crate) async fn perform(
     if let Some(path) = &args.save {
         write_file(path, entry.bytes())?;
     }
-    submit(node, &entry).await
+    submit(common, node, &entry).await
 }
 
 async fn draft(
@@ -188,10 +189,14 @@ fn now_s() -> u64 {
 }
 
 /// Submits an entry. When its outcome is not known, the entry is kept, so that it can be submitted again.
-pub(crate) async fn submit(node: &mut Node, entry: &Entry) -> Result<Answer, ClientError> {
+pub(crate) async fn submit(
+    common: &Common,
+    node: &mut Node,
+    entry: &Entry,
+) -> Result<Answer, ClientError> {
     let id = entry.id();
-    let position = match node.submit(entry).await {
-        Ok(position) => position,
+    let outcome = match node.submit_until(entry, common.wait, common.wait_ms()).await {
+        Ok(outcome) => outcome,
         Err(error) if matches!(error.failure, Failure::Unknown | Failure::Connect) => {
             let kept = PathBuf::from(format!("entry-{}.cose", hex(&id.as_bytes()[..8])));
             write_file(&kept, entry.bytes())?;
@@ -204,13 +209,24 @@ pub(crate) async fn submit(node: &mut Node, entry: &Entry) -> Result<Answer, Cli
         Err(error) => return Err(error),
     };
     let act = entry.event().act.as_ref().map_or("", act_name);
-    let (subject, height, leaf) = (&entry.claims().subject, position.height, position.leaf_index);
-    let time = text::time_ms(position.time_ms);
-    let value = json!({
+    let (subject, replicas) = (&entry.claims().subject, outcome.replicas);
+    let reached = Level { finality: outcome.reached(), replicas: 0 }.to_string();
+    let mut value = json!({
         "entry": id.to_string(), "subject": subject.as_str(), "act": act,
-        "height": height, "leaf_index": leaf, "time": time,
+        "reached": reached, "replicas": replicas,
     });
-    let text = format!("{act} on {subject} is in block {height}, leaf {leaf}, {time}\nentry {id}");
+    let Some(Found::Position(position)) = outcome.result else {
+        let text = format!("{act} on {subject} waits for a block ({reached})\nentry {id}");
+        return Ok(Answer::new("entry-accepted", value, text));
+    };
+    let (height, leaf, time) =
+        (position.height, position.leaf_index, text::time_ms(position.time_ms));
+    value["height"] = height.into();
+    value["leaf_index"] = leaf.into();
+    value["time"] = time.as_str().into();
+    let text = format!(
+        "{act} on {subject} is in block {height}, leaf {leaf}, {time}\n{reached}, durable at {replicas} validator(s)\nentry {id}"
+    );
     Ok(Answer::new("entry-placed", value, text))
 }
 

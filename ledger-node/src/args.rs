@@ -43,6 +43,9 @@ pub enum Command {
     /// Lets a validator that was copied, restored or moved, or has lost its disk, find its way back without ever voting twice.
     #[command(after_help = RECOVER_EXAMPLES)]
     Recover(RecoverArgs),
+    /// Fills a new follower from an exported chain, verified whole, that contains a block you trust. The node must not run.
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(RestoreArgs),
     /// Rebuilds everything but blocks, by verifying and executing all blocks again. The node must not run.
     Reindex(DirArgs),
     /// Tells how a node is: over the network when one answers, else from its data directory.
@@ -78,6 +81,10 @@ const RUN_EXAMPLES: &str = "Examples:
 const RECOVER_EXAMPLES: &str = "Examples:
   ledger-node recover --data-dir /var/lib/ledger
   ledger-node recover --data-dir /var/lib/ledger --alone";
+
+const RESTORE_EXAMPLES: &str = "Examples:
+  ledger-cli --node http://ledger.hkdex.example:7440 export chain -o chain.ledger
+  ledger-node restore --data-dir /var/lib/follower --snapshot chain.ledger --checkpoint head.note";
 
 const KEYS_EXAMPLES: &str = "Examples:
   ledger-node keys new --data-dir /var/lib/ledger
@@ -155,6 +162,23 @@ pub struct RecoverArgs {
     /// validator runs or has run since. For a ledger that cannot go on without it.
     #[arg(long)]
     pub alone: bool,
+}
+
+/// Options of `restore`.
+#[derive(Clone, Debug, Args)]
+pub struct RestoreArgs {
+    /// Data directory of the node: it holds the genesis file and the keys, and no blocks yet.
+    #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// Exported chain (`ledger-cli export chain`).
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: PathBuf,
+
+    /// A block that the chain must contain: its hash in hex, or a file with a checkpoint (`ledger-cli checkpoint`), from somebody
+    /// you trust.
+    #[arg(long, value_name = "HASH|FILE")]
+    pub checkpoint: String,
 }
 
 /// Options of `dev`.
@@ -279,6 +303,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub peer_followers: Option<String>,
 
+    /// Identities of the followers that may connect, separated by commas [default: anybody].
+    #[arg(long, value_name = "IDS")]
+    pub peer_allowed: Option<String>,
+
     /// Log lines as `text` or `json` [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
@@ -315,6 +343,7 @@ impl RunArgs {
             peer_listen: None,
             peer_known: None,
             peer_followers: None,
+            peer_allowed: None,
             log_format: None,
             log_filter: None,
             block_gather_ms: None,
@@ -332,6 +361,7 @@ impl RunArgs {
             ("peer.listen", &self.peer_listen),
             ("peer.known", &self.peer_known),
             ("peer.followers", &self.peer_followers),
+            ("peer.allowed", &self.peer_allowed),
             ("log.format", &self.log_format),
             ("log.filter", &self.log_filter),
             ("block.gather_ms", &self.block_gather_ms),

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use ledger_client::node::CALL_TIMEOUT;
 use ledger_client::{Node as Client, keys};
 use ledger_event::{Clock, PartyKind, PartyProfile, Role};
-use ledger_format::digest::LedgerId;
+use ledger_format::digest::{KeyId, LedgerId};
 use ledger_format::header::Header;
+use ledger_proto::v1;
 use ledger_store::{DataDirectory, Store};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -254,10 +255,13 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         (Err(error), None) => return Err(Failure::not_running(error.message)),
     };
     let id = LedgerId::from_slice(&status.ledger_id)?;
+    let suspects = status.suspects.iter().map(suspect);
+    let suspects: Vec<Value> = suspects.collect::<Result<_, Failure>>()?;
+    let suspected = suspects.iter().map(|suspect| format!("\nsuspect       {}", line(suspect)));
     let notices = status.notices.iter().map(|notice| format!("\nnotice        {notice}"));
     let text = format!(
         "ledger        {} ({id})\nheight        {}\nleaves        {}\nrecords       {}\nledger time   {} ({} clock)\n\
-         validators    {} (tolerates {} faulty)\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nevidence      {}\nrecovering    {}\nversion       {}\nup            {} s{}",
+         validators    {} (tolerates {} faulty)\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nevidence      {}\nrecovering    {}\nversion       {}\nup            {} s{}{}",
         status.ledger_name,
         status.height,
         status.tree_size,
@@ -276,6 +280,7 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         if status.recovering { "yes: it does not vote" } else { "no" },
         status.version,
         status.uptime_s,
+        suspected.collect::<String>(),
         notices.collect::<String>(),
     );
     let json = json!({
@@ -300,10 +305,29 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         "uptime_s": status.uptime_s,
         "evidence": status.evidence,
         "recovering": status.recovering,
+        "suspects": suspects,
         "notices": status.notices,
     });
     report::result(output, &text, &json);
     Ok(())
+}
+
+/// A node that sent what may not follow.
+fn suspect(suspect: &v1::Suspect) -> Result<Value, Failure> {
+    let peer = KeyId::from_slice(&suspect.peer)?.to_string();
+    let v1::Suspect { count, height, code, detail, .. } = suspect;
+    Ok(json!({ "peer": peer, "count": count, "height": height, "code": code, "detail": detail }))
+}
+
+fn line(suspect: &Value) -> String {
+    let text = |name: &str| suspect[name].as_str().unwrap_or_default();
+    let (count, height) = (&suspect["count"], &suspect["height"]);
+    format!(
+        "{} {count} times, at height {height}: {} ({})",
+        text("peer"),
+        text("code"),
+        text("detail")
+    )
 }
 
 fn planned(version: u32, height: u64) -> String {

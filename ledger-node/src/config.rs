@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use ledger_format::digest::KeyId;
-use ledger_peer::Peer;
 use ledger_replica::{PoolLimits, Settings};
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
 use crate::peers::PeerOptions;
+
+mod peers;
+
+use peers::{Allowed, Known, Listen};
 
 /// One setting: its key in files, its variable, and what it is.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,12 @@ pub const SETTINGS: &[Setting] = &[
         variable: "LEDGER_PEER_FOLLOWERS",
         default: "16",
         about: "most followers that may be connected at one time",
+    },
+    Setting {
+        key: "peer.allowed",
+        variable: "LEDGER_PEER_ALLOWED",
+        default: "",
+        about: "identities of the followers that may connect, separated by commas (an array in the file); empty: anybody",
     },
     Setting {
         key: "log.format",
@@ -150,41 +158,6 @@ impl FromStr for RoleSetting {
     }
 }
 
-/// An address that may be left out.
-#[derive(Clone, Copy, Debug)]
-struct Listen(Option<SocketAddr>);
-
-impl FromStr for Listen {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            return Ok(Self(None));
-        }
-        text.parse().map(|address| Self(Some(address))).map_err(|error| format!("{error}"))
-    }
-}
-
-/// Known peers.
-#[derive(Clone, Debug)]
-struct Known(Vec<Peer>);
-
-impl FromStr for Known {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let peers = text.split(',').map(str::trim).filter(|peer| !peer.is_empty());
-        let peer = |text: &str| {
-            let wrong = || format!("expected ID@HOST:PORT, found {text:?}");
-            let (id, address) = text.split_once('@').ok_or_else(wrong)?;
-            let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-            let identity = KeyId::from_hex(id).map_err(|error| format!("{text:?}: {error}"))?;
-            port.map(|_| Peer { identity, address: address.to_owned() }).ok_or_else(wrong)
-        };
-        peers.map(peer).collect::<Result<_, _>>().map(Self)
-    }
-}
-
 /// Settings in force, and where each came from.
 #[derive(Debug)]
 pub struct Config {
@@ -232,6 +205,7 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
         values.get::<Listen>("peer.listen"),
         values.get::<Known>("peer.known"),
         values.number("peer.followers", 0, 1_024),
+        values.get::<Allowed>("peer.allowed"),
         values.get::<LogFormat>("log.format"),
         values.get::<EnvFilter>("log.filter"),
         values.number("block.gather_ms", 0, 10_000),
@@ -247,6 +221,7 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
             Some(Listen(peer_listen)),
             Some(Known(peers)),
             Some(followers),
+            Some(Allowed(allowed_followers)),
             Some(log_format),
             Some(log_filter),
             Some(gather),
@@ -258,7 +233,9 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
             let pool = PoolLimits { entries: size(entries), bytes: size(bytes) };
             let gather = Duration::from_millis(gather);
             let settings = Settings { gather, pool, ..Settings::default() };
-            let peers = PeerOptions { listen: peer_listen, peers, max_followers: size(followers) };
+            let max_followers = size(followers);
+            let peers =
+                PeerOptions { listen: peer_listen, peers, max_followers, allowed_followers };
             let check_threads = if threads == 0 { cores() } else { size(threads) };
             Ok(Config {
                 listen,
@@ -444,6 +421,7 @@ mod tests {
             origins,
             [
                 "--listen",
+                "default",
                 "default",
                 "default",
                 "default",

@@ -7,6 +7,7 @@ use ledger_format::malformed::{Explanation, Malformed};
 use ledger_replica::{EngineStopped, StartError};
 use ledger_store::StoreError;
 use ledger_verify::finding::Refuted;
+use ledger_verify::verdict::Verdict;
 
 /// A failed command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,9 +74,15 @@ codes! {
     blocks_lost: 31 = "NODE_BLOCKS_LOST",
         "Blocks are missing that this node had made durable.",
         "Do not go on with this directory and never delete its consensus log: it keeps the node from signing a second history. Put back store/ as it was.";
+    checkpoint: 12 = "NODE_CHECKPOINT",
+        "The chain file does not contain the block that was pinned, or what was pinned is neither a block hash nor a checkpoint of this log.",
+        "Get a later chain file from a node that you trust, or compare the checkpoint with other operators; nothing was restored.";
     stopped: 1 = "NODE_STOPPED",
         "The node stopped itself, since it no longer knows what is on disk or what it has signed.",
         "See the log for the cause; after mending it, start again: the node recovers from what is on disk.";
+    other_snapshot: 13 = "NODE_SNAPSHOT",
+        "The chain file cannot become this node's ledger.",
+        "Get the chain file again from a node of this ledger, and check it with `ledger-cli verify chain`; nothing was restored.";
     runtime: 1 = "NODE_RUNTIME",
         "The operating system refused something that the node needs.",
         "See the message.";
@@ -91,6 +98,15 @@ codes! {
     not_running: 20 = "NODE_NOT_RUNNING",
         "No node answers there.",
         "Start it with `ledger-node run`, or check --node.";
+}
+
+impl Failure {
+    /// A chain file that is not proven: the verifier's own code and exit code, or `NODE_SNAPSHOT` where the verifier has none.
+    pub fn snapshot(verdict: &Verdict) -> Self {
+        let failure = Self::other_snapshot(verdict.reason());
+        let code = verdict.code().map_or(failure.code.clone(), str::to_owned);
+        Self { code, exit: verdict.exit_code(), ..failure }
+    }
 }
 
 impl From<StoreError> for Failure {

@@ -18,6 +18,7 @@ pub mod peers;
 mod recover;
 mod replica_loop;
 mod report;
+mod restore;
 pub mod setup;
 mod telemetry;
 mod testnet;
@@ -37,6 +38,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Init(args) => commands::init(&args, output),
         Command::Run(args) => blocking(commands::run(&args, output)),
         Command::Recover(args) => recover::run(&args, output),
+        Command::Restore(args) => restore::restore(&args, output),
         Command::Reindex(args) => commands::reindex(&args, output),
         Command::Status(args) => blocking(commands::status(&args, output)),
         Command::Config(args) => commands::show_config(&args, output),

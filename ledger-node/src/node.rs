@@ -12,12 +12,11 @@ use ed25519_dalek::SigningKey;
 use ledger_api::admission::{self, CheckedEntry};
 use ledger_api::intake::Source;
 use ledger_api::{NodeRole, Shared};
-use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
 use ledger_format::evidence::Evidence;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
 use ledger_format::genesis_file::GenesisFile;
-use ledger_peer::Network;
+use ledger_peer::{Events, Network};
 use ledger_replay::Ledger;
 use ledger_replica::{Action, Replica, Settings};
 use ledger_store::{Store, Wal};
@@ -30,13 +29,13 @@ use crate::failure::Failure;
 use crate::keys::KeySet;
 use crate::maintenance;
 use crate::open::{Layout, Opened, open};
-use crate::peers::{self, PeerOptions};
+use crate::peers::{self, PeerOptions, Wanted};
 use crate::recover::{self, Memory, Recalled};
 use crate::replica_loop::{Arrival, Disk, ReplicaLoop};
 
 /// Batches of checked entries that wait for the replica.
 const CHECKED_QUEUE: usize = 16;
-/// Requests for blocks that wait to be answered.
+/// Requests of other nodes that wait to be answered.
 const ASKED_QUEUE: usize = 64;
 /// How long one validator alone may take to make block 1.
 const ALONE: Duration = Duration::from_secs(30);
@@ -114,17 +113,13 @@ impl Node {
         }
         let mut others = check_threads(options.check_threads, &shared, &checked, &stopping)?;
         let (network, events) = network;
-        others.push(spawn("peers", {
-            let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
-            move || {
-                peers::listen(events, &shared, &checked, &|| stopping.load(Ordering::Acquire));
-            }
-        })?);
+        shared.seals.ask_with(peers::Asking(network.clone()));
+        let (wanted, asked) = sync_channel(ASKED_QUEUE);
+        others.push(hear(&shared, &stopping, events, (checked, wanted.clone()))?);
         others.push(spawn("maintenance", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             move || maintenance::run(&shared, &commits, &|| stopping.load(Ordering::Acquire))
         })?);
-        let (wanted, asked) = sync_channel(ASKED_QUEUE);
         others.push(answer(&shared, &network, signs, asked)?);
         let replica = spawn("replica", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
@@ -202,6 +197,7 @@ impl Node {
             Err(_) => self.server.abort(),
         }
         self.stopping.store(true, Ordering::Release);
+        self.shared.seals.ask_nobody();
         self.network.stop().await;
         let (replica, others) = (self.replica.take(), std::mem::take(&mut self.others));
         let shared = self.shared;
@@ -262,12 +258,26 @@ fn recall(
     Ok(((wal, directory), known))
 }
 
-/// Gives blocks to nodes that ask for them.
+/// Brings what other nodes say to those whom it concerns: the replica, and whoever answers requests.
+fn hear(
+    shared: &Arc<Shared>,
+    stopping: &Arc<AtomicBool>,
+    events: Events,
+    (arrivals, wanted): (SyncSender<Arrival>, SyncSender<Wanted>),
+) -> Result<JoinHandle<()>, Failure> {
+    let (shared, stopping) = (Arc::clone(shared), Arc::clone(stopping));
+    spawn("peers", move || {
+        let stopping = || stopping.load(Ordering::Acquire);
+        peers::listen(events, &shared, &arrivals, &wanted, &stopping);
+    })
+}
+
+/// Gives other nodes what they ask for.
 fn answer(
     shared: &Arc<Shared>,
     network: &Network,
     keys: Vec<SigningKey>,
-    asked: Receiver<(KeyId, u64)>,
+    asked: Receiver<Wanted>,
 ) -> Result<JoinHandle<()>, Failure> {
     let (shared, network) = (Arc::clone(shared), network.clone());
     spawn("answers", move || peers::answer_all(&network, &shared, &keys, &asked))

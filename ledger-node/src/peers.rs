@@ -1,5 +1,6 @@
 //! The node among others: it passes on what the replica says, and brings it what they say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
@@ -7,12 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use ledger_api::Shared;
+use ledger_api::seals::{AskValidators, Seal};
 use ledger_format::block::Block;
 use ledger_format::digest::{Hash, KeyId, sha256};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::message;
+use ledger_format::validators::Validators;
 use ledger_peer::{Audience, Certificate, Event, Events, Identity, Network, Role, Settings};
-use ledger_replica::{Event as Heard, Lane, Message};
+use ledger_replica::{Addressed, Event as Heard, Lane, Message};
 use ledger_verify::block::check_certificate;
 
 use crate::failure::Failure;
@@ -35,6 +38,8 @@ pub struct PeerOptions {
     pub peers: Vec<ledger_peer::Peer>,
     /// Followers that may be connected at one time.
     pub max_followers: usize,
+    /// Followers that may connect; without a list anybody may.
+    pub allowed_followers: Option<BTreeSet<KeyId>>,
 }
 
 /// SHA-256 over what all nodes of a ledger have to agree on beside its id: nodes whose limits differ must not meet.
@@ -57,6 +62,7 @@ pub(crate) async fn start(
     settings.listen = options.listen;
     settings.peers.clone_from(&options.peers);
     settings.max_followers = options.max_followers;
+    settings.allowed_followers.clone_from(&options.allowed_followers);
     let role = if *is_follower { Role::Follower } else { Role::Validator };
     let identity = Identity { keys, role, certificate: Certificate::fresh()? };
     let (members, heights) = (Arc::clone(shared), Arc::clone(shared));
@@ -94,21 +100,76 @@ const fn lane(message: &Message) -> ledger_peer::Lane {
     }
 }
 
-/// Answers nodes that asked for blocks, until the replica's loop is gone.
-/// A validator signs what it gives away with its key.
+/// What another node asked for. Whoever reads it for others must not hold up the replica.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    /// Blocks from a height on.
+    Blocks {
+        /// Who asked.
+        to: KeyId,
+        /// The first height.
+        from: u64,
+    },
+    /// This node's signatures of a block whose validators it was among.
+    Seal {
+        /// Who asked.
+        to: KeyId,
+        /// The block's height.
+        height: u64,
+    },
+}
+
+/// A node's way to validators' signatures.
+#[derive(Debug)]
+pub(crate) struct Asking(pub(crate) Network);
+
+impl AskValidators for Asking {
+    fn ask_for_seal(&self, height: u64, validators: &Validators, attempt: u32) {
+        let peers = self.0.peers().into_iter();
+        let connected = peers.filter(|peer| {
+            peer.connected_since.is_some() && validators.get(&peer.identity).is_some()
+        });
+        let connected: Vec<KeyId> = connected.map(|peer| peer.identity).collect();
+        // Heights are spread over validators, and an attempt that failed goes on with the next one.
+        let turn = height.wrapping_add(attempt.into());
+        let count = u64::try_from(connected.len()).unwrap_or(u64::MAX).max(1);
+        let next = usize::try_from(turn % count).unwrap_or_default();
+        if let Some(validator) = connected.get(next) {
+            send(&self.0, validator, &Message::want_seal(height));
+        }
+    }
+}
+
+/// Answers nodes that asked for blocks or signatures, until nobody can ask any more.
+/// A validator signs the blocks that it gives away with its key.
 pub(crate) fn answer_all(
     network: &Network,
     shared: &Shared,
     keys: &[SigningKey],
-    wanted: &Receiver<(KeyId, u64)>,
+    wanted: &Receiver<Wanted>,
 ) {
-    while let Ok((to, from)) = wanted.recv() {
-        match answer(shared, keys, from) {
-            Ok(message) => send(network, &to, &message),
-            // The node asks somebody else; this one's operator has to know.
-            Err(error) => {
-                tracing::error!(code = %error.code, %error, from, "blocks cannot be read");
-            }
+    while let Ok(wanted) = wanted.recv() {
+        match wanted {
+            Wanted::Blocks { to, from } => match answer(shared, keys, from) {
+                Ok(message) => send(network, &to, &message),
+                // The node asks somebody else; this one's operator has to know.
+                Err(error) => {
+                    tracing::error!(code = %error.code, %error, from, "blocks cannot be read");
+                }
+            },
+            // Of a height that is not here yet nothing is said: somebody else is asked.
+            Wanted::Seal { height, .. } if height > shared.head().height => {}
+            Wanted::Seal { to, height } => match shared.seal_for_others(height) {
+                Ok(Some((validator, Seal { log, cosignature, receipt }))) => {
+                    let seal = Message::seal(height, &validator, [log, cosignature, receipt]);
+                    send(network, &to, &seal);
+                }
+                Ok(None) => {}
+                Err(problem) => {
+                    let (code, why) = (problem.code, problem.message);
+                    tracing::error!(code, why, height, "a block cannot be signed for others");
+                }
+            },
         }
     }
 }
@@ -152,6 +213,7 @@ pub(crate) fn listen(
     mut events: Events,
     shared: &Shared,
     arrivals: &SyncSender<Arrival>,
+    wanted: &SyncSender<Wanted>,
     stopping: &dyn Fn() -> bool,
 ) {
     while !stopping() {
@@ -170,7 +232,7 @@ pub(crate) fn listen(
                 Heard::Disconnected(peer)
             }
             Event::Received { peer, lane, bytes } => {
-                let Some(message) = read(shared, peer, lane, &bytes) else { continue };
+                let Some(message) = read(shared, wanted, peer, lane, &bytes) else { continue };
                 Heard::Received { from: peer, message: *message }
             }
         };
@@ -180,9 +242,10 @@ pub(crate) fn listen(
     }
 }
 
-/// A message for the replica; entries go to the intake, like a client's.
+/// A message for the replica; what is for others in the node goes to them.
 fn read(
     shared: &Shared,
+    wanted: &SyncSender<Wanted>,
     peer: KeyId,
     lane: ledger_peer::Lane,
     bytes: &Bytes,
@@ -191,14 +254,28 @@ fn read(
         tracing::warn!(%peer, ?lane, bytes = bytes.len(), "a peer sent no message of this version");
         return None;
     };
-    match message.into_entries() {
-        Ok(entries) => {
+    if let Some(height) = message.as_tip() {
+        shared.is_durable_at(peer, height);
+    }
+    match message.addressed() {
+        Addressed::Replica(message) => return Some(message),
+        Addressed::Intake(entries) => {
             if let Err(full) = shared.take_from_peer(peer, entries) {
                 // The peer says it again while the entries wait there.
                 tracing::debug!(%peer, code = full.code, "entries of a peer were turned away");
             }
-            None
         }
-        Err(message) => Some(message),
+        Addressed::WantSeal(height) => {
+            // Too many ask: this one asks again, or somebody else.
+            let _busy = wanted.try_send(Wanted::Seal { to: peer, height });
+        }
+        Addressed::Seal { height, validator, signatures } => {
+            let [log, cosignature, receipt] = *signatures;
+            let seal = Seal { log, cosignature, receipt };
+            if !shared.take_seal(height, validator, &seal) {
+                tracing::warn!(%peer, height, %validator, "a peer sent signatures that are not a validator's; they were dropped");
+            }
+        }
     }
+    None
 }

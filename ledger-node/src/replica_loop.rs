@@ -10,7 +10,8 @@ use ledger_api::intake::Source;
 use ledger_api::outcomes::{Outcome, Position, RefusedAt};
 use ledger_api::problem::Problem;
 use ledger_api::{Head, Shared};
-use ledger_format::digest::{EntryId, Hash, KeyId};
+use ledger_format::digest::{EntryId, Hash};
+use ledger_format::entry::Entry;
 use ledger_peer::Network;
 use ledger_replay::Ledger;
 use ledger_replica::{Action, Decided, Event, Message, Replica, Timer, Turned};
@@ -20,7 +21,7 @@ use ledger_store::{LinkRow, NewBlock, Wal, WindowRow};
 use crate::evidence::{self, EvidenceDirectory};
 use crate::failure::Failure;
 use crate::node::check_protocol;
-use crate::peers;
+use crate::peers::{self, Wanted};
 use crate::recover;
 
 /// How long a client is asked to wait when the pool is full.
@@ -54,8 +55,8 @@ pub(crate) struct ReplicaLoop {
     committed: SyncSender<()>,
     /// The other nodes.
     network: Network,
-    /// Nodes that asked for blocks, and from which height: whoever reads them for others must not hold up the replica.
-    wanted: SyncSender<(KeyId, u64)>,
+    /// What other nodes asked for.
+    wanted: SyncSender<Wanted>,
 }
 
 impl ReplicaLoop {
@@ -66,7 +67,7 @@ impl ReplicaLoop {
         (wal, evidence): Disk,
         committed: SyncSender<()>,
         network: Network,
-        wanted: SyncSender<(KeyId, u64)>,
+        wanted: SyncSender<Wanted>,
     ) -> Self {
         let timers = Vec::new();
         let gather_at = None;
@@ -121,7 +122,7 @@ impl ReplicaLoop {
         for CheckedEntry { entry, source } in entries {
             let id = entry.id();
             let bytes = matches!(source, Source::Client(_)).then(|| entry.bytes().clone());
-            let actions = self.step(Event::Submitted(entry))?;
+            let actions = self.step(self.submission(entry, source))?;
             if !actions.iter().any(|action| matches!(action, Action::Turned(..))) {
                 accepted.push(id);
                 passed_on.extend(bytes);
@@ -137,6 +138,16 @@ impl ReplicaLoop {
         }
         self.shared.outcomes.accepted(accepted);
         Ok(())
+    }
+
+    /// What a follower passes on, it wants to hear of; validators judge for themselves.
+    fn submission(&self, entry: Box<Entry>, source: Source) -> Event {
+        match source {
+            Source::Peer(from) if !self.shared.is_validator(&from) => {
+                Event::PassedOn { from, entry }
+            }
+            _ => Event::Submitted(entry),
+        }
     }
 
     fn fire(&mut self) -> Result<(), Failure> {
@@ -188,7 +199,7 @@ impl ReplicaLoop {
                 Action::Send(to, message) => peers::send(&self.network, &to, &message),
                 Action::SendBlocks { to, from } => {
                     // Too many ask: this one asks again, or somebody else.
-                    let _busy = self.wanted.try_send((to, from));
+                    let _busy = self.wanted.try_send(Wanted::Blocks { to, from });
                 }
                 Action::Accuse { evidence, culprits } => {
                     evidence::accuse(&self.evidence, &self.shared, *evidence, culprits)?;
@@ -198,7 +209,9 @@ impl ReplicaLoop {
                     return Err(recover::stopped_by_twin(&self.shared, &peer, height)?);
                 }
                 Action::Suspect { peer, height, why } => {
-                    tracing::warn!(%peer, height, why, "a node sent what may not follow; it was dropped");
+                    let code = why.code.as_str();
+                    tracing::warn!(%peer, height, code, %why, "a node sent what may not follow; it was dropped");
+                    self.shared.suspects.note(peer, height, *why);
                 }
             }
         }

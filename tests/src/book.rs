@@ -157,7 +157,7 @@ impl Book {
 
 fn message_of(sequence: u64, entries: &[Entry]) -> v1::SubmitStreamRequest {
     let entries = entries.iter().map(|entry| entry.bytes().clone()).collect();
-    v1::SubmitStreamRequest { sequence, entries, wait_for: 0 }
+    v1::SubmitStreamRequest { sequence, entries, wait_for: 0, replicas: 0 }
 }
 
 /// A client of a running node.

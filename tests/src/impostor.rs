@@ -7,13 +7,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
 use ledger_client::{ClientError, keys};
+use ledger_format::block::Block;
 use ledger_format::digest::{BlockHash, KeyId, LedgerId, sha256};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::genesis_file::GenesisFile;
 use ledger_format::message;
 use ledger_format::vote::{VoteStep, proposal_bytes, vote_bytes};
-use ledger_peer::{Certificate, Events, Identity, Lane, Network, Peer, PeerStatus, Role, Settings};
+use ledger_peer::{
+    Certificate, Event, Events, Identity, Lane, Network, Peer, PeerStatus, Role, Settings,
+};
 use ledger_replica::{Message, Statement, StatementKind};
+use tokio::task::JoinHandle;
 
 use crate::network::Exchanges;
 
@@ -31,25 +35,30 @@ pub struct Impostor {
     _events: Events,
 }
 
+/// Takes a node's place in the network.
+fn enter(exchanges: &Exchanges, node: usize) -> (SigningKey, LedgerId, Network, Events) {
+    let path = exchanges.path(node);
+    let refuse = || Err(ClientError::key("not encrypted"));
+    let key = keys::read(&path.join("keys/vote.pem"), refuse).expect("a key");
+    let file = fs::read(path.join("genesis")).expect("a genesis file");
+    let genesis = GenesisFile::decode(file.into()).expect("a genesis file").document;
+    let settings = settings(&path, &genesis, &keys::kid(&key));
+    let ledger = genesis.id();
+    let identity = Identity {
+        keys: vec![key.clone()],
+        role: Role::Validator,
+        certificate: Certificate::fresh().expect("a certificate"),
+    };
+    let vote_key = move |id: &KeyId| genesis.validators().get(id).map(|m| m.vote_key);
+    let started = Network::start(settings, identity, vote_key, || 0);
+    let (network, events) = exchanges.runtime.block_on(started).expect("a network");
+    (key, ledger, network, events)
+}
+
 impl Impostor {
     /// Takes a node's place, and waits until it is connected with somebody.
     pub fn of(exchanges: &Exchanges, node: usize) -> Self {
-        let path = exchanges.path(node);
-        let refuse = || Err(ClientError::key("not encrypted"));
-        let key = keys::read(&path.join("keys/vote.pem"), refuse).expect("a key");
-        let file = fs::read(path.join("genesis")).expect("a genesis file");
-        let genesis = GenesisFile::decode(file.into()).expect("a genesis file").document;
-        let own = KeyId::of(key.verifying_key().as_bytes());
-        let settings = settings(&path, &genesis, &own);
-        let ledger = genesis.id();
-        let identity = Identity {
-            keys: vec![key.clone()],
-            role: Role::Validator,
-            certificate: Certificate::fresh().expect("a certificate"),
-        };
-        let vote_key = move |id: &KeyId| genesis.validators().get(id).map(|m| m.vote_key);
-        let started = Network::start(settings, identity, vote_key, || 0);
-        let (network, events) = exchanges.runtime.block_on(started).expect("a network");
+        let (key, ledger, network, events) = enter(exchanges, node);
         let begun = Instant::now();
         let hearer = loop {
             let connected = |peer: &PeerStatus| peer.connected_since.is_some();
@@ -98,6 +107,50 @@ impl Impostor {
     pub fn say(&self, message: &Message) {
         let bytes = Bytes::from(message.encode());
         assert!(self.network.send(&self.hearer, Lane::Consensus, bytes), "it is queued");
+    }
+}
+
+/// A peer with the vote key of a node that is down, which gives away as decided whatever blocks it was given, signed.
+#[derive(Debug)]
+pub struct Giver {
+    network: Network,
+    giving: JoinHandle<()>,
+}
+
+impl Giver {
+    /// Takes a node's place. It claims to have one block more than it has.
+    pub fn of(exchanges: &Exchanges, node: usize, blocks: Vec<Block>) -> Self {
+        let (key, _, network, mut events) = enter(exchanges, node);
+        let said = network.clone();
+        let claimed = u64::try_from(blocks.len()).expect("few blocks") + 1;
+        let giving = exchanges.runtime.spawn(async move {
+            while let Some(event) = events.recv().await {
+                let (to, lane, answer) = match event {
+                    Event::Connected { peer, .. } => (peer, Lane::Consensus, Message::tip(claimed)),
+                    Event::Received { peer, bytes, .. } => {
+                        let wanted = Message::decode(&bytes).ok().and_then(|m| m.wanted_blocks());
+                        let Some(from) = wanted else { continue };
+                        let known = usize::try_from(from).expect("few blocks") - 1;
+                        let blocks = blocks.iter().skip(known);
+                        (peer, Lane::Blocks, Message::blocks(blocks, Some(&key)))
+                    }
+                    Event::Disconnected { .. } => continue,
+                };
+                let _queued = said.send(&to, lane, answer.encode().into());
+            }
+        });
+        Self { network, giving }
+    }
+
+    /// The key's id.
+    pub fn id(&self) -> KeyId {
+        self.network.identity()
+    }
+
+    /// Gives the place back.
+    pub fn leave(self, exchanges: &Exchanges) {
+        exchanges.runtime.block_on(self.network.stop());
+        self.giving.abort();
     }
 }
 

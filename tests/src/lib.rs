@@ -28,7 +28,7 @@ pub use book::{Book, SharedBook, connect};
 pub use demonstration::{Demonstration, copy_directory, copy_node, demonstration, recover_alone};
 pub use exported::{Exported, verdict};
 pub use hosts::Hosts;
-pub use impostor::Impostor;
+pub use impostor::{Giver, Impostor};
 pub use load::Supplier;
 pub use market::{Machine, Market};
 pub use network::{Exchanges, ports};

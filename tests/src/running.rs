@@ -159,6 +159,15 @@ impl Running {
         Duration::from_millis(ticks.map(|field| field.expect("a number")).sum::<u64>() * 10)
     }
 
+    /// The most memory that the node has held so far, in bytes (proc_pid_status(5), `VmHWM`).
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the node runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB")).expect("a peak in kB");
+        kib.parse::<u64>().expect("a number") * 1024
+    }
+
     /// Kills the node and waits for its end.
     pub fn kill(&mut self) {
         self.child.kill().expect("the node can be killed");

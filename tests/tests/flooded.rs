@@ -53,8 +53,12 @@ async fn flood(mut node: Node, mut entries: Vec<Bytes>, fresh: Fresh, read: bool
             count += 1;
             fresh(entry, count);
         }
-        let message =
-            v1::SubmitStreamRequest { entries: entries.clone(), wait_for: 0, sequence: 0 };
+        let message = v1::SubmitStreamRequest {
+            entries: entries.clone(),
+            wait_for: 0,
+            sequence: 0,
+            replicas: 0,
+        };
         if sender.send(message).await.is_err() {
             break;
         }

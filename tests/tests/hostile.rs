@@ -60,7 +60,7 @@ fn reviewed() -> Act {
 /// What became of bytes that were submitted: their leaf, or the code that they were refused with.
 async fn fate(node: &mut Node, bytes: &[u8]) -> Result<u64, String> {
     let entries = vec![Bytes::copy_from_slice(bytes)];
-    let request = v1::SubmitStreamRequest { entries, wait_for: 0, sequence: 1 };
+    let request = v1::SubmitStreamRequest { entries, wait_for: 0, sequence: 1, replicas: 0 };
     let mut answers = node.submit_stream(tokio_stream::iter([request])).await.unwrap();
     let answer = answers.next().await.unwrap().unwrap();
     match answer.outcomes.into_iter().next().and_then(|outcome| outcome.result) {
@@ -273,7 +273,7 @@ async fn repeated(pen: &Pen, acme: &Signatory, node: &mut Node) {
     // A hundred times in one message, before any of them is in a block.
     let again = pen.claim(acme).bytes().clone();
     let entries = vec![again; 100];
-    let request = v1::SubmitStreamRequest { entries, wait_for: 0, sequence: 1 };
+    let request = v1::SubmitStreamRequest { entries, wait_for: 0, sequence: 1, replicas: 0 };
     let mut answers = node.submit_stream(tokio_stream::iter([request])).await.unwrap();
     let outcomes = answers.next().await.unwrap().unwrap().outcomes;
     let first_outcome = outcomes[0].clone();
@@ -298,7 +298,12 @@ async fn calls_beyond_their_limits_are_refused_whole() {
     let acme = Signatory::issuer("acme", Role::Supplier, &market.acme.key("acme-org"));
     let entry = pen.claim(&acme).bytes().clone();
     let before = head(&mut node).await;
-    let send = |entries: Vec<Bytes>| v1::SubmitStreamRequest { entries, wait_for: 0, sequence: 1 };
+    let send = |entries: Vec<Bytes>| v1::SubmitStreamRequest {
+        entries,
+        wait_for: 0,
+        sequence: 1,
+        replicas: 0,
+    };
     let many = send(vec![Bytes::new(); 4_097]);
     let large = send(vec![Bytes::from(vec![0; 60_000]); 80]);
     let unknown = v1::SubmitStreamRequest { wait_for: 99, ..send(vec![entry]) };

@@ -82,6 +82,8 @@ impl Consortium {
     }
 
     fn identities(&self) -> Vec<String> {
+        // The node that is asked may not have the block yet.
+        self.network.agree(4);
         let shown = self.cli(4, "validator show", 0);
         let members = shown["validators"].as_array().unwrap();
         members.iter().map(|member| member["identity"].as_str().unwrap().to_owned()).collect()

@@ -169,7 +169,7 @@ fn entry(supplier: &Supplier, turn: u64) -> Entry {
 pub(crate) fn messages(entries: &[Entry]) -> Vec<v1::SubmitStreamRequest> {
     let message = |(entries, sequence): (&[Entry], u64)| {
         let entries = entries.iter().map(|entry| entry.bytes().clone()).collect();
-        v1::SubmitStreamRequest { sequence, entries, wait_for: 0 }
+        v1::SubmitStreamRequest { sequence, entries, wait_for: 0, replicas: 0 }
     };
     entries.chunks(MESSAGE_ENTRIES).zip(0..).map(message).collect()
 }

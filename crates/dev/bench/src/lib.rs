@@ -9,7 +9,9 @@
     reason = "a benchmark that cannot run has no figure to give"
 )]
 
+pub mod catch_up;
 pub mod etcd;
+pub mod followers;
 pub mod ingest;
 pub mod limit;
 pub mod network;

@@ -11,7 +11,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ledger_bench::catch_up::{Absence, run_catch_up};
 use ledger_bench::etcd::{EtcdMeasured, run_etcd};
+use ledger_bench::followers::{Following, json, run_followers};
 use ledger_bench::ingest::{Load, run};
 use ledger_bench::network::{Clients, NetworkMeasured, run_network};
 
@@ -29,6 +31,48 @@ enum Command {
     Ingest(Ingest),
     /// Clients that wait for each answer, on a network of validators over TLS on this machine
     Network(NetworkArgs),
+    /// A validator that was away: how fast it gets what the others wrote meanwhile
+    CatchUp(CatchUpArgs),
+    /// What followers cost a validator, at the same offered load
+    Followers(FollowersArgs),
+}
+
+#[derive(Debug, Args)]
+struct CatchUpArgs {
+    /// Validators; the last one is away
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=32))]
+    validators: u16,
+    /// Entries that are written meanwhile
+    #[arg(long, default_value_t = 100_000)]
+    entries: u64,
+    /// Clients that write them, each with one entry under way
+    #[arg(long, default_value_t = 64)]
+    clients: usize,
+    /// Fail unless they are got so many times faster than they were written
+    #[arg(long, value_name = "RATIO")]
+    require: Option<f64>,
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Format,
+}
+
+#[derive(Debug, Args)]
+struct FollowersArgs {
+    /// Validators
+    #[arg(long, default_value_t = 4)]
+    validators: u16,
+    /// Followers
+    #[arg(long, default_value_t = 10)]
+    followers: u16,
+    /// Entries a second that clients offer
+    #[arg(long, default_value_t = 200)]
+    rate: u32,
+    /// How long they do
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Format,
 }
 
 #[derive(Debug, Args)]
@@ -100,7 +144,50 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Ingest(args) => ingest(&args),
         Command::Network(args) => network(&args),
+        Command::CatchUp(args) => catch_up(&args),
+        Command::Followers(args) => followers(&args),
     }
+}
+
+fn catch_up(args: &CatchUpArgs) -> ExitCode {
+    let CatchUpArgs { validators, entries, clients, .. } = *args;
+    let measured = run_catch_up(Absence { validators, entries, clients });
+    if args.output == Format::Json {
+        println!("{}", measured.json());
+    } else {
+        println!(
+            "{} entries in {} blocks: written in {:?}, got in {:?}, {:.1} times as fast; at most {} MiB held",
+            measured.entries,
+            measured.blocks,
+            measured.written,
+            measured.caught_up,
+            measured.ratio(),
+            measured.peak_bytes / (1024 * 1024),
+        );
+    }
+    if args.require.is_some_and(|least| measured.ratio() < least) {
+        eprintln!("below what was required");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn followers(args: &FollowersArgs) -> ExitCode {
+    let FollowersArgs { validators, followers, rate, .. } = *args;
+    let time = Duration::from_secs(args.seconds);
+    let (alone, followed) = run_followers(Following { validators, followers, rate, time });
+    if args.output == Format::Json {
+        println!("{}", json(&alone, &followed));
+    } else {
+        println!(
+            "processor time of one validator of {validators}: {:.0} us an entry alone ({} entries), {:.0} us with {followers} followers ({} entries)",
+            alone.micros(),
+            alone.entries,
+            followed.micros(),
+            followed.entries,
+        );
+    }
+    ExitCode::SUCCESS
 }
 
 /// Members of etcd, and bytes of its values.

@@ -74,9 +74,9 @@ impl Shared {
     }
 
     /// The proof file for an entry.
-    fn entry_proof(&self, id: &EntryId) -> Result<Vec<u8>, Problem> {
+    async fn entry_proof(&self, id: &EntryId) -> Result<Vec<u8>, Problem> {
         let position = self.placed(id)?;
-        let (height, receipt) = self.receipt(&position)?;
+        let (height, receipt) = self.receipt(&position).await?;
         let receipt = receipt.encode();
         let entry_id = Bytes::copy_from_slice(id.as_bytes());
         let statement = Statement::Entry(EntryProof { entry_id, receipts: vec![receipt.into()] });
@@ -131,7 +131,7 @@ impl AuditService for Audit {
             height => height,
         };
         let (header, _, _) = self.shared.header(height)?;
-        let note = self.shared.checkpoint(&header)?;
+        let note = self.shared.checkpoint(&header).await?;
         Ok(Response::new(v1::GetCheckpointResponse { note, height }))
     }
 
@@ -141,7 +141,8 @@ impl AuditService for Audit {
     ) -> Result<Response<v1::GetProofResponse>, Status> {
         let proof = match request.into_inner().of {
             Some(v1::get_proof_request::Of::EntryId(id)) => {
-                self.shared.entry_proof(&EntryId::from_slice(&id).map_err(Problem::from)?)?
+                let id = EntryId::from_slice(&id).map_err(Problem::from)?;
+                self.shared.entry_proof(&id).await?
             }
             Some(v1::get_proof_request::Of::RecordId(id)) => {
                 let id = Subject::parse("record_id", &id).map_err(Problem::from)?;
@@ -159,7 +160,7 @@ impl AuditService for Audit {
     ) -> Result<Response<v1::GetReceiptResponse>, Status> {
         let id = EntryId::from_slice(&request.into_inner().entry_id).map_err(Problem::from)?;
         let position = self.shared.placed(&id)?;
-        let (height, receipt) = self.shared.receipt(&position)?;
+        let (height, receipt) = self.shared.receipt(&position).await?;
         let (receipt, leaf_index) = (receipt.encode().into(), position.leaf_index);
         Ok(Response::new(v1::GetReceiptResponse { receipt, height, leaf_index }))
     }

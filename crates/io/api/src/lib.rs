@@ -13,10 +13,13 @@ pub mod outcomes;
 pub mod problem;
 mod query;
 pub mod recent;
+pub mod replication;
+pub mod seals;
 pub mod server;
 mod sets;
 pub mod shared;
 mod submit;
+pub mod suspects;
 
 pub use server::{ServeError, serve};
 pub use sets::NodeRole;

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ledger_format::digest::EntryId;
 use tokio::sync::Notify;
 
 use crate::problem::Problem;
+use crate::replication::Replication;
 
 /// Refusals that are remembered after they were answered, for whoever asks with WaitFor.
 const REMEMBERED: usize = 16_384;
@@ -50,31 +51,61 @@ impl Outcome {
     }
 }
 
+/// How far an entry must have come before its caller is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// It waits in the pool.
+    Accepted,
+    /// Its block is certified and durable on this node, and so many validators have reported it durable with them.
+    Durable {
+        /// Validators; zero: the certificate is enough.
+        replicas: u32,
+    },
+}
+
+impl Level {
+    /// What a certificate and this node's disk show.
+    pub const CERTIFIED: Self = Self::Durable { replicas: 0 };
+}
+
+/// What is known of one entry, and whether that is what was asked for.
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    outcome: Option<Outcome>,
+    settled: bool,
+}
+
 /// Entries that somebody waits for together: one call, one notification.
 #[derive(Debug)]
 pub struct Group {
-    outcomes: Mutex<Vec<Option<Outcome>>>,
+    slots: Mutex<Vec<Slot>>,
     open: AtomicUsize,
     done: Notify,
-    /// Whether [`Outcome::Waiting`] is all that is asked for.
-    until_accepted: bool,
+    pub(crate) level: Level,
 }
 
 impl Group {
     /// A group of so many entries, all of them open.
-    pub fn new(size: usize, until_accepted: bool) -> Arc<Self> {
-        let outcomes = Mutex::new(vec![None; size]);
+    pub fn new(size: usize, level: Level) -> Arc<Self> {
+        let slots = Mutex::new(vec![Slot::default(); size]);
         let (open, done) = (AtomicUsize::new(size), Notify::new());
-        Arc::new(Self { outcomes, open, done, until_accepted })
+        Arc::new(Self { slots, open, done, level })
+    }
+
+    /// Notes what one of them has reached, while more is asked for.
+    pub(crate) fn note(&self, index: usize, outcome: Outcome) {
+        if let Some(slot) = lock(&self.slots).get_mut(index).filter(|slot| !slot.settled) {
+            slot.outcome = Some(outcome);
+        }
     }
 
     /// Settles one of them. The first outcome stands.
     pub fn settle(&self, index: usize, outcome: Outcome) {
-        if let Some(slot) = lock(&self.outcomes).get_mut(index) {
-            if slot.is_some() {
+        if let Some(slot) = lock(&self.slots).get_mut(index) {
+            if slot.settled {
                 return;
             }
-            *slot = Some(outcome);
+            *slot = Slot { outcome: Some(outcome), settled: true };
         }
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.done.notify_waiters();
@@ -92,9 +123,9 @@ impl Group {
         }
     }
 
-    /// The outcomes so far.
+    /// What is known so far.
     pub fn outcomes(&self) -> Vec<Option<Outcome>> {
-        lock(&self.outcomes).clone()
+        lock(&self.slots).iter().map(|slot| slot.outcome.clone()).collect()
     }
 }
 
@@ -110,22 +141,28 @@ struct Board {
 struct UnderWay {
     /// Whether it is in the pool.
     accepted: bool,
-    groups: Vec<(Arc<Group>, usize)>,
+    /// Calls that are over are left out when others join: an entry may be asked for again and again.
+    groups: Vec<(Weak<Group>, usize)>,
 }
 
 impl UnderWay {
     fn add(&mut self, group: &Arc<Group>, index: usize) {
-        if self.accepted && group.until_accepted {
+        if self.accepted && group.level == Level::Accepted {
             group.settle(index, Outcome::Waiting);
         } else {
-            self.groups.push((Arc::clone(group), index));
+            self.groups.retain(|(group, _)| group.strong_count() > 0);
+            self.groups.push((Arc::downgrade(group), index));
         }
     }
 }
 
 /// The board on which outcomes are announced.
 #[derive(Debug, Default)]
-pub struct Outcomes(Mutex<Board>);
+pub struct Outcomes {
+    board: Mutex<Board>,
+    /// How many validators have what is placed.
+    pub replication: Replication,
+}
 
 impl Outcomes {
     /// Registers an interest in entries, before they are handed on. Gives those that nobody waits for yet: the others are under way,
@@ -135,7 +172,7 @@ impl Outcomes {
         entries: impl IntoIterator<Item = (EntryId, usize)>,
         group: &Arc<Group>,
     ) -> BTreeSet<EntryId> {
-        let mut board = lock(&self.0);
+        let mut board = lock(&self.board);
         let mut new = BTreeSet::new();
         for (id, index) in entries {
             let waiting = board.waiting.entry(id).or_insert_with(|| {
@@ -149,7 +186,7 @@ impl Outcomes {
 
     /// Joins those who wait for an entry. `false` when nobody does: the entry is not under way.
     pub fn join(&self, id: EntryId, group: &Arc<Group>, index: usize) -> bool {
-        let mut board = lock(&self.0);
+        let mut board = lock(&self.board);
         board.waiting.get_mut(&id).is_some_and(|waiting| {
             waiting.add(group, index);
             true
@@ -158,44 +195,52 @@ impl Outcomes {
 
     /// Announces that entries are in the pool, to those who asked for no more.
     pub fn accepted(&self, ids: impl IntoIterator<Item = EntryId>) {
-        let mut board = lock(&self.0);
+        let mut board = lock(&self.board);
         for id in ids {
             let Some(waiting) = board.waiting.get_mut(&id) else { continue };
             waiting.accepted = true;
-            let groups = &mut waiting.groups;
-            for (group, index) in groups.extract_if(.., |(group, _)| group.until_accepted) {
-                group.settle(index, Outcome::Waiting);
+            let until_then = |(group, _): &mut (Weak<Group>, usize)| {
+                group.upgrade().is_none_or(|group| group.level == Level::Accepted)
+            };
+            for (group, index) in waiting.groups.extract_if(.., until_then) {
+                if let Some(group) = group.upgrade() {
+                    group.settle(index, Outcome::Waiting);
+                }
             }
         }
     }
 
     /// Announces outcomes that are final.
     pub fn announce(&self, outcomes: impl IntoIterator<Item = (EntryId, Outcome)>) {
-        let mut board = lock(&self.0);
+        let mut board = lock(&self.board);
         for (id, outcome) in outcomes {
             if let Outcome::Refused(refused) = &outcome {
                 board.remember(id, refused.clone());
             }
             let waiting = board.waiting.remove(&id).unwrap_or_default();
             for (group, index) in waiting.groups {
-                group.settle(index, outcome.clone());
+                let Some(group) = group.upgrade() else { continue };
+                match &outcome {
+                    Outcome::Placed(position) => self.replication.place(&group, index, *position),
+                    other => group.settle(index, other.clone()),
+                }
             }
         }
     }
 
     /// A refusal of the recent past.
     pub fn refusal(&self, id: &EntryId) -> Option<RefusedAt> {
-        lock(&self.0).refused.get(id).cloned()
+        lock(&self.board).refused.get(id).cloned()
     }
 
     /// Whether an entry is in the pool.
     pub fn is_accepted(&self, id: &EntryId) -> bool {
-        lock(&self.0).waiting.get(id).is_some_and(|waiting| waiting.accepted)
+        lock(&self.board).waiting.get(id).is_some_and(|waiting| waiting.accepted)
     }
 
     /// Entries that somebody waits for.
     pub fn waiting(&self) -> usize {
-        lock(&self.0).waiting.len()
+        lock(&self.board).waiting.len()
     }
 }
 

@@ -54,7 +54,8 @@ problems! {
     timed_out: DeadlineExceeded = TIMED_OUT;
     height_not_kept: OutOfRange = HEIGHT_NOT_KEPT;
     stopping: Unavailable = STOPPING;
-    follower: FailedPrecondition = FOLLOWER;
+    unsigned: Unavailable = UNSIGNED;
+    replicas: InvalidArgument = REPLICAS;
     internal: Internal = INTERNAL;
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ledger_event::Clock;
+use ledger_format::digest::KeyId;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
 use ledger_proto::v1;
 use ledger_proto::v1::audit_service_server::AuditServiceServer;
@@ -24,6 +25,7 @@ use crate::audit::Audit;
 use crate::query::Query;
 use crate::shared::Shared;
 use crate::submit::Submit;
+use crate::suspects::Suspect;
 
 /// Longest message that is read: a stream message of entries.
 const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
@@ -94,11 +96,23 @@ impl NodeService for Node {
             planned_protocol_height: planned_height,
             evidence: count(self.shared.evidence.count()),
             recovering: self.shared.is_recovering(),
+            suspects: suspects(&self.shared),
         }))
     }
 }
 
 const RECOVERING: &str = "recovering: no vote key of this node votes, since it may have forgotten what they signed (`ledger-node recover`)";
+fn suspects(shared: &Shared) -> Vec<v1::Suspect> {
+    let all = shared.suspects.all().into_iter();
+    let suspect = |(peer, suspect): (KeyId, Suspect)| v1::Suspect {
+        peer: Bytes::copy_from_slice(peer.as_bytes()),
+        count: suspect.count,
+        height: suspect.height,
+        code: suspect.why.code.as_str().to_owned(),
+        detail: suspect.why.detail,
+    };
+    all.map(suspect).collect()
+}
 
 fn notices(shared: &Shared) -> Vec<String> {
     let mut notices = shared.membership_notices();

@@ -53,7 +53,7 @@ impl Shared {
     }
 
     /// What this node signs with as a member of a set.
-    fn signer_of(&self, set: &Validators) -> Option<(Member, &NodeKeys)> {
+    pub(crate) fn signer_of(&self, set: &Validators) -> Option<(Member, &NodeKeys)> {
         let mut keys = self.vote_keys.iter().zip(&self.signers);
         keys.find_map(|(id, keys)| Some((set.get(id)?.clone(), keys)))
     }

@@ -5,12 +5,12 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use bytes::Bytes;
-use ed25519_dalek::{Signer as _, SigningKey};
+use ed25519_dalek::SigningKey;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
-use ledger_format::note::{Checkpoint, Note, NoteSignature, cosignature_message};
+use ledger_format::note::{Note, NoteSignature};
 use ledger_format::receipt::Receipt;
 use ledger_replay::Ledger;
 use ledger_store::Store;
@@ -21,6 +21,8 @@ use crate::intake::{Intake, Source};
 use crate::outcomes::{Outcomes, Position};
 use crate::problem::Problem;
 use crate::recent::Recent;
+use crate::seals::Seals;
+use crate::suspects::Suspects;
 
 /// The keys with which a node answers. Its vote key is the replica's alone.
 #[derive(Debug)]
@@ -73,6 +75,10 @@ pub struct Shared {
     pub recent: Recent,
     /// What proves that validators lied.
     pub evidence: EvidenceList,
+    /// Signatures of validators that a follower answers with.
+    pub seals: Seals,
+    /// Nodes that sent what may not follow.
+    pub suspects: Suspects,
     ledger: RwLock<Ledger>,
     /// What the node signs with, at heights that a key of it is in the set of. A follower signs nothing.
     pub(crate) signers: Vec<NodeKeys>,
@@ -94,20 +100,24 @@ impl Shared {
             time_ms: ledger.time_ms(),
             pool: (0, 0),
         };
-        Arc::new(Self {
+        let shared = Self {
             genesis: ledger.genesis().clone(),
             store,
             outcomes: Outcomes::default(),
             intake: Intake::default(),
             recent: Recent::default(),
             evidence: EvidenceList::default(),
+            seals: Seals::default(),
+            suspects: Suspects::default(),
             ledger: RwLock::new(ledger),
             signers,
             vote_keys,
             recovering: AtomicBool::new(false),
             head: watch::Sender::new(head),
             started: Instant::now(),
-        })
+        };
+        shared.set_head(head);
+        Arc::new(shared)
     }
 
     /// The ledger in memory, for reading.
@@ -135,9 +145,26 @@ impl Shared {
         *self.head.borrow()
     }
 
-    /// Announces a new head.
+    /// Announces a new head: what it names is durable here.
     pub fn set_head(&self, head: Head) {
+        {
+            let ledger = self.ledger();
+            self.outcomes.replication.count(ledger.validators(), ledger.next_validators());
+        }
+        for key in &self.vote_keys {
+            self.outcomes.replication.report(*key, head.height);
+        }
         self.head.send_replace(head);
+    }
+
+    /// Another node has said up to which height blocks are durable with it.
+    pub fn is_durable_at(&self, peer: KeyId, height: u64) {
+        self.outcomes.replication.report(peer, height);
+    }
+
+    /// Whether a node is one of those that sign the next block.
+    pub fn is_validator(&self, id: &KeyId) -> bool {
+        self.ledger().validators().get(id).is_some()
     }
 
     /// Wakes up at each new head.
@@ -166,14 +193,16 @@ impl Shared {
         Ok((Header::decode(header.clone())?, header, certificate))
     }
 
-    /// Takes entries in that another node passes on. What is no entry of this ledger, or came into the pool already, is left out; how
-    /// many were taken.
+    /// Takes entries in that another node passes on. What is no entry of this ledger is left out, and what a validator passes on that
+    /// came into the pool already; how many were taken. A follower passes on what its clients submit, and may submit again.
     ///
     /// # Errors
     /// `API_POOL_FULL` when the node has as many entries of this peer to check as it takes.
     pub fn take_from_peer(&self, peer: KeyId, entries: Vec<Vec<u8>>) -> Result<usize, Problem> {
+        let repeats = self.is_validator(&peer);
         let unknown = |entry: &Entry| {
-            entry.claims().ledger == self.genesis.id() && !self.recent.contains(&entry.id())
+            let known = repeats && self.recent.contains(&entry.id());
+            entry.claims().ledger == self.genesis.id() && !known
         };
         let entries =
             entries.into_iter().filter_map(|bytes| Entry::decode(Bytes::from(bytes)).ok());
@@ -185,52 +214,32 @@ impl Shared {
     }
 
     /// The checkpoint of a header, signed as the log and cosigned as a witness of the header's time.
-    pub(crate) fn checkpoint(&self, header: &Header) -> Result<String, Problem> {
+    pub(crate) async fn checkpoint(&self, header: &Header) -> Result<String, Problem> {
         let origin = &self.genesis.message().origin;
-        let (size, root) = (header.tree_size, header.tree_root);
-        let text = Checkpoint { origin: origin.clone(), size, root }.text();
-        let missing = || {
-            Problem::follower(format!(
-                "no key of this node is a validator's of height {}",
-                header.height
-            ))
-        };
-        let (member, keys) = self.signer_at(header.height)?.ok_or_else(missing)?;
-        let log = keys.log.sign(text.as_bytes()).to_bytes();
-        let time_s = header.time_ms / 1000;
-        let cosigned = keys.cosign.sign(&cosignature_message(time_s, &text)).to_bytes();
+        let (member, seal) = self.seal(header).await?;
         let cosigner = format!("{}/cosigner", member.name);
+        let time_s = header.time_ms / 1000;
         let signatures = vec![
-            NoteSignature::log(origin, &member.log_key, &log),
-            NoteSignature::cosigner(&cosigner, &member.cosign_key, time_s, &cosigned),
+            NoteSignature::log(origin, &member.log_key, &seal.log),
+            NoteSignature::cosigner(&cosigner, &member.cosign_key, time_s, &seal.cosignature),
         ];
-        Ok(Note { text, signatures }.encode())
+        Ok(Note { text: self.checkpoint_text(header), signatures }.encode())
     }
 
-    /// The receipt of an entry in the tree at the end of its own block, and that block's height; of the last block where this node
-    /// was no validator then and is one now.
-    pub(crate) fn receipt(&self, position: &Position) -> Result<(u64, Receipt), Problem> {
-        let (own, last) = (position.height, self.head().height);
-        let signer = match self.signer_at(own)? {
-            Some(signer) => Some((own, signer)),
-            None => self.signer_at(last)?.map(|signer| (last, signer)),
-        };
-        let (height, (member, keys)) = signer.ok_or_else(|| {
-            let detail = format!("no key of this node is a validator's of height {own} or {last}");
-            Problem::follower(detail)
-        })?;
+    /// The receipt of an entry, and the height of the block at whose end it is: the entry's own, or the last one where nobody is left
+    /// who signed that.
+    pub(crate) async fn receipt(&self, position: &Position) -> Result<(u64, Receipt), Problem> {
+        let height = self.sealed_height(position.height)?;
         let (header, _, _) = self.header(height)?;
         let path = self.store.inclusion_path(position.leaf_index, header.tree_size)?;
-        let kid = KeyId::of(&member.receipt_key);
-        let ledger = self.genesis.id();
-        let message = Receipt::signed_message(&ledger, &kid, &header.tree_root);
+        let (member, seal) = self.seal(&header).await?;
         let receipt = Receipt {
-            ledger,
-            kid,
+            ledger: self.genesis.id(),
+            kid: KeyId::of(&member.receipt_key),
             tree_size: header.tree_size,
             leaf_index: position.leaf_index,
             path,
-            signature: keys.receipt.sign(&message).to_bytes(),
+            signature: seal.receipt,
         };
         Ok((height, receipt))
     }

@@ -16,7 +16,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::intake::Source;
-use crate::outcomes::{Group, Outcome, Position, RefusedAt};
+use crate::outcomes::{Group, Level, Outcome, Outcomes as Board, Position, RefusedAt};
 use crate::problem::Problem;
 use crate::shared::{Shared, Submission};
 
@@ -69,15 +69,15 @@ impl Submit {
     }
 
     /// Takes entries in, and gives the group that waits for them with their ids.
-    fn take_all(&self, source: Source, entries: &[Bytes], finality: v1::Finality) -> Message {
-        let group = Group::new(entries.len(), finality == v1::Finality::Accepted);
+    fn take_all(&self, source: Source, entries: &[Bytes], level: Level) -> Message {
+        let group = Group::new(entries.len(), level);
         let mut ids = Vec::with_capacity(entries.len());
         let mut under_way = Vec::new();
         let mut expected = Vec::new();
         for (index, bytes) in entries.iter().enumerate() {
             let id = match self.take(bytes) {
                 Ok((id, Taken::Settled(position))) => {
-                    group.settle(index, Outcome::Placed(position));
+                    self.0.outcomes.replication.place(&group, index, position);
                     Some(id)
                 }
                 Ok((id, Taken::Under(entry))) => {
@@ -107,8 +107,12 @@ impl Submit {
 }
 
 /// The finality that an outcome shows. One validator's quorum is itself: ordered there is replicated.
-fn answer(id: Option<EntryId>, outcome: Option<Outcome>) -> v1::Outcome {
+fn answer(board: &Board, id: Option<EntryId>, outcome: Option<Outcome>) -> v1::Outcome {
     let entry_id = id.map_or_else(Bytes::new, |id| Bytes::copy_from_slice(id.as_bytes()));
+    let replicas = match &outcome {
+        Some(Outcome::Placed(position)) => board.replication.replicas(position.height),
+        _ => 0,
+    };
     let (result, reached) = match outcome {
         Some(Outcome::Placed(position)) => {
             (v1::outcome::Result::Position(place(position)), v1::Finality::Replicated)
@@ -123,7 +127,7 @@ fn answer(id: Option<EntryId>, outcome: Option<Outcome>) -> v1::Outcome {
         }
         None => (v1::outcome::Result::Pending(v1::Pending {}), v1::Finality::Unspecified),
     };
-    v1::Outcome { entry_id, result: Some(result), reached: reached.into() }
+    v1::Outcome { entry_id, result: Some(result), reached: reached.into(), replicas }
 }
 
 fn place(position: Position) -> v1::Position {
@@ -131,12 +135,43 @@ fn place(position: Position) -> v1::Position {
     v1::Position { height, leaf_index, time_ms }
 }
 
-fn finality(value: i32) -> Result<v1::Finality, Problem> {
-    match v1::Finality::try_from(value) {
-        Ok(v1::Finality::Unspecified) => Ok(v1::Finality::Replicated),
-        Ok(known) => Ok(known),
-        Err(_) => Err(Problem::bad_request(format!("unknown finality {value}"))),
+/// What a caller asks for.
+fn level(shared: &Shared, finality: i32, replicas: u32) -> Result<Level, Problem> {
+    let finality = v1::Finality::try_from(finality)
+        .map_err(|_unknown| Problem::bad_request(format!("unknown finality {finality}")))?;
+    let counted = matches!(finality, v1::Finality::Unspecified | v1::Finality::Replicated);
+    if replicas > 0 && !counted {
+        let detail = format!("{replicas} replicas of what need not be REPLICATED");
+        return Err(Problem::bad_request(detail));
     }
+    let validators = shared.ledger().validators().members().len();
+    if usize::try_from(replicas).is_ok_and(|replicas| replicas > validators) {
+        let detail = format!("{replicas} replicas, the ledger has {validators} validators");
+        return Err(Problem::replicas(detail));
+    }
+    match finality {
+        v1::Finality::Accepted => Ok(Level::Accepted),
+        _ => Ok(Level::Durable { replicas }),
+    }
+}
+
+/// What an entry had reached when the time was over.
+fn too_late(board: &Board, id: EntryId, level: Level, outcome: Option<&Outcome>) -> Problem {
+    let reached = match outcome {
+        Some(Outcome::Placed(Position { height, .. })) => {
+            let replicas = board.replication.replicas(*height);
+            let wanted = match level {
+                Level::Durable { replicas } => replicas,
+                Level::Accepted => 0,
+            };
+            format!(
+                "REPLICATED in block {height}, durable at {replicas} validators of the {wanted} asked for"
+            )
+        }
+        _ if board.is_accepted(&id) => "ACCEPTED".to_owned(),
+        _ => "not ACCEPTED yet".to_owned(),
+    };
+    Problem::timed_out(format!("entry {id} is {reached}"))
 }
 
 fn timeout(millis: u32) -> Duration {
@@ -157,18 +192,20 @@ impl SubmitService for Submit {
     ) -> Result<Response<v1::SubmitResponse>, Status> {
         let source = Source::Client(request.remote_addr());
         let request = request.into_inner();
-        let wanted = finality(request.wait_for)?;
+        let wanted = level(&self.0, request.wait_for, request.replicas)?;
         let Message { group, ids, .. } = self.take_all(source, &[request.entry], wanted);
         let id = ids.into_iter().next().flatten();
         let settled = tokio::time::timeout(timeout(request.timeout_ms), group.settled()).await;
-        if settled.is_err() {
-            return Err(Problem::timed_out(format!("entry {}", id.unwrap_or_default())).into());
-        }
         let outcome = group.outcomes().into_iter().next().flatten();
+        if settled.is_err() {
+            let id = id.unwrap_or_default();
+            return Err(too_late(&self.0.outcomes, id, wanted, outcome.as_ref()).into());
+        }
         if let Some(Outcome::Refused(refused)) = outcome {
             return Err(refused.problem.into());
         }
-        Ok(Response::new(v1::SubmitResponse { outcome: Some(answer(id, outcome)) }))
+        let outcome = answer(&self.0.outcomes, id, outcome);
+        Ok(Response::new(v1::SubmitResponse { outcome: Some(outcome) }))
     }
 
     type SubmitStreamStream = Outcomes;
@@ -181,7 +218,7 @@ impl SubmitService for Submit {
         let mut requests = request.into_inner();
         let (pending, mut order) = mpsc::channel(MESSAGES_UNDER_WAY);
         let (responses, answers) = mpsc::channel(MESSAGES_UNDER_WAY);
-        let service = self.clone();
+        let (service, board) = (self.clone(), Arc::clone(&self.0));
         // One task reads and takes in, another answers in order: messages overlap, and a client that does not read its answers
         // stops being read itself.
         tokio::spawn(async move {
@@ -196,7 +233,7 @@ impl SubmitService for Submit {
         tokio::spawn(async move {
             while let Some(taken) = order.recv().await {
                 let response = match taken {
-                    Ok(message) => Ok(message.settled().await),
+                    Ok(message) => Ok(message.settled(&board.outcomes).await),
                     Err(status) => Err(status),
                 };
                 if responses.send(response).await.is_err() {
@@ -213,23 +250,24 @@ impl SubmitService for Submit {
     ) -> Result<Response<v1::WaitForResponse>, Status> {
         let request = request.into_inner();
         let id = EntryId::from_slice(&request.entry_id).map_err(Problem::from)?;
-        let wanted = finality(request.wait_for)?;
-        let group = Group::new(1, wanted == v1::Finality::Accepted);
+        let board = &self.0.outcomes;
+        let group = Group::new(1, level(&self.0, request.wait_for, request.replicas)?);
         if let Some(position) = self.0.position(&id)? {
-            group.settle(0, Outcome::Placed(position));
-        } else if let Some(refused) = self.0.outcomes.refusal(&id) {
+            board.replication.place(&group, 0, position);
+        } else if let Some(refused) = board.refusal(&id) {
             group.settle(0, Outcome::Refused(refused));
-        } else if !self.0.outcomes.join(id, &group, 0) {
+        } else if !board.join(id, &group, 0) {
             // It may have been settled between the two looks.
             let position = self.0.position(&id)?;
             let unknown =
                 || Problem::not_found(format!("entry {id} is neither in the log nor under way"));
-            group.settle(0, Outcome::Placed(position.ok_or_else(unknown)?));
+            board.replication.place(&group, 0, position.ok_or_else(unknown)?);
         }
         let _in_time = tokio::time::timeout(timeout(request.timeout_ms), group.settled()).await;
-        let accepted = || self.0.outcomes.is_accepted(&id).then_some(Outcome::Waiting);
+        let accepted = || board.is_accepted(&id).then_some(Outcome::Waiting);
         let outcome = group.outcomes().into_iter().next().flatten().or_else(accepted);
-        Ok(Response::new(v1::WaitForResponse { outcome: Some(answer(Some(id), outcome)) }))
+        let outcome = answer(board, Some(id), outcome);
+        Ok(Response::new(v1::WaitForResponse { outcome: Some(outcome) }))
     }
 }
 
@@ -241,11 +279,11 @@ struct Message {
 }
 
 impl Message {
-    async fn settled(self) -> v1::SubmitStreamResponse {
+    async fn settled(self, board: &Board) -> v1::SubmitStreamResponse {
         // A time-out is an answer too: what is settled by then is told, the rest is pending.
         let _in_time = tokio::time::timeout(MAX_TIMEOUT, self.group.settled()).await;
         let outcomes = self.ids.into_iter().zip(self.group.outcomes());
-        let outcomes = outcomes.map(|(id, outcome)| answer(id, outcome)).collect();
+        let outcomes = outcomes.map(|(id, outcome)| answer(board, id, outcome)).collect();
         v1::SubmitStreamResponse { sequence: self.sequence, outcomes }
     }
 }
@@ -256,7 +294,7 @@ impl Submit {
         source: Source,
         request: &v1::SubmitStreamRequest,
     ) -> Result<Message, Status> {
-        let wanted = finality(request.wait_for)?;
+        let wanted = level(&self.0, request.wait_for, request.replicas)?;
         let count = request.entries.len();
         if count > MAX_STREAM_ENTRIES {
             let detail = format!("{count} entries in one message, at most {MAX_STREAM_ENTRIES}");

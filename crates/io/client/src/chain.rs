@@ -10,7 +10,7 @@ use ledger_format::chain_file::{
 use ledger_format::digest::LedgerId;
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::malformed::{Kind, Malformed};
-use ledger_replay::Replay;
+use ledger_replay::{Executed, Replay};
 use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::{Report, Verdict};
 use tokio_stream::StreamExt as _;
@@ -138,6 +138,19 @@ pub fn verify(
     reader: &mut impl Read,
     trust: Option<&LedgerId>,
     mut keep: impl FnMut(&Block),
+    progress: impl FnMut(Progress),
+) -> Result<VerifiedChain, ClientError> {
+    verify_executed(reader, trust, |block, _| keep(block), progress)
+}
+
+/// The same; `keep` sees what executing each block gave as well. The signatures of its entries are checked by the time of the verdict.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_executed(
+    reader: &mut impl Read,
+    trust: Option<&LedgerId>,
+    mut keep: impl FnMut(&Block, &Executed),
     mut progress: impl FnMut(Progress),
 ) -> Result<VerifiedChain, ClientError> {
     let mut frames = Frames { reader, bytes: 0 };
@@ -164,7 +177,7 @@ fn run<R: Read>(
     trust: Option<&LedgerId>,
     ledger: &mut Option<LedgerId>,
     replay: &mut Option<Replay>,
-    keep: &mut dyn FnMut(&Block),
+    keep: &mut dyn FnMut(&Block, &Executed),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, Stop> {
     frames.mark()?;
@@ -188,8 +201,7 @@ fn run<R: Read>(
                 let block = Block::decode(payload).map_err(|malformed| {
                     Refuted::new(Code::BlockForm, Place::block(height), malformed.to_string())
                 })?;
-                replay.push(&block, |_| {})?;
-                keep(&block);
+                replay.push(&block, |executed| keep(&block, executed))?;
                 let counts = replay.counts();
                 progress(Progress {
                     blocks: counts.blocks,

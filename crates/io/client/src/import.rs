@@ -118,7 +118,7 @@ pub async fn import(
             let entries = message.iter().map(|planned| Ok(importer.sign(planned)?.bytes().clone()));
             let entries = entries.collect::<Result<Vec<_>, ClientError>>()?;
             sequence += 1;
-            let request = v1::SubmitStreamRequest { entries, wait_for: 0, sequence };
+            let request = v1::SubmitStreamRequest { entries, wait_for: 0, sequence, replicas: 0 };
             if sender.send(request).await.is_err() {
                 return Err(why_closed(&mut responses).await);
             }

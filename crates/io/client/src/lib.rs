@@ -15,9 +15,11 @@ pub mod genesis;
 pub mod import;
 pub mod json;
 pub mod keys;
+pub mod level;
 pub mod node;
 pub mod signers;
 pub mod verified;
 
 pub use error::{ClientError, Failure};
+pub use level::Level;
 pub use node::Node;

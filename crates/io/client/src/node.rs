@@ -18,6 +18,7 @@ use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::error::ClientError;
+use crate::level::Level;
 
 /// Longest answer that is read: a block.
 const MAX_RESPONSE_BYTES: usize = 20 * 1024 * 1024;
@@ -124,13 +125,31 @@ impl Node {
     /// # Errors
     /// The refusal, or `API_TIMEOUT` when the outcome is not known.
     pub async fn submit(&mut self, entry: &Entry) -> Result<Placed, ClientError> {
-        let request =
-            v1::SubmitRequest { entry: entry.bytes().clone(), wait_for: 0, timeout_ms: 0 };
-        let response = self.submit.submit(request).await?.into_inner();
-        match response.outcome.and_then(|outcome| outcome.result) {
+        match self.submit_until(entry, Level::default(), 0).await?.result {
             Some(v1::outcome::Result::Position(position)) => Ok(position),
-            Some(v1::outcome::Result::Refused(refused)) => Err(refusal(&refused)),
             _ => Err(ClientError::answer("submit: no position")),
+        }
+    }
+
+    /// Submits an entry and waits until it has come as far as a level, at most `timeout_ms` (0: the node's default). The outcome is
+    /// a position, or `pending` where no more was asked for.
+    ///
+    /// # Errors
+    /// The refusal, or `API_TIMEOUT` when the level was not reached in time; the message says what was.
+    pub async fn submit_until(
+        &mut self,
+        entry: &Entry,
+        level: Level,
+        timeout_ms: u32,
+    ) -> Result<v1::Outcome, ClientError> {
+        let Level { finality, replicas } = level;
+        let (entry, wait_for) = (entry.bytes().clone(), finality.into());
+        let request = v1::SubmitRequest { entry, wait_for, timeout_ms, replicas };
+        let response = self.submit.submit(request).await?.into_inner();
+        let outcome = response.outcome.ok_or_else(|| ClientError::answer("submit: no outcome"))?;
+        match &outcome.result {
+            Some(v1::outcome::Result::Refused(refused)) => Err(refusal(refused)),
+            _ => Ok(outcome),
         }
     }
 
@@ -155,7 +174,7 @@ impl Node {
         timeout_ms: u32,
     ) -> Result<v1::Outcome, ClientError> {
         let entry_id = Bytes::copy_from_slice(id.as_bytes());
-        let request = v1::WaitForRequest { entry_id, wait_for: 0, timeout_ms };
+        let request = v1::WaitForRequest { entry_id, timeout_ms, ..Default::default() };
         let response = self.submit.wait_for(request).await?.into_inner();
         response.outcome.ok_or_else(|| ClientError::answer("wait: no outcome"))
     }

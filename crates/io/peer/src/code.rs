@@ -69,6 +69,9 @@ codes! {
     Followers = "PEER_FOLLOWERS",
         "The node has as many followers as it takes.",
         "Follow another node, or raise the number of followers there.";
+    NotAllowed = "PEER_NOT_ALLOWED",
+        "The node takes only followers that its operator has listed.",
+        "Ask its operator to add this node's identity to peer.allowed, or follow another node.";
     Listen = "PEER_LISTEN",
         "The node cannot listen for its peers.",
         "Check the address: another process may have the port (`ss -ltnp`).";

@@ -113,8 +113,8 @@ impl Registry {
     }
 
     /// Whether one more follower is taken. One that comes again takes its own place.
-    pub(crate) fn has_room(&self, local: &Local, peer: &KeyId, role: Role) -> Result<(), Refusal> {
-        has_room(&self.read(), local, peer, role)
+    pub(crate) fn may_enter(&self, local: &Local, peer: &KeyId, role: Role) -> Result<(), Refusal> {
+        may_enter(&self.read(), local, peer, role)
     }
 
     /// Adds a connection, instead of an older one of the same identity. Whoever holds the key may do that, and a peer that lost its
@@ -125,7 +125,7 @@ impl Registry {
             return Err(Failure::Ended(Why::Stopped));
         }
         // Others may have come since the Hello was answered, and the validators may have changed.
-        has_room(&sessions, local, &session.peer, session.role)?;
+        may_enter(&sessions, local, &session.peer, session.role)?;
         if session.role == Role::Validator && (local.members)(&session.peer).is_none() {
             return Err(Failure::Ended(Why::Changed));
         }
@@ -189,7 +189,11 @@ impl Registry {
     }
 }
 
-fn has_room(sessions: &Sessions, local: &Local, peer: &KeyId, role: Role) -> Result<(), Refusal> {
+fn may_enter(sessions: &Sessions, local: &Local, peer: &KeyId, role: Role) -> Result<(), Refusal> {
+    let listed = local.settings.allowed_followers.as_ref();
+    if role == Role::Follower && listed.is_some_and(|listed| !listed.contains(peer)) {
+        return Err(Refusal::new(Code::NotAllowed, format!("{peer} is not listed")));
+    }
     let others = sessions.live.values().filter(|other| other.peer != *peer);
     let followers = others.filter(|other| other.role == Role::Follower).count();
     if role == Role::Follower && followers >= local.settings.max_followers {

@@ -1,5 +1,6 @@
 //! What a node's transport is started with, and why it may not start.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -110,6 +111,8 @@ pub struct Settings {
     pub limits: Hash,
     /// Followers connected to this node at one time.
     pub max_followers: usize,
+    /// Followers that may connect; without a list anybody may.
+    pub allowed_followers: Option<BTreeSet<KeyId>>,
     /// Longest payload of a frame, in bytes.
     pub max_frame_bytes: usize,
     /// Of each connection, what waits to be sent, and as much again of what waits to be taken.
@@ -134,6 +137,7 @@ impl Settings {
             ledger,
             limits,
             max_followers: 16,
+            allowed_followers: None,
             max_frame_bytes: 24 * mib,
             queues: Lanes {
                 consensus: Bound { frames: 4_096, bytes: 64 * mib },

@@ -118,7 +118,7 @@ pub(crate) fn status(code: Code) -> Status {
         Code::TooLarge => tonic::Code::OutOfRange,
         Code::Malformed => tonic::Code::InvalidArgument,
         Code::Identity | Code::Certificate => tonic::Code::Unauthenticated,
-        Code::Unknown | Code::OtherIdentity => tonic::Code::PermissionDenied,
+        Code::Unknown | Code::OtherIdentity | Code::NotAllowed => tonic::Code::PermissionDenied,
         _ => tonic::Code::FailedPrecondition,
     };
     Status::with_error_details(grpc, format!("{code}: {text}"), details)

@@ -22,6 +22,9 @@ codes! {
     NOT_FOUND = "API_NOT_FOUND",
         "There is no such thing on this ledger, as far as this node knows.",
         "Check the id; a record's absence can be proven with `ledger-cli prove record`.";
+    REPLICAS = "API_REPLICAS",
+        "The request asks for more validators than the ledger has.",
+        "Ask for as many as `ledger-cli status` names, or fewer.";
     POOL_FULL = "API_POOL_FULL",
         "The node has as many entries waiting as it takes.",
         "Try again after the time in RetryInfo; submitting the same entry again is safe.";
@@ -37,9 +40,9 @@ codes! {
     STOPPING = "API_STOPPING",
         "The node is stopping.",
         "Try another node, or this one again when it is back.";
-    FOLLOWER = "API_FOLLOWER",
-        "This node follows the ledger and signs nothing: checkpoints and receipts are signed by validators.",
-        "Ask a validator for it; blocks, records and their proofs are the same here.";
+    UNSIGNED = "API_UNSIGNED",
+        "This node follows the ledger and signs nothing, and no validator gave it a signature in time.",
+        "Try again, or ask a validator; blocks, records and their proofs are the same here.";
     INTERNAL = "API_INTERNAL",
         "The node could not read what it stores.",
         "The operator finds the cause in the node's log; `ledger-node reindex` rebuilds indexes.";

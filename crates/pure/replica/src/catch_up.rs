@@ -98,20 +98,23 @@ impl CatchUp {
         }
     }
 
-    /// Takes blocks that were asked for. Others are dropped.
-    pub(crate) fn take(&mut self, from: KeyId, blocks: Vec<PresentedBlock>) {
+    /// A peer's answer brought nothing new.
+    pub(crate) fn disappoint(&mut self, peer: KeyId) {
+        self.fail(peer);
+    }
+
+    /// Takes blocks that were asked for, and says so. Others are dropped.
+    pub(crate) fn take(&mut self, from: KeyId, blocks: Vec<PresentedBlock>) -> bool {
         if self.asked.is_none_or(|(_, peer)| peer != from) {
-            return;
+            return false;
         }
         self.asked = None;
-        if blocks.is_empty() {
-            self.distrust(from);
-        }
         self.blocks.extend(blocks.into_iter().map(|PresentedBlock { block, signature }| Given {
             from,
             block: block.into(),
             signature,
         }));
+        true
     }
 
     /// The next block to execute.

@@ -4,10 +4,13 @@
 use bytes::Bytes;
 use ledger_format::block::{Block, Body};
 use ledger_format::digest::EntryId;
+use ledger_format::entry::Entry;
+use ledger_format::malformed::Malformed;
 use ledger_replay::replay::decode_entries;
 use ledger_replay::{Executed, Ledger};
 use ledger_verify::block::check_certificate;
 use ledger_verify::entry::EntryBatch;
+use ledger_verify::finding::{Code, Place, Refuted};
 
 use crate::planted::{self, Bug};
 use crate::replica::Decided;
@@ -21,8 +24,8 @@ pub(crate) fn examine(
     ledger: &Ledger,
     bytes: Bytes,
     is_checked: impl Fn(&EntryId) -> bool,
-) -> Result<(Body, Executed), String> {
-    let body = Body::decode(bytes).map_err(|error| error.to_string())?;
+) -> Result<(Body, Executed), Refuted> {
+    let body = Body::decode(bytes).map_err(|malformed| broken(ledger, &malformed))?;
     let executed = execute(ledger, &body, is_checked)?;
     Ok((body, executed))
 }
@@ -31,23 +34,38 @@ fn execute(
     ledger: &Ledger,
     body: &Body,
     is_checked: impl Fn(&EntryId) -> bool,
-) -> Result<Executed, String> {
+) -> Result<Executed, Refuted> {
     let first = ledger.tree_size().saturating_add(u64::from(ledger.height() > 0));
-    let entries = decode_entries(body.header.height, first, &body.entries);
-    let entries = entries.map_err(|error| error.to_string())?;
+    let entries = decode_entries(body.header.height, first, &body.entries)?;
     let mut batch = EntryBatch::new();
     for (number, entry) in entries.iter().enumerate() {
         if !is_checked(&entry.id()) && !planted::is(Bug::EntriesUnchecked) {
             batch.push(number, entry, |kid| ledger.public_key(kid));
         }
     }
-    if let Some((_, refuted)) = batch.verify().into_iter().next() {
-        return Err(refuted.to_string());
+    if let Some((number, refuted)) = batch.verify().into_iter().next() {
+        let id = entries.get(number).map(Entry::id).unwrap_or_default();
+        let leaf = first.saturating_add(u64::try_from(number).unwrap_or_default());
+        return Err(refuted.at(Place::entry(body.header.height, leaf, id)));
     }
-    ledger.check(body, &entries).map_err(|error| error.to_string())
+    ledger.check(body, &entries)
 }
 
-/// Executes a decided block as the ledger's next one: as [`examine`], and its certificate.
+/// Bytes that are no block where the ledger's next one should be.
+fn broken(ledger: &Ledger, malformed: &Malformed) -> Refuted {
+    let place = Place::block(ledger.height().saturating_add(1));
+    Refuted::new(Code::BlockForm, place, malformed.to_string())
+}
+
+/// Reads a decided block.
+///
+/// # Errors
+/// `V_BLOCK_FORM`, where the ledger's next block should be.
+pub(crate) fn read_block(ledger: &Ledger, bytes: Bytes) -> Result<Block, Refuted> {
+    Block::decode(bytes).map_err(|malformed| broken(ledger, &malformed))
+}
+
+/// Executes a decided block as the ledger's next one: as [`examine`], and before that its height and its certificate.
 ///
 /// # Errors
 /// Why it may not follow.
@@ -55,10 +73,13 @@ pub(crate) fn examine_decided(
     ledger: &Ledger,
     block: Block,
     is_checked: impl Fn(&EntryId) -> bool,
-) -> Result<Decided, String> {
+) -> Result<Decided, Refuted> {
+    let (next, header) = (ledger.height().saturating_add(1), &block.body.header);
+    if header.height != next {
+        return Err(Refuted::differs(Code::Height, Place::block(next), next, header.height));
+    }
     if !planted::is(Bug::CertificatesUnchecked) {
-        check_certificate(ledger.validators(), &block.body.header, &block.certificate)
-            .map_err(|error| error.to_string())?;
+        check_certificate(ledger.validators(), header, &block.certificate)?;
     }
     let executed = execute(ledger, &block.body, is_checked)?;
     Ok(Decided { block, executed })

@@ -16,6 +16,7 @@ mod examine;
 mod log_record;
 mod look_ahead;
 pub mod message;
+mod passed;
 #[doc(hidden)]
 pub mod planted;
 pub mod pool;
@@ -27,7 +28,7 @@ mod settings;
 mod witness;
 
 pub use engine::EngineStopped;
-pub use message::{Lane, Message, Statement, StatementKind};
+pub use message::{Addressed, Lane, Message, Statement, StatementKind};
 pub use pool::{PoolLimits, Turned};
 pub use recovery::StartError;
 pub use replica::{Action, Decided, Event, Replica, Timer, done};

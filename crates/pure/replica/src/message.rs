@@ -16,6 +16,8 @@ const LIMIT: usize = 24 * 1024 * 1024;
 const MAX_ITEMS: usize = 16_384;
 /// Most evidence in one message: some against each of as many validators as there can be.
 const MAX_EVIDENCE: usize = 4_096;
+/// Longest code of a refusal.
+const MAX_CODE_BYTES: usize = 64;
 
 /// Which queue of the transport a message travels in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +55,12 @@ pub(crate) enum Content {
     /// To a node whose connection begins, or from a validator that begins to vote: its height, and the latest that it has heard the
     /// node's key say.
     Report { height: u64, heard: Option<(u64, Said)> },
+    /// An entry that the receiver passed on, and that the sender refuses to put into the block of a height.
+    Refused { height: u64, entry: [u8; 32], code: String },
+    /// Please sign the block of a height for those who ask a follower.
+    WantSeal { height: u64 },
+    /// What a validator of a height, known by its vote key, signs of the block: by its log key, its cosigner key and its receipt key.
+    Seal { height: u64, validator: [u8; 32], signatures: Box<[[u8; 64]; 3]> },
 }
 
 /// An encoded block, with the signature of the validator that gives it away as decided; none from followers.
@@ -60,6 +68,26 @@ pub(crate) enum Content {
 pub(crate) struct PresentedBlock {
     pub(crate) block: Vec<u8>,
     pub(crate) signature: Option<[u8; 64]>,
+}
+
+/// A message, by who in a node takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Addressed {
+    /// The replica.
+    Replica(Box<Message>),
+    /// Whoever checks entries before the replica gets them: unchecked bytes.
+    Intake(Vec<Vec<u8>>),
+    /// Whoever signs for the node: a block of this height is to be signed.
+    WantSeal(u64),
+    /// Whoever answers clients: a validator's unchecked signatures of a block.
+    Seal {
+        /// Height of the block.
+        height: u64,
+        /// Whose they are said to be: the id of a vote key of the height's set.
+        validator: KeyId,
+        /// By the log key, the cosigner key and the receipt key.
+        signatures: Box<[[u8; 64]; 3]>,
+    },
 }
 
 /// What one validator signed: a vote or a proposal.
@@ -137,18 +165,29 @@ impl Message {
         Self(Content::Entries { entries })
     }
 
-    /// The entries that it brings, if it brings any: unchecked bytes.
-    ///
-    /// # Errors
-    /// The message itself, when it is of another kind.
-    pub fn into_entries(self) -> Result<Vec<Vec<u8>>, Box<Self>> {
+    /// Asks a validator to sign the block of a height.
+    pub const fn want_seal(height: u64) -> Self {
+        Self(Content::WantSeal { height })
+    }
+
+    /// What a validator of a height signs of its block: by its log key, its cosigner key and its receipt key.
+    pub fn seal(height: u64, validator: &KeyId, signatures: [[u8; 64]; 3]) -> Self {
+        Self(Content::Seal { height, validator: validator.0, signatures: Box::new(signatures) })
+    }
+
+    /// Whom it is for.
+    pub fn addressed(self) -> Addressed {
         match self.0 {
-            Content::Entries { entries } => Ok(entries),
-            other => Err(Box::new(Self(other))),
+            Content::Entries { entries } => Addressed::Intake(entries),
+            Content::WantSeal { height } => Addressed::WantSeal(height),
+            Content::Seal { height, validator, signatures } => {
+                Addressed::Seal { height, validator: KeyId(validator), signatures }
+            }
+            other => Addressed::Replica(Box::new(Self(other))),
         }
     }
 
-    /// What is said when two nodes meet.
+    /// What is said when two nodes meet, and after each block: all blocks up to here are durable at the sender.
     pub const fn tip(height: u64) -> Self {
         Self(Content::Tip { height })
     }
@@ -160,6 +199,22 @@ impl Message {
             _ => None,
         };
         Self(Content::Report { height, heard: heard.and_then(said) })
+    }
+
+    /// The height up to which blocks are durable at the sender, if it says that.
+    pub const fn as_tip(&self) -> Option<u64> {
+        match self.0 {
+            Content::Tip { height } => Some(height),
+            _ => None,
+        }
+    }
+
+    /// The height from which blocks are asked for, if it asks for blocks.
+    pub const fn wanted_blocks(&self) -> Option<u64> {
+        match self.0 {
+            Content::WantBlocks { from } => Some(from),
+            _ => None,
+        }
     }
 
     /// The vote or proposal that it is, if it is one. The signature is not checked.
@@ -237,6 +292,7 @@ impl Message {
             Content::Entries { entries } => entries.len() <= MAX_ITEMS,
             Content::Body { body, .. } => body.len() <= MAX_BLOCK_BYTES,
             Content::Evidence { evidence } => evidence.len() <= MAX_EVIDENCE,
+            Content::Refused { code, .. } => code.len() <= MAX_CODE_BYTES,
             _ => true,
         };
         if read != bytes.len() || !bounded {
@@ -254,8 +310,12 @@ impl Message {
     pub const fn lane(&self) -> Lane {
         match self.0 {
             Content::Body { .. } | Content::Blocks { .. } => Lane::Blocks,
-            // What is dropped there is told again when a connection begins.
-            Content::Entries { .. } | Content::Evidence { .. } => Lane::Entries,
+            // What is dropped there is told again when a connection begins, or asked for again.
+            Content::Entries { .. }
+            | Content::Evidence { .. }
+            | Content::Refused { .. }
+            | Content::WantSeal { .. }
+            | Content::Seal { .. } => Lane::Entries,
             _ => Lane::Consensus,
         }
     }
@@ -275,6 +335,9 @@ impl Message {
             Content::Evidence { .. } => "evidence",
             Content::Report { .. } => "report",
             Content::Entries { .. } => "entries",
+            Content::Refused { .. } => "refused",
+            Content::WantSeal { .. } => "want_seal",
+            Content::Seal { .. } => "seal",
         }
     }
 

@@ -53,15 +53,30 @@ impl Pool {
         if self.ids.contains_key(&entry.id()) {
             return Err(Turned::Known);
         }
-        let bytes = self.bytes + entry.bytes().len();
-        if self.waiting.len() >= self.limits.entries || bytes > self.limits.bytes {
+        if !self.has_room(entry.bytes().len()) {
             return Err(Turned::Full);
         }
-        self.bytes = bytes;
+        self.bytes += entry.bytes().len();
         self.ids.insert(entry.id(), self.next);
         self.waiting.insert(self.next, entry);
         self.next += 1;
         Ok(())
+    }
+
+    /// Whether one more entry of so many bytes fits.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.waiting.len() < self.limits.entries
+            && self.bytes.saturating_add(bytes) <= self.limits.bytes
+    }
+
+    /// A waiting entry.
+    pub fn get(&self, id: &EntryId) -> Option<&Entry> {
+        self.waiting.get(self.ids.get(id)?).map(|entry| &**entry)
+    }
+
+    /// The waiting entries of which something holds.
+    pub fn ids_where(&self, holds: impl Fn(&Entry) -> bool) -> Vec<EntryId> {
+        self.waiting.values().filter(|entry| holds(entry)).map(|entry| entry.id()).collect()
     }
 
     /// The first entries in order of arrival that together have at most `bytes`, with the tickets to remove them by.

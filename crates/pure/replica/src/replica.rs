@@ -26,6 +26,7 @@ use crate::engine::{Engine, EngineStopped, Output, RoundTimer};
 use crate::log_record::{LogInput, LogRecord};
 use crate::look_ahead::LookAhead;
 use crate::message::{Content, Message};
+use crate::passed::{Askers, Verdicts};
 use crate::planted::{self, Bug};
 use crate::pool::Pool;
 use crate::recall::{Overheard, Recovering, Signed};
@@ -39,6 +40,7 @@ mod deciding;
 mod event;
 mod hearing;
 mod missing;
+mod passing;
 mod proposing;
 mod recalling;
 
@@ -85,6 +87,8 @@ pub struct Replica {
     catch_up: CatchUp,
     /// Nodes that are connected.
     present: BTreeSet<KeyId>,
+    askers: Askers,
+    verdicts: Verdicts,
     witness: Witness,
     /// Something was logged and is not durable yet.
     unflushed: bool,
@@ -135,21 +139,20 @@ impl Replica {
             ahead: LookAhead::default(),
             catch_up: CatchUp::default(),
             present: BTreeSet::new(),
+            askers: Askers::default(),
+            verdicts: Verdicts::default(),
             witness: Witness::default(),
             unflushed: false,
             now_ms: 0,
         }
     }
 
-    /// Takes the place that one of the node's keys has in the set of the next height; without one, the node follows. What waits at
-    /// a node that left waits at the validators as well, since clients' entries go to all of them.
+    /// Takes the place that one of the node's keys has in the set of the next height; without one, the node follows.
     fn take_place(&mut self, ledger: &Ledger) {
         let validators = ledger.validators();
         let key = self.keys.iter().find(|key| validators.get(&id_of(key)).is_some());
         let Some(key) = key else {
-            if self.engine.take().is_some() {
-                self.pool = Pool::new(self.settings.pool);
-            }
+            self.engine = None;
             return;
         };
         let id = id_of(key);
@@ -243,6 +246,7 @@ impl Replica {
         self.now_ms = now_ms;
         match event {
             Event::Submitted(entry) => self.submitted(ledger, entry),
+            Event::PassedOn { from, entry } => self.passed_on(ledger, from, entry),
             // The block that entries were gathered for may have come from somebody else meanwhile.
             Event::Gathered if self.phase == Phase::Waiting && self.has_turn(ledger) => {
                 self.take_turn(ledger)
@@ -266,6 +270,7 @@ impl Replica {
             Wake::Patience { height } => self.lose_patience(ledger, height),
             Wake::AlmostThere { next: height } if height == next(ledger) => Ok(self.ask(ledger)),
             Wake::AlmostThere { .. } => Ok(Vec::new()),
+            Wake::PassOn => Ok(self.pass_on_again()),
             Wake::Unanswered { request } => {
                 self.catch_up.give_up(request);
                 Ok(self.ask(ledger))
@@ -304,8 +309,7 @@ impl Replica {
         entry: Box<Entry>,
     ) -> Result<Vec<Action>, EngineStopped> {
         if self.engine.is_none() {
-            // Validators have it from the host; here it is seen again in a block.
-            return Ok(Vec::new());
+            return Ok(self.keep(entry));
         }
         let id = entry.id();
         if let Err(turned) = self.pool.add(entry) {
@@ -408,6 +412,8 @@ impl Replica {
         self.forget_former(ledger);
         let mut actions = self.look_back(ledger);
         actions.push(Action::Broadcast(Message::tip(ledger.height())));
+        actions.extend(self.drop_expired(ledger));
+        actions.extend(self.conclude(ledger));
         actions.extend(self.go_on(ledger)?);
         Ok(actions)
     }
@@ -421,7 +427,7 @@ impl Replica {
         actions.extend(self.consider_asking(ledger));
         if self.is_called(ledger) {
             actions.extend(self.open(ledger)?);
-        } else if !self.pool.is_empty() {
+        } else if !self.pool.is_empty() && self.engine.is_some() {
             actions.extend(if self.has_turn(ledger) {
                 self.take_turn(ledger)?
             } else {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::{Entry, leaf_hash};
-use ledger_replica::{Event, Message};
+use ledger_replica::{Addressed, Event, Message};
 use ledger_verify::entry::EntryBatch;
 use sha2::Digest as _;
 
@@ -46,16 +46,18 @@ impl World {
             }
             return;
         };
-        match message.into_entries() {
-            Ok(entries) => {
+        match message.addressed() {
+            Addressed::Intake(entries) => {
                 for bytes in entries {
                     self.submit_bytes(to, Bytes::from(bytes));
                 }
             }
-            Err(message) => {
+            Addressed::Replica(message) => {
                 let from = self.nodes[from].id;
                 self.tell(to, Event::Received { from, message: *message });
             }
+            // No client asks for signatures here.
+            Addressed::WantSeal(_) | Addressed::Seal { .. } => {}
         }
     }
 

@@ -12,5 +12,6 @@ mod audit;
 mod lineage;
 mod node;
 mod query;
+mod seals;
 mod submit;
 mod watch;

@@ -51,14 +51,27 @@ impl Node {
         Self::start(genesis, true).await
     }
 
+    /// A node that has no key of a validator, with every block of a story.
+    pub(crate) async fn following(story: &Story) -> Self {
+        let node = Self::serve(story.genesis.clone(), true, false).await;
+        node.tell(story);
+        node
+    }
+
     /// `checking`: whether anybody takes entries from the intake.
     pub(crate) async fn start(genesis: GenesisDocument, checking: bool) -> Self {
+        Self::serve(genesis, checking, true).await
+    }
+
+    async fn serve(genesis: GenesisDocument, checking: bool, signing: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDirectory::open_or_create(directory.path(), &genesis.id()).unwrap();
         let store = Store::open(data).unwrap();
         let key = validator_key;
         let keys = NodeKeys { log: key("log"), cosign: key("cosign"), receipt: key("receipt") };
-        let shared = Shared::new(Ledger::new(genesis).unwrap(), store, vec![(validator(), keys)]);
+        let keys = vec![(validator(), keys)];
+        let keys = if signing { keys } else { Vec::new() };
+        let shared = Shared::new(Ledger::new(genesis).unwrap(), store, keys);
         let stopping = Arc::new(AtomicBool::new(false));
         let (forward, checked) = std::sync::mpsc::sync_channel(64);
         if checking {
@@ -79,13 +92,17 @@ impl Node {
     /// A node with every block of a story.
     pub(crate) async fn telling(story: &Story) -> Self {
         let node = Self::new(story.genesis.clone()).await;
+        node.tell(story);
+        node
+    }
+
+    fn tell(&self, story: &Story) {
         for height in 1..=story.height {
             let logged = || story.log.iter().filter(|logged| logged.height == height);
             let entries: Vec<&Entry> = logged().map(|logged| &logged.entry).collect();
             let time_ms = logged().map(|logged| logged.time_ms).max().unwrap();
-            assert!(node.commit(time_ms, &entries).is_empty());
+            assert!(self.commit(time_ms, &entries).is_empty());
         }
-        node
     }
 
     pub(crate) fn submit(&self) -> SubmitServiceClient<Channel> {

@@ -21,12 +21,12 @@ use crate::node::{Node, begun, code, refused, sealed};
 
 fn request(entry: &Entry, wait_for: Finality, timeout_ms: u32) -> v1::SubmitRequest {
     let entry = entry.bytes().clone();
-    v1::SubmitRequest { entry, wait_for: wait_for.into(), timeout_ms }
+    v1::SubmitRequest { entry, wait_for: wait_for.into(), timeout_ms, replicas: 0 }
 }
 
 fn wait(entry: &Entry, wait_for: Finality, timeout_ms: u32) -> v1::WaitForRequest {
     let entry_id = Bytes::copy_from_slice(entry.id().as_bytes());
-    v1::WaitForRequest { entry_id, wait_for: wait_for.into(), timeout_ms }
+    v1::WaitForRequest { entry_id, wait_for: wait_for.into(), timeout_ms, replicas: 0 }
 }
 
 async fn waited(node: &Node, request: v1::WaitForRequest) -> Outcome {
@@ -178,7 +178,8 @@ async fn bytes_and_numbers_that_mean_nothing_are_refused() {
         let (grpc, found) = refused(node.submit().submit(entry(bytes)).await);
         assert!(grpc == Code::InvalidArgument && found.starts_with(expected), "{found}");
     }
-    let unknown = v1::SubmitRequest { entry: good.bytes().clone(), wait_for: 99, timeout_ms: 0 };
+    let unknown =
+        v1::SubmitRequest { entry: good.bytes().clone(), wait_for: 99, ..Default::default() };
     let bad = (Code::InvalidArgument, "API_BAD_REQUEST".to_owned());
     assert_eq!(refused(node.submit().submit(unknown).await), bad);
     let unknown = v1::WaitForRequest { wait_for: 99, ..wait(&good, Finality::Ordered, 0) };
@@ -192,7 +193,12 @@ async fn bytes_and_numbers_that_mean_nothing_are_refused() {
 }
 
 fn message(entries: &[Bytes], sequence: u64, wait_for: Finality) -> v1::SubmitStreamRequest {
-    v1::SubmitStreamRequest { entries: entries.to_vec(), wait_for: wait_for.into(), sequence }
+    v1::SubmitStreamRequest {
+        entries: entries.to_vec(),
+        wait_for: wait_for.into(),
+        sequence,
+        replicas: 0,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

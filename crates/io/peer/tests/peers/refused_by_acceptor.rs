@@ -262,6 +262,26 @@ async fn more_followers_than_allowed() {
     node.connected(&id(&follower(3))).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_is_not_listed() {
+    let listed = Some([id(&follower(1))].into());
+    let private = Settings { allowed_followers: listed, ..settings() };
+    let mut node = Node::start(&validators()[1], Role::Validator, private).await;
+    let stranger = dial(node.address(), &Card::new()).await;
+    let Err(status) = stranger.greet(stranger.hello(&follower(2), v1::Role::Follower)).await else {
+        panic!("a follower that is not listed is let in")
+    };
+    assert_eq!(code(&status), "PEER_NOT_ALLOWED");
+    node.counted(Code::NotAllowed, By::Us).await;
+    // The one that is, and validators, have their places.
+    let listed = dial(node.address(), &Card::new()).await;
+    let _call = listed.enter(&follower(1), v1::Role::Follower).await;
+    node.connected(&id(&follower(1))).await;
+    let validator = dial(node.address(), &Card::new()).await;
+    let _call = validator.enter(&validators()[2], v1::Role::Validator).await;
+    node.connected(&id(&validators()[2])).await;
+}
+
 /// Two followers whose Hellos are both answered while there is one place.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_followers_at_once_for_one_place() {

@@ -5,6 +5,7 @@ use ledger_format::digest::KeyId;
 use ledger_format::evidence::Evidence;
 use ledger_replay::Ledger;
 use ledger_verify::evidence::{Culprit, judge};
+use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::Verdict;
 
 use super::deciding::is_proposed;
@@ -83,9 +84,13 @@ impl Replica {
     ) -> Vec<Action> {
         let mut actions = Vec::new();
         for bytes in evidence {
-            let Ok(evidence) = Evidence::decode(Bytes::from(bytes)) else {
-                actions.push(Action::suspect(from, next(ledger), "evidence that is none"));
-                break;
+            let evidence = match Evidence::decode(Bytes::from(bytes)) {
+                Ok(evidence) => evidence,
+                Err(malformed) => {
+                    let why = nothing(next(ledger), Verdict::Malformed(malformed));
+                    actions.push(Action::suspect(from, next(ledger), why));
+                    break;
+                }
             };
             let height = evidence.height;
             if accused(&evidence).is_some_and(|key| self.witness.is_enough(&key, height)) {
@@ -94,8 +99,8 @@ impl Replica {
             match judge_now(ledger, &evidence) {
                 Ok(_) => actions.extend(self.accuse(ledger, evidence)),
                 Err(Verdict::NotDetermined(_)) => {}
-                Err(_) => {
-                    actions.push(Action::suspect(from, height, "evidence that proves nothing"));
+                Err(verdict) => {
+                    actions.push(Action::suspect(from, height, nothing(height, verdict)));
                     break;
                 }
             }
@@ -120,6 +125,17 @@ impl Replica {
         let evidence: Vec<Vec<u8>> = self.witness.evidence().map(Evidence::encode).collect();
         (!evidence.is_empty()).then(|| Message::evidence(evidence))
     }
+}
+
+/// Why evidence proves nothing.
+fn nothing(height: u64, verdict: Verdict) -> Refuted {
+    let why = match verdict {
+        Verdict::Refuted(refuted) => return refuted,
+        Verdict::Malformed(malformed) => malformed.to_string(),
+        Verdict::NotDetermined(why) | Verdict::TrustNotMet(why) => why,
+        Verdict::Proven => "it names nobody".to_owned(),
+    };
+    Refuted::new(Code::NoConflict, Place::block(height), why)
 }
 
 /// Judges evidence by the validators in force. Of members that are none any more it is left undetermined.

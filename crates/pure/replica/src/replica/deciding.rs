@@ -8,6 +8,7 @@ use ledger_format::entry::Entry;
 use ledger_format::header::{HEADER_BYTES, Header};
 use ledger_replay::Ledger;
 use ledger_verify::block::proposer;
+use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::signature;
 
 use super::{Action, Phase, Replica, log, may_speak, next, said_at};
@@ -145,11 +146,9 @@ impl Replica {
             Content::Body { body, .. } => {
                 let content = Bytes::from(body);
                 let Some(block) = hash_of(&content) else {
-                    return Ok(vec![Action::suspect(
-                        from,
-                        next(ledger),
-                        "a body without a header",
-                    )]);
+                    let place = Place::block(next(ledger));
+                    let why = Refuted::new(Code::BlockForm, place, "a body without a header");
+                    return Ok(vec![Action::suspect(from, next(ledger), why)]);
                 };
                 if self.bodies.get(&block).is_some() || self.bodies.is_spoiler(&from) {
                     return Ok(Vec::new());
@@ -174,11 +173,9 @@ impl Replica {
     ) -> Result<Vec<Action>, EngineStopped> {
         let (Some(engine), true) = (&mut self.engine, is_proposed(ledger, height, &proposal))
         else {
-            return Ok(vec![Action::suspect(
-                from,
-                height,
-                "a proposal that its proposer did not sign",
-            )]);
+            let detail = "a proposal that its proposer did not sign";
+            let why = Refuted::new(Code::Signature, Place::block(height), detail);
+            return Ok(vec![Action::suspect(from, height, why)]);
         };
         let block = BlockHash(proposal.value);
         let mut actions = Vec::new();
@@ -223,7 +220,7 @@ impl Replica {
                 self.bodies.add(Candidate { hash: block, body, executed });
             }
             Err(why) => {
-                actions.push(Action::suspect(from, next(ledger), &why));
+                actions.push(Action::suspect(from, next(ledger), why));
                 self.bodies.spoil(from, block);
             }
         }

@@ -9,6 +9,7 @@ use ledger_format::evidence::Evidence;
 use ledger_replay::Executed;
 use ledger_rules::Refusal;
 use ledger_verify::evidence::Culprit;
+use ledger_verify::finding::Refuted;
 
 use crate::engine::RoundTimer;
 use crate::message::Message;
@@ -19,6 +20,13 @@ use crate::pool::Turned;
 pub enum Event {
     /// An entry came whose form and signatures were checked.
     Submitted(Box<Entry>),
+    /// A follower passed on an entry, whose form and signatures were checked, and wants to hear if it is refused.
+    PassedOn {
+        /// The follower.
+        from: KeyId,
+        /// What it passed on.
+        entry: Box<Entry>,
+    },
     /// The time to gather entries is over.
     Gathered,
     /// A timer has fired.
@@ -93,7 +101,7 @@ pub enum Action {
         /// The height that it is about.
         height: u64,
         /// What is wrong with it.
-        why: String,
+        why: Box<Refuted>,
     },
 }
 
@@ -111,6 +119,8 @@ pub(crate) enum Wake {
     AlmostThere { next: u64 },
     /// Whoever was asked for blocks has had time enough.
     Unanswered { request: u64 },
+    /// What a follower's clients submitted may still wait.
+    PassOn,
 }
 
 impl Timer {
@@ -130,7 +140,7 @@ pub struct Decided {
 }
 
 impl Action {
-    pub(super) fn suspect(peer: KeyId, height: u64, why: &str) -> Self {
-        Self::Suspect { peer, height, why: why.to_owned() }
+    pub(super) fn suspect(peer: KeyId, height: u64, why: Refuted) -> Self {
+        Self::Suspect { peer, height, why: Box::new(why) }
     }
 }

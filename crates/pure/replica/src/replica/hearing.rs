@@ -1,6 +1,6 @@
 //! What other nodes say, and what they are told when they come.
 
-use ledger_format::digest::{BlockHash, KeyId};
+use ledger_format::digest::{BlockHash, EntryId, KeyId};
 use ledger_replay::Ledger;
 
 use super::{Action, Phase, Replica, next, said_at};
@@ -47,7 +47,7 @@ impl Replica {
             Content::Said { height, .. } | Content::Body { height, .. } => {
                 self.about(ledger, from, height, content)
             }
-            Content::Report { height: tip, heard } => Ok(self.reported(ledger, from, tip, heard)),
+            Content::Report { height: tip, heard } => self.reported(ledger, from, tip, heard),
             Content::Evidence { evidence } => Ok(self.told(ledger, from, evidence)),
             Content::WantBody { height, block } => {
                 let body = (height == next(ledger)).then(|| self.body(height, &BlockHash(block)));
@@ -58,7 +58,7 @@ impl Replica {
                 if self.engine.is_none() || ledger.validators().get(&from).is_some() {
                     self.catch_up.note(from, height);
                 }
-                let mut actions = self.told_tip(ledger, from, height);
+                let mut actions = self.told_tip(ledger, from, height)?;
                 actions.extend(self.consider_asking(ledger));
                 Ok(actions)
             }
@@ -67,16 +67,14 @@ impl Replica {
                 let send = Action::SendBlocks { to: from, from: first };
                 Ok(has.then_some(send).into_iter().collect())
             }
-            // The host checks entries as it checks a client's, and submits them.
-            Content::Entries { .. } => Ok(Vec::new()),
-            Content::Blocks { blocks } => {
-                self.catch_up.take(from, blocks);
-                let mut actions = self.take_blocks(ledger);
-                if actions.is_empty() {
-                    actions.extend(self.ask(ledger));
-                }
-                Ok(actions)
+            Content::Refused { height, entry, .. } => {
+                Ok(self.hear_refusal(ledger, from, EntryId(entry), height))
             }
+            // The host takes these: it checks entries as it checks a client's, and signs for whoever asks.
+            Content::Entries { .. } | Content::WantSeal { .. } | Content::Seal { .. } => {
+                Ok(Vec::new())
+            }
+            Content::Blocks { blocks } => Ok(self.answered(ledger, from, blocks)),
         }
     }
 }

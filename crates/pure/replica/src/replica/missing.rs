@@ -7,11 +7,12 @@ use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::evidence::Evidence;
 use ledger_replay::Ledger;
 use ledger_verify::evidence::check_presented;
+use ledger_verify::finding::{Code, Place, Refuted};
 
 use super::{Action, Decided, Replica, Timer, Wake, next};
 use crate::catch_up::Given;
-use crate::examine::examine_decided;
-use crate::message::{Content, Message};
+use crate::examine::{examine_decided, read_block};
+use crate::message::{Content, Message, PresentedBlock};
 use crate::planted::{self, Bug};
 
 /// How long to wait before a peer that is one block ahead is asked for it: usually the block is about to be decided here as well.
@@ -25,6 +26,8 @@ impl Replica {
             if !planted::is(Bug::PoolNotPurged) {
                 self.pool.forget(id);
             }
+            self.askers.take(id);
+            self.verdicts.forget(id);
         }
         vec![Action::CancelTimers, Action::Commit(Box::new(decided))]
     }
@@ -51,7 +54,7 @@ impl Replica {
     pub(super) fn take_blocks(&mut self, ledger: &Ledger) -> Vec<Action> {
         let mut actions = Vec::new();
         while let Some(Given { from, block, signature }) = self.catch_up.next() {
-            let block = Block::decode(block).map_err(|error| error.to_string());
+            let block = read_block(ledger, block);
             if block.as_ref().is_ok_and(|block| block.body.header.height < next(ledger)) {
                 // It was decided here while it was on its way.
                 continue;
@@ -74,7 +77,7 @@ impl Replica {
                 }
                 Err(why) => {
                     self.catch_up.distrust(from);
-                    actions.push(Action::suspect(from, next(ledger), &why));
+                    actions.push(Action::suspect(from, next(ledger), why));
                     if let (Some((header, certificate)), Some(signature)) = (given, signature) {
                         let lie =
                             Evidence::forged_certificate(from, header, certificate, signature);
@@ -84,6 +87,37 @@ impl Replica {
             }
         }
         actions
+    }
+
+    /// Somebody answered a request for blocks.
+    pub(super) fn answered(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        blocks: Vec<PresentedBlock>,
+    ) -> Vec<Action> {
+        let is_empty = blocks.is_empty();
+        if !self.catch_up.take(from, blocks) {
+            return Vec::new();
+        }
+        let mut actions = Vec::new();
+        if is_empty {
+            let height = next(ledger);
+            let found = "nothing, from who said to have it";
+            let why = Refuted::differs(Code::Height, Place::block(height), height, found);
+            self.catch_up.distrust(from);
+            actions.push(Action::suspect(from, height, why));
+        }
+        actions.extend(self.take_blocks(ledger));
+        if !actions.is_empty() {
+            if !actions.iter().any(|action| matches!(action, Action::Commit(_))) {
+                actions.extend(self.ask(ledger));
+            }
+            return actions;
+        }
+        // Nothing new: it was decided here meanwhile, or somebody answers with what nobody asked for. No hurry to ask again.
+        self.catch_up.disappoint(from);
+        vec![Action::SetTimer(Timer(Wake::AlmostThere { next: next(ledger) }), ALMOST_THERE)]
     }
 
     /// Asks for missing blocks: at once when a peer is well ahead, a little later when the block is about to be decided here.
@@ -119,9 +153,10 @@ fn check_giver(
     from: &KeyId,
     block: &Block,
     signature: Option<&[u8; 64]>,
-) -> Result<(), String> {
+) -> Result<(), Refuted> {
     let Some(member) = ledger.validators().get(from) else { return Ok(()) };
-    let signature = signature.ok_or("a validator did not sign for a block that it gave away")?;
-    check_presented(member, &block.body.header, &block.certificate, signature)
-        .map_err(|refuted| refuted.to_string())
+    let (header, place) = (&block.body.header, Place::block(next(ledger)));
+    let unsigned = "a validator did not sign for a block that it gave away";
+    let signature = signature.ok_or_else(|| Refuted::new(Code::Signature, place, unsigned))?;
+    check_presented(member, header, &block.certificate, signature)
 }

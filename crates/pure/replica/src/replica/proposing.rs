@@ -147,11 +147,8 @@ impl Replica {
             .into_iter()
             .filter_map(|(number, refusal)| Some((tickets.get(number).copied()?, refusal)))
             .collect();
-        let drop = |(ticket, refusal)| {
-            let entry = self.pool.remove(ticket)?;
-            Some(Action::Refused(entry.id(), refusal))
-        };
-        (candidate, refused.into_iter().filter_map(drop).collect())
+        let drop = |(ticket, refusal)| self.drop_refused(ledger, ticket, refusal);
+        (candidate, refused.into_iter().flat_map(drop).collect())
     }
 
     pub(super) fn propose(

@@ -7,6 +7,7 @@ use ledger_format::validators::Validators;
 use ledger_replay::Ledger;
 
 use super::{Action, Replica, id_of, next};
+use crate::engine::EngineStopped;
 use crate::message::{Content, Message, Statement};
 use crate::recall::{Recovering, is_signed_by, power_of};
 use crate::said::Said;
@@ -56,6 +57,7 @@ impl Replica {
         let was_voting = self.is_voting();
         let mut actions: Vec<Action> = self.remember_again(ledger).into_iter().collect();
         self.take_place(ledger);
+        actions.extend(self.change_sides(was_voting));
         if self.is_voting() && !was_voting {
             let present: Vec<KeyId> = self.present.iter().copied().collect();
             actions.extend(present.into_iter().filter_map(|peer| self.report(ledger, peer)));
@@ -87,24 +89,39 @@ impl Replica {
         from: KeyId,
         tip: u64,
         heard: Option<(u64, Said)>,
-    ) -> Vec<Action> {
-        let Some(recovering) = self.recovering.as_mut() else { return Vec::new() };
+    ) -> Result<Vec<Action>, EngineStopped> {
+        let Some(recovering) = self.recovering.as_mut() else { return Ok(Vec::new()) };
         let genesis = ledger.genesis().id();
         let heard = heard.filter(|(height, said)| {
             let statements = said.statements(*height, 1);
             statements.iter().any(|said| is_signed_by(recovering.keys(), &genesis, said))
         });
         recovering.report(from, tip, heard.map_or(0, |(height, _)| height));
-        self.take_up(ledger)
+        self.take_up_at_once(ledger)
+    }
+
+    /// Takes the keys up within a height: what waits for a validator does not wait for the next block.
+    fn take_up_at_once(&mut self, ledger: &Ledger) -> Result<Vec<Action>, EngineStopped> {
+        let was_voting = self.is_voting();
+        let mut actions = self.take_up(ledger);
+        if self.is_voting() && !was_voting {
+            actions.extend(self.go_on(ledger)?);
+        }
+        Ok(actions)
     }
 
     /// Whoever recovers alone counts every node's height: others may have lost their memory as well.
-    pub(super) fn told_tip(&mut self, ledger: &Ledger, from: KeyId, tip: u64) -> Vec<Action> {
+    pub(super) fn told_tip(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        tip: u64,
+    ) -> Result<Vec<Action>, EngineStopped> {
         let Some(recovering) = self.recovering.as_mut().filter(|r| r.is_alone()) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         recovering.report(from, tip, 0);
-        self.take_up(ledger)
+        self.take_up_at_once(ledger)
     }
 
     /// Remembers the latest that a validator has said itself.

@@ -1,0 +1,238 @@
+//! Seals: what a validator signs of one block, from which every checkpoint and receipt of that block follows.
+//!
+//! A validator signs when it is asked, about heights whose set it was in. Any other node asks one of that set, checks the signatures
+//! against the keys that the ledger names for the height, and remembers them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ed25519_dalek::Signer as _;
+use ledger_format::digest::KeyId;
+use ledger_format::header::Header;
+use ledger_format::note::{Checkpoint, cosignature_message};
+use ledger_format::receipt::Receipt;
+use ledger_format::validators::{Member, Validators};
+use ledger_verify::signature::verify;
+use tokio::sync::Notify;
+
+use crate::problem::Problem;
+use crate::shared::Shared;
+
+/// Seals that a follower remembers.
+const REMEMBERED: usize = 4_096;
+/// Validators that are asked one after another.
+const ATTEMPTS: u32 = 4;
+/// How long each of them may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a client is asked to wait when none of them answered.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What one validator signs of a block, 64 bytes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seal {
+    /// By the log key, over the checkpoint.
+    pub log: [u8; 64],
+    /// By the cosigner key, over the checkpoint and the header's time in seconds.
+    pub cosignature: [u8; 64],
+    /// By the receipt key, over the tree root.
+    pub receipt: [u8; 64],
+}
+
+/// How validators are asked.
+pub trait AskValidators: Debug + Send + Sync {
+    /// Asks one of a height's validators that is connected for its seal of the height; another one at each attempt. Never waits.
+    fn ask_for_seal(&self, height: u64, validators: &Validators, attempt: u32);
+}
+
+/// Seals that came from validators, and calls that wait for one.
+#[derive(Debug, Default)]
+pub struct Seals {
+    known: Mutex<Known>,
+    arrived: Notify,
+    /// Taken out when the node stops: it holds the network, which holds what all services share.
+    asks: Mutex<Option<Arc<dyn AskValidators>>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    seals: BTreeMap<u64, (Member, Seal)>,
+    order: VecDeque<u64>,
+    /// How many calls wait for a height: what nobody waits for is not taken.
+    waiting: BTreeMap<u64, usize>,
+}
+
+/// One call that waits for a height.
+struct Waiting<'a>(&'a Seals, u64);
+
+impl<'a> Waiting<'a> {
+    /// Begins to wait; whether nobody did before.
+    fn begin(seals: &'a Seals, height: u64) -> (Self, bool) {
+        let mut known = seals.lock();
+        let calls = known.waiting.entry(height).or_default();
+        *calls += 1;
+        (Self(seals, height), *calls == 1)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut known = self.0.lock();
+        if let Some(calls) = known.waiting.get_mut(&self.1) {
+            *calls -= 1;
+            if *calls == 0 {
+                known.waiting.remove(&self.1);
+            }
+        }
+    }
+}
+
+impl Seals {
+    /// Tells how validators are asked.
+    pub fn ask_with(&self, asks: impl AskValidators + 'static) {
+        *self.asks.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(asks));
+    }
+
+    /// Asks nobody any more.
+    pub fn ask_nobody(&self) {
+        self.asks.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn find(&self, height: u64) -> Option<(Member, Seal)> {
+        self.lock().seals.get(&height).cloned()
+    }
+
+    fn is_wanted(&self, height: u64) -> bool {
+        self.lock().waiting.contains_key(&height)
+    }
+
+    fn remember(&self, height: u64, member: Member, seal: Seal) {
+        let mut known = self.lock();
+        if known.seals.insert(height, (member, seal)).is_none() {
+            known.order.push_back(height);
+        }
+        if known.order.len() > REMEMBERED
+            && let Some(oldest) = known.order.pop_front()
+        {
+            known.seals.remove(&oldest);
+        }
+        drop(known);
+        self.arrived.notify_waiters();
+    }
+
+    /// Asks a height's validators in turn until one has answered.
+    async fn obtain(&self, height: u64, validators: &Validators) -> Option<(Member, Seal)> {
+        let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let (_waiting, first) = Waiting::begin(self, height);
+        for attempt in 0..ATTEMPTS {
+            if first || attempt > 0 {
+                asks.ask_for_seal(height, validators, attempt);
+            }
+            let answered = async {
+                loop {
+                    let arrived = self.arrived.notified();
+                    if let Some(found) = self.find(height) {
+                        return found;
+                    }
+                    arrived.await;
+                }
+            };
+            if let Ok(found) = tokio::time::timeout(PATIENCE, answered).await {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// The text of the checkpoint after a block.
+    pub(crate) fn checkpoint_text(&self, header: &Header) -> String {
+        let origin = self.genesis.message().origin.clone();
+        Checkpoint { origin, size: header.tree_size, root: header.tree_root }.text()
+    }
+
+    /// What a validator signs of a block: by its log key, its cosigner key and its receipt key.
+    fn sealed(&self, header: &Header, member: &Member) -> [Vec<u8>; 3] {
+        let text = self.checkpoint_text(header);
+        let cosigned = cosignature_message(header.time_ms / 1000, &text);
+        let kid = KeyId::of(&member.receipt_key);
+        let root = Receipt::signed_message(&self.genesis.id(), &kid, &header.tree_root);
+        [text.into_bytes(), cosigned, root]
+    }
+
+    /// This node's seal of a block; none if it was no validator of that height.
+    fn own_seal(&self, header: &Header) -> Result<Option<(Member, Seal)>, Problem> {
+        let Some((member, keys)) = self.signer_at(header.height)? else { return Ok(None) };
+        let [log, cosigned, root] = self.sealed(header, &member);
+        let seal = Seal {
+            log: keys.log.sign(&log).to_bytes(),
+            cosignature: keys.cosign.sign(&cosigned).to_bytes(),
+            receipt: keys.receipt.sign(&root).to_bytes(),
+        };
+        Ok(Some((member, seal)))
+    }
+
+    /// This node's seal of a block, by height, for another node, and the vote key's id of the validator that it was; none if it was no
+    /// validator of that height.
+    ///
+    /// # Errors
+    /// `API_NOT_FOUND` for a height that is not there, or what cannot be read.
+    pub fn seal_for_others(&self, height: u64) -> Result<Option<(KeyId, Seal)>, Problem> {
+        let (header, _, _) = self.header(height)?;
+        Ok(self.own_seal(&header)?.map(|(member, seal)| (member.id, seal)))
+    }
+
+    /// The seal of a block, this node's own or another validator's, and whose it is.
+    pub(crate) async fn seal(&self, header: &Header) -> Result<(Member, Seal), Problem> {
+        let height = header.height;
+        if let Some(known) = self.own_seal(header)?.or_else(|| self.seals.find(height)) {
+            return Ok(known);
+        }
+        let found = self.seals.obtain(height, &self.validators_at(height)?).await;
+        found.ok_or_else(|| Problem::unsigned(format!("block {height}")).retry(RETRY))
+    }
+
+    /// The height at whose end an entry of a block is proven: the block's own while somebody is left who signed it, and otherwise the
+    /// last one.
+    pub(crate) fn sealed_height(&self, own: u64) -> Result<u64, Problem> {
+        let last = self.head().height;
+        let set = self.validators_at(own)?;
+        if self.signer_of(&set).is_some() {
+            return Ok(own);
+        }
+        if self.signer_at(last)?.is_some() {
+            return Ok(last);
+        }
+        let ledger = self.ledger();
+        let is_left = |id: &KeyId| ledger.validators().get(id).is_some();
+        let left = set.members().iter().any(|member| is_left(&member.id));
+        Ok(if left { own } else { last })
+    }
+
+    /// Takes a seal that was asked for; whether its signatures are the validator's whose they are said to be, one of the set of that
+    /// height, for the block that this node has.
+    pub fn take_seal(&self, height: u64, validator: KeyId, seal: &Seal) -> bool {
+        if !self.seals.is_wanted(height) {
+            return true;
+        }
+        let (Ok((header, _, _)), Ok(set)) = (self.header(height), self.validators_at(height))
+        else {
+            return false;
+        };
+        let Some(member) = set.get(&validator) else { return false };
+        let [log, cosigned, root] = self.sealed(&header, member);
+        let good = verify(&member.log_key, &log, &seal.log).is_ok()
+            && verify(&member.cosign_key, &cosigned, &seal.cosignature).is_ok()
+            && verify(&member.receipt_key, &root, &seal.receipt).is_ok();
+        if good {
+            self.seals.remember(height, member.clone(), *seal);
+        }
+        good
+    }
+}

@@ -1,0 +1,174 @@
+//! Entries of a follower's clients: it passes them on, hears who refuses them, and judges for itself before it believes that.
+//!
+//! One validator alone must not make a caller believe that an entry is refused. So a refusal counts once more than a third of the
+//! power has told it, and the rules give the same verdict on the follower's own state of that height or a later one. The second
+//! check alone would refuse what depends on an entry that is not in a block yet; the first alone would leave the verdict to others.
+
+use std::time::Duration;
+
+use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::entry::Entry;
+use ledger_replay::Ledger;
+use ledger_rules::{Code, Refusal};
+
+use super::{Action, Replica, Timer, Wake, next};
+use crate::engine::EngineStopped;
+use crate::message::{Content, Message};
+use crate::passed::Askers;
+
+/// How often a follower passes on again what still waits.
+const PASS_ON: Duration = Duration::from_secs(5);
+
+impl Replica {
+    /// A validator was passed an entry by a follower.
+    pub(super) fn passed_on(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        entry: Box<Entry>,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        let id = entry.id();
+        let waits = self.engine.is_some()
+            && (self.pool.contains(&id) || self.pool.has_room(entry.bytes().len()));
+        if waits {
+            self.askers.note(id, from);
+        }
+        self.submitted(ledger, entry)
+    }
+
+    /// A validator drops an entry: whoever waits here is told, and the followers that passed it on.
+    pub(super) fn drop_refused(
+        &mut self,
+        ledger: &Ledger,
+        ticket: u64,
+        refusal: Refusal,
+    ) -> Vec<Action> {
+        let Some(entry) = self.pool.remove(ticket) else { return Vec::new() };
+        let id = entry.id();
+        let message = Message::refused(next(ledger), &id, refusal.code.as_str());
+        let askers = self.askers.take(&id).into_iter();
+        let told = askers.map(|follower| Action::Send(follower, message.clone()));
+        told.chain([Action::Refused(id, refusal)]).collect()
+    }
+
+    /// A follower keeps what its clients submit until it is in a block or refused. The host has passed it on.
+    pub(super) fn keep(&mut self, entry: Box<Entry>) -> Vec<Action> {
+        let id = entry.id();
+        match self.pool.add(entry) {
+            Err(turned) => vec![Action::Turned(id, turned)],
+            Ok(()) => self.pass_on_later().into_iter().collect(),
+        }
+    }
+
+    /// A node that was a validator keeps what waits as a follower does, since somebody may wait for its fate; one that has become a
+    /// validator judges for itself.
+    pub(super) fn change_sides(&mut self, was_voting: bool) -> Option<Action> {
+        match (was_voting, self.is_voting()) {
+            (true, false) => {
+                self.askers = Askers::default();
+                self.pass_on_later()
+            }
+            (false, true) => {
+                self.verdicts.forget_all();
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets the timer at whose end what still waits is passed on again.
+    fn pass_on_later(&mut self) -> Option<Action> {
+        if self.verdicts.is_timed || self.pool.is_empty() {
+            return None;
+        }
+        self.verdicts.is_timed = true;
+        Some(Action::SetTimer(Timer(Wake::PassOn), PASS_ON))
+    }
+
+    /// What still waits is passed on again: it, or a verdict on it, may have been lost.
+    pub(super) fn pass_on_again(&mut self) -> Vec<Action> {
+        self.verdicts.is_timed = false;
+        if self.is_voting() {
+            return Vec::new();
+        }
+        match self.pass_on_later() {
+            Some(again) => vec![Action::Broadcast(self.waiting()), again],
+            None => Vec::new(),
+        }
+    }
+
+    /// A validator says that it refuses an entry.
+    pub(super) fn hear_refusal(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        entry: EntryId,
+        height: u64,
+    ) -> Vec<Action> {
+        let counts = self.engine.is_none() && ledger.validators().get(&from).is_some();
+        if !counts || !self.pool.contains(&entry) {
+            return Vec::new();
+        }
+        self.verdicts.hear(entry, from, height);
+        self.conclude(ledger)
+    }
+
+    /// Judges what enough validators refuse, and what has expired, on the follower's own state. What the rules would take here is
+    /// passed on again: the validators judged too early.
+    pub(super) fn conclude(&mut self, ledger: &Ledger) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.engine.is_some() {
+            return actions;
+        }
+        for (id, by) in self.verdicts.due(ledger.validators(), next(ledger)) {
+            let Some(entry) = self.pool.get(&id) else { continue };
+            let bytes = entry.bytes().to_vec();
+            let refusal = ledger.propose(self.id, self.now_ms, &[entry]).refused.into_iter().next();
+            self.verdicts.forget(&id);
+            match refusal {
+                Some((_, refusal)) => {
+                    actions.push(self.conclude_refused(id, named(&refusal, &by)));
+                }
+                None => actions.push(Action::Broadcast(Message::entries(vec![bytes]))),
+            }
+        }
+        actions
+    }
+
+    /// No block can take any more what has expired at the last header's time.
+    pub(super) fn drop_expired(&mut self, ledger: &Ledger) -> Vec<Action> {
+        if self.engine.is_some() {
+            return Vec::new();
+        }
+        let expired =
+            |entry: &Entry| entry.claims().expires_s.saturating_mul(1000) <= ledger.time_ms();
+        let mut actions = Vec::new();
+        for id in self.pool.ids_where(expired) {
+            let refusal = Refusal::new(Code::Expired, "while it waited for a block");
+            actions.push(self.conclude_refused(id, refusal));
+        }
+        actions
+    }
+
+    fn conclude_refused(&mut self, id: EntryId, refusal: Refusal) -> Action {
+        self.verdicts.forget(&id);
+        self.pool.forget(&id);
+        Action::Refused(id, refusal)
+    }
+}
+
+/// A refusal that says who else refuses.
+fn named(refusal: &Refusal, by: &[KeyId]) -> Refusal {
+    let short = |id: &KeyId| id.to_string().chars().take(16).collect::<String>();
+    let by: Vec<String> = by.iter().map(short).collect();
+    let detail =
+        format!("{}; so judge this node and the validators {}", refusal.detail, by.join(", "));
+    Refusal { detail, code: refusal.code }
+}
+
+impl Message {
+    /// That the sender refuses to put an entry into the block of a height.
+    pub fn refused(height: u64, entry: &EntryId, code: &str) -> Self {
+        Self(Content::Refused { height, entry: entry.0, code: code.to_owned() })
+    }
+}

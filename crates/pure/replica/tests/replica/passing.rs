@@ -1,0 +1,183 @@
+//! Entries that a follower passes on: whom it believes that they are refused, and whom a validator tells.
+
+use ledger_event::Clock;
+use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::entry::Entry;
+use ledger_format::genesis::GenesisDocument;
+use ledger_replay::Ledger;
+use ledger_replica::{Action, Event, Message, Replica, Settings, Timer};
+use ledger_story::deed::Place;
+use ledger_story::{LIMITS, acts, china, data, genesis_of, validator_key_of};
+
+const NAMES: [&str; 4] = ["a-", "b-", "c-", "d-"];
+const FOLLOWER: KeyId = KeyId([7; 32]);
+
+fn genesis() -> GenesisDocument {
+    genesis_of(&NAMES, Clock::Wall, china("2026-08-03"), LIMITS)
+}
+
+/// A node before the first block. It takes only what founders signed: genesis first.
+struct One {
+    ledger: Ledger,
+    replica: Replica,
+}
+
+impl One {
+    fn follower() -> Self {
+        let ledger = Ledger::new(genesis()).unwrap();
+        Self { ledger, replica: Replica::follow(FOLLOWER, Settings::default()) }
+    }
+
+    fn validator(name: &str) -> Self {
+        let ledger = Ledger::new(genesis()).unwrap();
+        let key = validator_key_of(name, "vote");
+        let (replica, _) = Replica::start(&ledger, vec![key], Settings::default(), &[]).unwrap();
+        Self { ledger, replica }
+    }
+
+    fn tell(&mut self, event: Event) -> Vec<Action> {
+        self.replica.step(&self.ledger, china("2026-08-03"), event).unwrap()
+    }
+
+    fn hears(&mut self, from: KeyId, message: Message) -> Vec<Action> {
+        self.tell(Event::Received { from, message })
+    }
+}
+
+fn validators() -> [KeyId; 4] {
+    NAMES.map(|name| KeyId::of(validator_key_of(name, "vote").verifying_key().as_bytes()))
+}
+
+fn sealed(deed: &ledger_story::deed::Deed) -> Entry {
+    let genesis = genesis();
+    let (ledger, time_ms) = (genesis.id(), genesis.message().start_ms);
+    deed.seal(&Place { ledger, time_ms, head: Vec::new(), serial: 0, signed: true })
+}
+
+/// What no ledger takes before its genesis.
+fn refusable() -> Entry {
+    sealed(&acts::calendar_published(&data::calendar("CN-2026")))
+}
+
+fn acceptable() -> Entry {
+    sealed(&acts::genesis_published(&genesis()))
+}
+
+fn submitted(entry: &Entry) -> Event {
+    Event::Submitted(Box::new(entry.clone()))
+}
+
+fn refused(actions: &[Action]) -> Vec<(EntryId, String)> {
+    let refused = |action: &Action| match action {
+        Action::Refused(id, refusal) => Some((*id, refusal.to_string())),
+        _ => None,
+    };
+    actions.iter().filter_map(refused).collect()
+}
+
+fn passed_on(actions: &[Action]) -> bool {
+    let entries =
+        |action: &Action| matches!(action, Action::Broadcast(said) if said.kind() == "entries");
+    actions.iter().any(entries)
+}
+
+fn timer(actions: &[Action]) -> Option<Timer> {
+    actions.iter().find_map(|action| match action {
+        Action::SetTimer(timer, _) => Some(*timer),
+        _ => None,
+    })
+}
+
+#[test]
+fn one_validator_alone_makes_nobody_believe_that_an_entry_is_refused() {
+    let (mut follower, entry, [a, b, ..]) = (One::follower(), refusable(), validators());
+    let _waits = follower.tell(submitted(&entry));
+    let verdict = || Message::refused(1, &entry.id(), "GENESIS_PLACE");
+    for from in [a, a, FOLLOWER, KeyId([8; 32]), a] {
+        assert!(refused(&follower.hears(from, verdict())).is_empty());
+    }
+    let told = refused(&follower.hears(b, verdict()));
+    assert_eq!(told.len(), 1);
+    let (id, why) = &told[0];
+    assert_eq!(*id, entry.id());
+    assert!(why.starts_with("GENESIS_PLACE: "), "{why}");
+    for validator in [a, b] {
+        assert!(why.contains(&validator.to_string()[..16]), "{why}");
+    }
+    // It is over: nothing waits, and further verdicts have nothing to be about.
+    assert!(!follower.replica.is_waiting(&entry.id()));
+    assert!(follower.hears(validators()[2], verdict()).is_empty());
+}
+
+#[test]
+fn what_the_follower_itself_would_take_is_not_refused_and_is_passed_on_again() {
+    let (mut follower, entry) = (One::follower(), acceptable());
+    let _waits = follower.tell(submitted(&entry));
+    let [a, b, ..] = validators();
+    for from in [a, b] {
+        let actions = follower.hears(from, Message::refused(1, &entry.id(), "FIELD_VALUE"));
+        assert!(refused(&actions).is_empty());
+        assert_eq!(passed_on(&actions), from == b);
+    }
+    assert!(follower.replica.is_waiting(&entry.id()));
+}
+
+#[test]
+fn a_verdict_on_a_height_that_the_follower_has_not_reached_waits_for_it() {
+    let (mut follower, entry) = (One::follower(), refusable());
+    let _waits = follower.tell(submitted(&entry));
+    let [a, b, c, _] = validators();
+    for from in [a, b, c] {
+        let actions = follower.hears(from, Message::refused(2, &entry.id(), "PRIOR_STALE"));
+        assert!(actions.is_empty(), "{actions:?}");
+    }
+    assert!(follower.replica.is_waiting(&entry.id()));
+}
+
+#[test]
+fn what_still_waits_is_passed_on_again() {
+    let (mut follower, entry) = (One::follower(), acceptable());
+    let again = timer(&follower.tell(submitted(&entry))).unwrap();
+    let actions = follower.tell(Event::TimerFired(again));
+    assert!(passed_on(&actions));
+    // And whoever comes back hears of it.
+    let connected = follower.tell(Event::Connected(validators()[0]));
+    let told =
+        |action: &Action| matches!(action, Action::Send(_, said) if said.kind() == "entries");
+    assert!(connected.iter().any(told));
+    let next = timer(&actions).unwrap();
+    let [a, b, ..] = validators();
+    let refusable = refusable();
+    let _waits = follower.tell(submitted(&refusable));
+    for from in [a, b] {
+        let _told = follower.hears(from, Message::refused(1, &refusable.id(), "GENESIS_PLACE"));
+    }
+    assert!(passed_on(&follower.tell(Event::TimerFired(next))), "the other one still waits");
+}
+
+#[test]
+fn a_validator_tells_the_follower_whose_entry_it_drops_and_nobody_else() {
+    for name in NAMES {
+        let (mut validator, entry) = (One::validator(name), refusable());
+        let (other, stranger) = (KeyId([8; 32]), KeyId([9; 32]));
+        let mut actions = Vec::new();
+        for from in [FOLLOWER, other, FOLLOWER] {
+            actions
+                .extend(validator.tell(Event::PassedOn { from, entry: Box::new(entry.clone()) }));
+        }
+        // Whose turn it is gathers; the others lose patience.
+        actions.extend(match timer(&actions) {
+            Some(patience) => validator.tell(Event::TimerFired(patience)),
+            None => validator.tell(Event::Gathered),
+        });
+        let told = actions.iter().filter_map(|action| match action {
+            Action::Send(to, message) => Some((*to, message.clone())),
+            _ => None,
+        });
+        let verdict = Message::refused(1, &entry.id(), "GENESIS_PLACE");
+        let expected = [FOLLOWER, other].map(|to| (to, verdict.clone()));
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{name}");
+        assert_eq!(refused(&actions).len(), 1);
+        assert!(!expected.iter().any(|(to, _)| *to == stranger));
+    }
+}

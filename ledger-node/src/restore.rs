@@ -1,0 +1,194 @@
+//! `restore`: a follower's store from an exported chain, which must contain a block that the operator trusts already.
+//!
+//! The chain is verified whole, by the verifier of `ledger-cli verify chain`, while its blocks are written beside the data directory's
+//! own places. They are moved there once the verdict is good; before that nothing of them is anybody's ledger, and a second attempt
+//! begins anew.
+
+use std::fs;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use ledger_client::chain::verify_executed;
+use ledger_client::keys::kid;
+use ledger_format::block::Block;
+use ledger_format::digest::{BlockHash, Hash, KeyId};
+use ledger_format::genesis::GenesisDocument;
+use ledger_format::header::Header;
+use ledger_format::note::{Checkpoint, Note};
+use ledger_format::validators::Validators;
+use ledger_replay::{Executed, Ledger};
+use ledger_store::{DataDirectory, NewBlock, Store, StoreError};
+use ledger_verify::verdict::Verdict;
+use serde_json::json;
+
+use crate::args::RestoreArgs;
+use crate::failure::Failure;
+use crate::open::Layout;
+use crate::replica_loop::{link_rows, window_row};
+use crate::report::{self, Output};
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 1024 * 1024;
+/// Longest checkpoint note that is read; the format allows no more.
+const NOTE_BYTES: u64 = 65_536;
+/// Where blocks are written before the verdict.
+const STAGE: &str = "restoring";
+
+/// The block that the operator trusts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pin {
+    /// By its hash.
+    Block(BlockHash),
+    /// By the log after it.
+    Tree { size: u64, root: Hash },
+}
+
+impl Pin {
+    /// Reads a block hash in hex, or a file with a checkpoint. Who signed the note does not matter: the operator vouches for it.
+    fn read(text: &str, genesis: &GenesisDocument) -> Result<Self, Failure> {
+        if let Ok(hash) = BlockHash::from_hex(text) {
+            return Ok(Self::Block(hash));
+        }
+        let wrong = |why: &dyn std::fmt::Display| Failure::checkpoint(format!("{text}: {why}"));
+        let file = fs::metadata(text).map_err(|error| wrong(&error))?;
+        if file.len() > NOTE_BYTES {
+            return Err(wrong(&format!("{} bytes, at most {NOTE_BYTES}", file.len())));
+        }
+        let note = fs::read_to_string(text).map_err(|error| wrong(&error))?;
+        let note = Note::decode(&note).map_err(|error| wrong(&error))?;
+        let checkpoint = Checkpoint::decode(&note.text).map_err(|error| wrong(&error))?;
+        let origin = &genesis.message().origin;
+        if checkpoint.origin != *origin {
+            return Err(wrong(&format!("of log {}, not {origin}", checkpoint.origin)));
+        }
+        Ok(Self::Tree { size: checkpoint.size, root: checkpoint.root })
+    }
+
+    fn is_after(&self, header: &Header) -> bool {
+        match self {
+            Self::Block(hash) => header.hash() == *hash,
+            Self::Tree { size, root } => header.tree_size == *size && header.tree_root == *root,
+        }
+    }
+}
+
+/// `restore`.
+///
+/// # Errors
+/// `NODE_EXISTS`, `NODE_CHECKPOINT`, the verifier's code, or what cannot be read or written. Nothing is left behind then.
+pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure> {
+    let layout = Layout(args.data_dir.clone());
+    let genesis = layout.read_genesis()?.document;
+    let votes: Vec<KeyId> = layout.read_keys()?.iter().map(|keys| kid(&keys.vote)).collect();
+    refuse_validator(&votes, genesis.validators())?;
+    if ["FORMAT", "store", "wal"].iter().any(|part| args.data_dir.join(part).exists()) {
+        return Err(Failure::exists(args.data_dir.display()));
+    }
+    let pin = Pin::read(&args.checkpoint, &genesis)?;
+    let stage = args.data_dir.join(STAGE);
+    let staged = fill(&stage, &genesis, &args.snapshot, &pin).and_then(|(head, ledger)| {
+        refuse_validator(&votes, ledger.validators())?;
+        refuse_validator(&votes, ledger.next_validators())?;
+        Ok(head)
+    });
+    report::progress_done();
+    let head = match staged {
+        Ok(head) => head,
+        Err(failure) => {
+            // Another restore may be under way: what it has locked is its own.
+            if failure.code != "STORE_LOCKED" {
+                fs::remove_dir_all(&stage).map_err(Failure::runtime)?;
+            }
+            return Err(failure);
+        }
+    };
+    for part in ["store", "wal", "FORMAT"] {
+        fs::rename(stage.join(part), args.data_dir.join(part)).map_err(Failure::runtime)?;
+    }
+    fs::remove_dir_all(&stage).map_err(Failure::runtime)?;
+    let (height, size) = (head.height, head.tree_size);
+    let hash = head.hash();
+    let text = format!(
+        "verified and restored {height} blocks, {size} leaves; the last block is {hash}\n\nnext: ledger-node run --data-dir {}",
+        args.data_dir.display()
+    );
+    let json = json!({ "height": height, "tree_size": size, "block": hash.to_string() });
+    report::result(output, &text, &json);
+    Ok(())
+}
+
+/// What a validator has signed is not in a chain file: who votes on after it may contradict that.
+fn refuse_validator(votes: &[KeyId], validators: &Validators) -> Result<(), Failure> {
+    if votes.iter().any(|vote| validators.get(vote).is_some()) {
+        return Err(Failure::config(
+            "restore: a vote key is a validator's, which may have signed more than the file shows",
+        ));
+    }
+    Ok(())
+}
+
+/// Verifies a chain file and writes its blocks to a store. Gives the last header, and the ledger after it.
+fn fill(
+    stage: &Path,
+    genesis: &GenesisDocument,
+    snapshot: &Path,
+    pin: &Pin,
+) -> Result<(Header, Ledger), Failure> {
+    let directory = DataDirectory::open_or_create(stage, &genesis.id())?;
+    // What an attempt left that died.
+    clear(&stage.join("store"))?;
+    let store = Store::open(directory)?;
+    let file = File::open(snapshot)
+        .map_err(|error| Failure::runtime(format!("{}: {error}", snapshot.display())))?;
+    let mut reader = BufReader::with_capacity(READ_BYTES, file);
+    let (mut written, mut head, mut pinned) = (Ok(()), None, false);
+    let keep = |block: &Block, executed: &Executed| {
+        pinned |= pin.is_after(&executed.header);
+        head = Some(executed.header.clone());
+        if written.is_ok() {
+            written = write(&store, block, executed);
+        }
+    };
+    let progress = |progress: ledger_client::chain::Progress| {
+        if progress.blocks.is_multiple_of(100) {
+            report::progress(&format!("verified {} blocks", progress.blocks));
+        }
+    };
+    let verified = verify_executed(&mut reader, Some(&genesis.id()), keep, progress)?;
+    match &verified.report.verdict {
+        Verdict::Proven => {}
+        verdict => return Err(Failure::snapshot(verdict)),
+    }
+    written?;
+    store.flush()?;
+    match (head, verified.replay) {
+        (Some(head), Some(replay)) if pinned => Ok((head, replay.into_ledger())),
+        (head, _) => {
+            let height = head.map_or(0, |head| head.height);
+            Err(Failure::checkpoint(format!("none of the {height} blocks is the pinned one")))
+        }
+    }
+}
+
+fn clear(directory: &PathBuf) -> Result<(), Failure> {
+    fs::remove_dir_all(directory).map_err(Failure::runtime)?;
+    fs::create_dir(directory).map_err(Failure::runtime)
+}
+
+fn write(store: &Store, block: &Block, executed: &Executed) -> Result<(), StoreError> {
+    let links: Vec<_> = executed.links.iter().map(|links| link_rows(links)).collect();
+    let window: Vec<_> = executed.window.iter().map(window_row).collect();
+    store.commit(&NewBlock {
+        height: executed.header.height,
+        header: &executed.header.encode(),
+        certificate: &block.certificate.encode(),
+        first_leaf: executed.first_entry - u64::from(executed.header_leaf.is_some()),
+        header_leaf: executed.header_leaf,
+        entries: &block.body.entries,
+        ids: &executed.ids,
+        links: &links,
+        records: &executed.records,
+        window: &window,
+    })
+}
