@@ -181,18 +181,15 @@ fn whoever_votes_twice_is_named_everywhere_and_offline() {
     fs::write(&file, &bytes).unwrap();
     assert_eq!(verified(&file, &trust, 11)["code"], "FMT_TRUNCATED");
 
-    // What is known survives a restart.
-    impostor.leave(&network);
-    network.end(0, Signal::Kill);
-    network.start_nodes(&[0]);
-    told(&network, 1);
     // The validator itself is shown what its key has signed elsewhere, and does not vote beside that, not even if it is started again.
+    impostor.leave(&network);
     assert_eq!(ended(&mut network, LIAR).expect(34).error_code(), "NODE_TWIN");
     assert_eq!(ended(&mut network, LIAR).expect(34).error_code(), "NODE_VOTE_LOCK");
     let path = network.path(LIAR);
     let _done = run(NODE, ["recover", "--data-dir", path.to_str().unwrap()]).expect(0);
-    // Whoever was away is told, also the organisation that is named.
-    network.start_nodes(&[LIAR]);
+    // What is known survives a restart, and whoever was away is told; also the organisation that is named.
+    network.end(0, Signal::Kill);
+    network.start_nodes(&[0, LIAR]);
     told(&network, 1);
     let kept: Vec<_> = fs::read_dir(network.path(0).join("evidence")).unwrap().collect();
     assert_eq!(kept.len(), 1);

@@ -68,18 +68,6 @@ fn two_reports_of_three_are_not_enough_and_the_third_ends_it() {
     assert_eq!(first_vote(&told.network, 0), Some(reported + 3));
 }
 
-#[test]
-fn who_has_forgotten_something_tells_nothing() {
-    let mut told = Told::begun(&FOUR);
-    let reported = height(&told);
-    forgets(&mut told, 0, reported, &[1, 2]);
-    forgets(&mut told, 3, reported, &[1, 2]);
-    told.network.meet(0, 3);
-    // Two of four are no quorum: nothing is decided, and nobody remembers.
-    assert!(told.network.settle(5_000));
-    assert!(said(&told.network, 0).is_empty() && said(&told.network, 3).is_empty());
-}
-
 const SEVEN: [&str; 7] = ["a-", "b-", "c-", "d-", "e-", "f-", "g-"];
 
 /// A network of some of seven names, whose first entries are decided.
@@ -155,6 +143,22 @@ fn what_liars_report_neither_holds_it_back_nor_is_counted() {
     }
     plain.goes_on(4);
     assert!(said(&plain.network, 0).is_empty());
+}
+
+#[test]
+fn who_has_forgotten_something_itself_does_not_count() {
+    let mut plain = Plain::of(&SEVEN);
+    plain.goes_on(1);
+    plain.network.said.clear();
+    for (forgetful, others) in [(0, [1, 2, 3, 4].as_slice()), (6, &[0, 1, 2])] {
+        plain.network.start_without_memory(forgetful, 1, false);
+        for other in others {
+            plain.network.meet(forgetful, *other);
+        }
+    }
+    // Four of seven have told the one, and three the other.
+    plain.goes_on(4);
+    assert!(said(&plain.network, 0).is_empty() && said(&plain.network, 6).is_empty());
 }
 
 #[test]
