@@ -2,6 +2,7 @@
 //! the genesis hash alone.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use ledger_format::evidence::{Evidence, EvidenceFile, SignedVote};
 use ledger_format::vote::{VoteStep, vote_bytes};
 use ledger_tests::{CLI, Exchanges, NODE, Signal, Supplier, connect, place, run};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// How long a node may take to see that it has a say, or none.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -264,7 +266,7 @@ impl Consortium {
         let id = KeyId::of(key.verifying_key().as_bytes());
         let lie = Evidence::double_vote(ledger, 9, (0, VoteStep::Precommit, id), votes);
         let file = directory.join("lie.evidence");
-        std::fs::write(&file, EvidenceFile::encode(None, &lie)).unwrap();
+        fs::write(&file, EvidenceFile::encode(None, &lie)).unwrap();
         (file, lie)
     }
 
@@ -283,6 +285,27 @@ impl Consortium {
         assert!(history.contains("misconduct_recorded"), "{history}");
         let again = self.cli(1, &record, 24);
         assert_eq!(again["code"], "SUBJECT_EXISTS", "{again}");
+    }
+
+    /// A validator that came in later does not begin from a file, since it has signed more than the file shows.
+    fn is_not_restored(&self, node: usize, chain: &Path) {
+        let empty = TempDir::new().unwrap();
+        let (to, from) = (empty.path(), self.network.path(node));
+        fs::create_dir(to.join("keys")).unwrap();
+        for name in
+            ["genesis", "keys/vote.pem", "keys/log.pem", "keys/cosign.pem", "keys/receipt.pem"]
+        {
+            fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+        let head = self.network.runtime.block_on(async {
+            connect(self.network.node(4)).await.checkpoint(0).await.unwrap().note
+        });
+        let note = to.join("head.note");
+        fs::write(&note, head).unwrap();
+        let arguments = ["restore", "--data-dir", path(to), "--snapshot", path(chain)];
+        let refused = run(NODE, arguments.iter().chain(&["--checkpoint", path(&note)]));
+        assert_eq!(refused.error_code(), "NODE_CONFIG", "{refused:?}");
+        assert!(!to.join("store").exists() && !to.join("restoring").exists());
     }
 
     fn protocol_goes_on(&mut self) {
@@ -311,6 +334,9 @@ fn validators_come_leave_and_renew_their_keys() {
     all.first_renews_its_keys(fifth);
     all.proves(0, 3);
     all.proves(2, 3);
+    // A follower has it from those who signed, also from one that has left.
+    let chain = all.proves(4, 3).pop().unwrap();
+    all.is_not_restored(fifth, &chain);
     // What was proven before stays so.
     let entry = before[0].with_extension("cose");
     verifies(&["receipt", path(&before[0]), "--entry", path(&entry)], &all.genesis());

@@ -12,6 +12,7 @@ mod audit;
 mod lineage;
 mod node;
 mod query;
+mod renewed;
 mod seals;
 mod submit;
 mod watch;

@@ -10,7 +10,7 @@ use ledger_api::admission::{self, Checked};
 use ledger_api::outcomes::{Outcome, Position, RefusedAt};
 use ledger_api::{Head, NodeKeys, Shared, serve};
 use ledger_event::Clock;
-use ledger_format::digest::EntryId;
+use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
@@ -21,12 +21,19 @@ use ledger_proto::v1::submit_service_client::SubmitServiceClient;
 use ledger_replay::Ledger;
 use ledger_store::{DataDirectory, LinkRow, NewBlock, Store, WindowRow};
 use ledger_story::deed::Deed;
-use ledger_story::{Story, validator, validator_key};
+use ledger_story::{Story, validator, validator_key, validator_key_of};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+
+/// The vote key's id of a validator, and what it signs with.
+pub(crate) fn keys_of(name: &str) -> (KeyId, NodeKeys) {
+    let key = |purpose: &str| validator_key_of(name, purpose);
+    let keys = NodeKeys { log: key("log"), cosign: key("cosign"), receipt: key("receipt") };
+    (KeyId::of(key("vote").verifying_key().as_bytes()), keys)
+}
 
 /// A node that serves until it is dropped.
 pub(crate) struct Node {
@@ -51,26 +58,23 @@ impl Node {
         Self::start(genesis, true).await
     }
 
-    /// A node that has no key of a validator, with every block of a story.
-    pub(crate) async fn following(story: &Story) -> Self {
-        let node = Self::serve(story.genesis.clone(), true, false).await;
+    /// A node with keys of these validators or none, with every block of a story.
+    pub(crate) async fn following(story: &Story, validators: &[&str]) -> Self {
+        let keys = validators.iter().map(|name| keys_of(name)).collect();
+        let node = Self::serve(story.genesis.clone(), true, keys).await;
         node.tell(story);
         node
     }
 
     /// `checking`: whether anybody takes entries from the intake.
     pub(crate) async fn start(genesis: GenesisDocument, checking: bool) -> Self {
-        Self::serve(genesis, checking, true).await
+        Self::serve(genesis, checking, vec![keys_of("")]).await
     }
 
-    async fn serve(genesis: GenesisDocument, checking: bool, signing: bool) -> Self {
+    async fn serve(genesis: GenesisDocument, checking: bool, keys: Vec<(KeyId, NodeKeys)>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDirectory::open_or_create(directory.path(), &genesis.id()).unwrap();
         let store = Store::open(data).unwrap();
-        let key = validator_key;
-        let keys = NodeKeys { log: key("log"), cosign: key("cosign"), receipt: key("receipt") };
-        let keys = vec![(validator(), keys)];
-        let keys = if signing { keys } else { Vec::new() };
         let shared = Shared::new(Ledger::new(genesis).unwrap(), store, keys);
         let stopping = Arc::new(AtomicBool::new(false));
         let (forward, checked) = std::sync::mpsc::sync_channel(64);
@@ -96,8 +100,9 @@ impl Node {
         node
     }
 
-    fn tell(&self, story: &Story) {
-        for height in 1..=story.height {
+    /// Takes the blocks of a story that it has not.
+    pub(crate) fn tell(&self, story: &Story) {
+        for height in self.shared.head().height + 1..=story.height {
             let logged = || story.log.iter().filter(|logged| logged.height == height);
             let entries: Vec<&Entry> = logged().map(|logged| &logged.entry).collect();
             let time_ms = logged().map(|logged| logged.time_ms).max().unwrap();

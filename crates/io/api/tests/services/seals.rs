@@ -45,7 +45,7 @@ fn flipped(mut signature: [u8; 64]) -> [u8; 64] {
 #[tokio::test(flavor = "multi_thread")]
 async fn signatures_that_are_not_a_validators_for_that_block_are_not_given_to_anybody() {
     let story = begun();
-    let (validator, follower) = (Node::telling(&story).await, Node::following(&story).await);
+    let (validator, follower) = (Node::telling(&story).await, Node::following(&story, &[]).await);
     let latest = v1::GetCheckpointRequest { height: story.height };
     let status = follower.audit().get_checkpoint(latest).await.unwrap_err();
     assert_eq!(code(&status).1, "API_UNSIGNED");

@@ -122,6 +122,21 @@ fn who_leaves_follows_and_has_no_say() {
 }
 
 #[test]
+fn whoever_waits_at_a_node_that_leaves_hears_what_becomes_of_it() {
+    let mut told = Told::begun(&FOUR);
+    told.goes_on(1);
+    told.changes_to(set(&[MEMBERS[0], MEMBERS[1], MEMBERS[3]]), &[EXCHANGE, REGISTRY]);
+    // What is there already, and nobody takes.
+    let entry = told.story.seal(&acts::asset_described("asset-1"));
+    told.network.submit_to(2, &entry);
+    told.goes_on(1);
+    assert!(!told.votes(2) && told.network.nodes[2].replica.is_waiting(&entry.id()));
+    assert!(told.network.settle(10_000), "silence");
+    assert!(!told.network.nodes[2].replica.is_waiting(&entry.id()));
+    assert_eq!(told.network.nodes[2].refused, [entry.id()]);
+}
+
+#[test]
 fn what_a_removed_validator_says_opens_no_height() {
     let mut told = Told::begun(&FOUR);
     told.changes_to(set(&[MEMBERS[0], MEMBERS[3]]), &[EXCHANGE, REGISTRY]);

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use ledger_format::block::Block;
-use ledger_format::digest::KeyId;
+use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
 use ledger_replay::{Ledger, Replay};
-use ledger_replica::{Action, Event, Message, Replica, Settings, Statement, Timer};
+use ledger_replica::{Action, Addressed, Event, Message, Replica, Settings, Statement, Timer};
 
 /// Nothing in these tests takes more steps.
 const STEPS: usize = 200_000;
@@ -23,6 +23,8 @@ pub(crate) struct Node {
     pub(crate) ledger: Ledger,
     pub(crate) replica: Replica,
     timers: Vec<(Duration, Timer)>,
+    /// Entries of which its callers were told that they are refused.
+    pub(crate) refused: Vec<EntryId>,
 }
 
 /// Nodes, and what is on its way to them.
@@ -68,8 +70,9 @@ impl Network {
             let (replica, first) =
                 Replica::start(&ledger, keys.clone(), Settings::default(), &[]).unwrap();
             assert!(first.is_empty());
-            let (log, blocks, timers) = (Vec::new(), Vec::new(), Vec::new());
-            network.nodes.push(Node { keys: keys.clone(), log, blocks, ledger, replica, timers });
+            let (log, blocks, timers, refused) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            let keys = keys.clone();
+            network.nodes.push(Node { keys, log, blocks, ledger, replica, timers, refused });
         }
         network
     }
@@ -142,9 +145,22 @@ impl Network {
         }
     }
 
-    /// A message that somebody sends, whoever that is.
+    /// A message that somebody sends, whoever that is. Entries are taken in as the host does it.
     pub(crate) fn hear(&mut self, to: usize, from: KeyId, message: &Message) {
-        self.post(to, Event::Received { from, message: message.clone() });
+        let Addressed::Intake(entries) = message.clone().addressed() else {
+            return self.post(to, Event::Received { from, message: message.clone() });
+        };
+        let is_validator = self.nodes[to].ledger.validators().get(&from).is_some();
+        for bytes in entries {
+            let entry = Box::new(Entry::decode(bytes.into()).unwrap());
+            let passed_on = Event::PassedOn { from, entry: entry.clone() };
+            self.post(to, if is_validator { Event::Submitted(entry) } else { passed_on });
+        }
+    }
+
+    /// An entry that a client gives to one node.
+    pub(crate) fn submit_to(&mut self, number: usize, entry: &Entry) {
+        self.post(number, Event::Submitted(Box::new(entry.clone())));
     }
 
     /// An entry that a client gives to all nodes.
@@ -203,7 +219,8 @@ impl Network {
             let node = &mut self.nodes[number];
             match action {
                 Action::Log(record) => node.log.push(record),
-                Action::FlushLog | Action::Refused(..) | Action::Turned(..) => {}
+                Action::FlushLog | Action::Turned(..) => {}
+                Action::Refused(id, _) => node.refused.push(id),
                 Action::Gather(_) => self.post(number, Event::Gathered),
                 Action::SetTimer(timer, after) => node.timers.push((self.now + after, timer)),
                 Action::CancelTimer(timer) => node.timers.retain(|(_, set)| *set != timer),
