@@ -23,5 +23,5 @@ becomes validator-1 role validator
 
 step "with another one down its vote is needed, and there"
 stop validator-4
-business validator-1 2
+business validator-3 2
 agree validator-1 validator-2 validator-3 follower-1

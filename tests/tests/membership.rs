@@ -302,7 +302,8 @@ impl Consortium {
         });
         let note = to.join("head.note");
         fs::write(&note, head).unwrap();
-        let arguments = ["restore", "--data-dir", path(to), "--snapshot", path(chain)];
+        let arguments =
+            ["-o", "json", "restore", "--data-dir", path(to), "--snapshot", path(chain)];
         let refused = run(NODE, arguments.iter().chain(&["--checkpoint", path(&note)]));
         assert_eq!(refused.error_code(), "NODE_CONFIG", "{refused:?}");
         assert!(!to.join("store").exists() && !to.join("restoring").exists());

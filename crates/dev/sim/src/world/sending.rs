@@ -94,7 +94,8 @@ impl World {
         let Some(liar) = &mut self.nodes[node].liar else {
             self.tell(node, Event::Submitted(Box::new(entry)));
             let Some(process) = &self.nodes[node].process else { return };
-            if process.replica.is_waiting(&id) {
+            // What a follower has no block can be made of.
+            if process.replica.is_voting() && process.replica.is_waiting(&id) {
                 self.fairness.saw(node, id, self.checks.height());
             }
             return;
