@@ -53,6 +53,8 @@ pub(crate) enum Content {
     /// To a node whose connection begins, or from a validator that begins to vote: its height, and the latest that it has heard the
     /// node's key say.
     Report { height: u64, heard: Option<(u64, Said)> },
+    /// Please report: the sender has lost its memory, and what it was told when the connection began.
+    WantReport,
 }
 
 /// An encoded block, with the signature of the validator that gives it away as decided; none from followers.
@@ -274,6 +276,7 @@ impl Message {
             Content::Blocks { .. } => "blocks",
             Content::Evidence { .. } => "evidence",
             Content::Report { .. } => "report",
+            Content::WantReport => "want_report",
             Content::Entries { .. } => "entries",
         }
     }
