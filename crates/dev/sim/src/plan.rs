@@ -92,6 +92,8 @@ impl Trouble {
     }
 }
 
+/// The shortest mean time between troubles.
+const SHORTEST_TROUBLE_MS: usize = 700;
 /// Faults go on for no longer than this.
 const STORM_MS: u64 = 20 * 60 * 1000;
 
@@ -114,8 +116,7 @@ pub struct Plan {
     pub trouble_ms: usize,
     /// Kinds that happen in this run.
     pub troubles: Vec<Trouble>,
-    /// Whether validators lose their memory, one at a time: as many as the network tolerates beside the liar, and must be there to
-    /// tell the one what they know.
+    /// Whether validators lose their memory, one at a time, in a network that tolerates that beside its liar.
     pub forgets: bool,
     /// How far clocks are from the truth, in milliseconds.
     pub skew_ms: Vec<i64>,
@@ -144,15 +145,16 @@ impl Plan {
             heights,
             storm_ms: STORM_MS,
             weather: Weather::drawn(&mut dice),
-            trouble_ms: *dice.pick(&[700, 2_000, 6_000]),
+            trouble_ms: *dice.pick(&[SHORTEST_TROUBLE_MS, 2_000, 6_000]),
             troubles,
             forgets: false,
             skew_ms: Vec::new(),
             liar,
         };
-        let tolerated = (validators - 1) / 3;
+        // Whoever recovers is one that fails: where all others are needed, and one of them dies all the time, heights take minutes.
         plan.forgets = plan.troubles.contains(&Trouble::Crash)
-            && tolerated > usize::from(has_liar)
+            && plan.trouble_ms > SHORTEST_TROUBLE_MS
+            && (validators - 1) / 3 > usize::from(has_liar)
             && Rng(seed ^ 0x616d_6e65).once_in(2);
         // One more than most plans need: a twin has a clock of its own.
         plan.skew_ms = (0..=validators + followers).map(|_| skew(&mut dice)).collect();

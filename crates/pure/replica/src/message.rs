@@ -55,6 +55,8 @@ pub(crate) enum Content {
     /// To a node whose connection begins, or from a validator that begins to vote: its height, and the latest that it has heard the
     /// node's key say.
     Report { height: u64, heard: Option<(u64, Said)> },
+    /// Please report: the sender has lost its memory, and what it was told when the connection began.
+    WantReport,
     /// An entry that the receiver passed on, and that the sender refuses to put into the block of a height.
     Refused { height: u64, entry: [u8; 32], code: String },
     /// Please sign the block of a height for those who ask a follower.
@@ -334,6 +336,7 @@ impl Message {
             Content::Blocks { .. } => "blocks",
             Content::Evidence { .. } => "evidence",
             Content::Report { .. } => "report",
+            Content::WantReport => "want_report",
             Content::Entries { .. } => "entries",
             Content::Refused { .. } => "refused",
             Content::WantSeal { .. } => "want_seal",

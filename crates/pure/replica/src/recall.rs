@@ -134,6 +134,11 @@ impl Recovering {
         report.1 = report.1.max(heard);
     }
 
+    /// Whether a node has not reported yet.
+    pub(crate) fn lacks(&self, from: &KeyId) -> bool {
+        !self.reports.contains_key(from)
+    }
+
     /// A connection has ended: strangers are forgotten, so that no number of them fills the memory.
     pub(crate) fn forget(&mut self, ledger: &Ledger, peer: &KeyId) {
         let sets = [&self.next, ledger.next_validators()].into_iter().chain(&self.certified);

@@ -48,6 +48,7 @@ impl Replica {
                 self.about(ledger, from, height, content)
             }
             Content::Report { height: tip, heard } => self.reported(ledger, from, tip, heard),
+            Content::WantReport => Ok(self.report(ledger, from).into_iter().collect()),
             Content::Evidence { evidence } => Ok(self.told(ledger, from, evidence)),
             Content::WantBody { height, block } => {
                 let body = (height == next(ledger)).then(|| self.body(height, &BlockHash(block)));

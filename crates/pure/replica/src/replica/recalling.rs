@@ -49,7 +49,14 @@ impl Replica {
         if let Some(recovering) = &mut self.recovering {
             recovering.advance(ledger);
         }
-        self.take_up(ledger)
+        let mut actions = self.take_up(ledger);
+        if let Some(recovering) = &self.recovering {
+            // What is lost on the way would be told again with the next connection, and that may last.
+            let missing = self.present.iter().filter(|peer| recovering.lacks(peer));
+            let ask = |peer: &KeyId| Action::Send(*peer, Message(Content::WantReport));
+            actions.extend(missing.map(ask));
+        }
+        actions
     }
 
     /// Takes the keys up if they may vote, and the place that one of them has.

@@ -158,7 +158,7 @@ fn what_a_removed_validator_says_opens_no_height() {
     told.goes_on(2);
 }
 
-fn prevote_of_nothing(ledger: &LedgerId, height: u64, from: &str) -> Message {
+pub(crate) fn prevote_of_nothing(ledger: &LedgerId, height: u64, from: &str) -> Message {
     let (round, kind, block) = (0, StatementKind::Prevote, None);
     let message = vote_bytes(ledger, VoteStep::Prevote, height, round, block.as_ref());
     let signature = vote(from).sign(&message).to_bytes();

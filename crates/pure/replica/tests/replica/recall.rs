@@ -7,7 +7,7 @@ use ledger_story::cast::{EXCHANGE, OMNI, REGISTRY};
 use ledger_story::members::{MEMBERS, set};
 use ledger_story::{ANNOUNCED, LIMITS, acts, china, data, genesis_of, validator_key_of};
 
-use crate::membership::{FOUR, Told, id, vote};
+use crate::membership::{FOUR, Told, id, prevote_of_nothing, vote};
 use crate::network::Network;
 use crate::several::{four, proposed};
 
@@ -146,6 +146,38 @@ fn what_liars_report_neither_holds_it_back_nor_is_counted() {
 }
 
 #[test]
+fn what_its_key_did_sign_holds_it_back_whoever_tells() {
+    let mut plain = Plain::of(&SEVEN);
+    plain.goes_on(1);
+    plain.network.said.clear();
+    plain.network.start_without_memory(0, 1, false);
+    let ledger = plain.network.nodes[1].ledger.genesis().id();
+    let heard = prevote_of_nothing(&ledger, 4, "a-").statement().unwrap();
+    plain.network.hear(0, id("g-"), &Message::report(u64::MAX, Some(&heard)));
+    for other in 1..6 {
+        plain.network.meet(0, other);
+    }
+    plain.goes_on(4);
+    assert_eq!(first_vote(&plain.network, 0), Some(5), "above what it signed");
+}
+
+#[test]
+fn a_report_that_is_lost_is_asked_for_with_the_next_block() {
+    let mut told = Told::begun(&FOUR);
+    let before = height(&told);
+    forgets(&mut told, 0, before, &[]);
+    // The others do not see the connection begin, and tell nothing by themselves.
+    for other in 1..4 {
+        let other = told.network.identity(other);
+        told.network.post(0, Event::Connected(other));
+    }
+    told.goes_on(6);
+    // Asked with the first block after, they had that one or the next.
+    let first = first_vote(&told.network, 0).unwrap();
+    assert!((before + 4..=before + 5).contains(&first), "{first} after {before}");
+}
+
+#[test]
 fn who_has_forgotten_something_itself_does_not_count() {
     let mut plain = Plain::of(&SEVEN);
     plain.goes_on(1);
@@ -239,6 +271,22 @@ fn where_the_others_wait_for_it_the_operators_word_lets_it_vote_once_it_has_thei
         plain.goes_on(2);
         assert!(first_vote(&plain.network, 0) >= Some(3));
         assert!(plain.network.twins.is_empty());
+    }
+}
+
+#[test]
+fn what_was_said_before_the_operators_word_stops_nobody_and_what_is_said_after_it_does() {
+    let mut plain = Plain::of(&["a-", "b-"]);
+    plain.goes_on(2);
+    plain.network.start_without_memory(0, 2, true);
+    plain.network.meet(0, 1);
+    assert!(plain.network.settle(50));
+    assert!(plain.network.nodes[0].replica.is_voting());
+    let ledger = plain.network.nodes[0].ledger.genesis().id();
+    for (height, twins) in [(3, [].as_slice()), (4, &[]), (5, &[0])] {
+        plain.network.hear(0, id("b-"), &prevote_of_nothing(&ledger, height, "a-"));
+        let _busy = plain.network.settle(200);
+        assert_eq!(plain.network.twins, twins, "height {height}");
     }
 }
 
