@@ -1,5 +1,5 @@
 //! Every runbook of docs/runbooks, run as it stands, and held against the page that explains it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
