@@ -264,7 +264,8 @@ impl Consortium {
         let note = to.join("head.note");
         fs::write(&note, head).unwrap();
         let arguments = ["restore", "--data-dir", path(to), "--snapshot", path(chain)];
-        let refused = run(NODE, arguments.iter().chain(&["--checkpoint", path(&note)]));
+        let pinned = ["--checkpoint", path(&note), "-o", "json"];
+        let refused = run(NODE, arguments.iter().chain(&pinned));
         assert_eq!(refused.error_code(), "NODE_CONFIG", "{refused:?}");
         assert!(!to.join("store").exists() && !to.join("restoring").exists());
     }
