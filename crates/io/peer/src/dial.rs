@@ -27,8 +27,6 @@ use crate::session::{self, Failure, Session, Why, farewell, next};
 use crate::settings::{Peer, Role};
 use crate::wire::{FRAME_OVERHEAD, Said};
 
-/// Between two looks at a connection that has ended and is still there.
-const SETTLES: Duration = Duration::from_millis(1);
 /// Longest wait before the second attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
@@ -41,10 +39,7 @@ pub(crate) async fn dial(local: Arc<Local>, peer: Peer, tls: Arc<ClientConfig>) 
     while !local.stop.is_cancelled() {
         // The peer may have dialled this node; a second connection would only replace the first.
         if let Some(session) = local.registry.get(&peer.identity) {
-            session.ended.cancelled().await;
-            // Its own task takes it out of the registry, and must have a chance to: as many dialling tasks as there are threads would
-            // go round here for ever.
-            tokio::time::sleep(SETTLES).await;
+            session.left.cancelled().await;
             // One that ended because the validators changed begins anew at once: the peer may not know this node as what it is now.
             waited = session.why() == Why::Changed;
             continue;

@@ -132,6 +132,7 @@ impl Registry {
         sessions.note_instance(session)?;
         if let Some(older) = sessions.live.insert(session.peer, Arc::clone(session)) {
             older.end(Why::Replaced);
+            older.left.cancel();
             local.inbox.end(older.peer, older.number, Why::Replaced);
         }
         // Under the lock, so that the consumer sees connections in the order in which they replace each other.
@@ -146,6 +147,7 @@ impl Registry {
         if live.is_some_and(|live| live.number == session.number) {
             sessions.live.remove(&session.peer);
         }
+        session.left.cancel();
     }
 
     /// Ends all connections; none is added any more.

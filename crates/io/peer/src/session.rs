@@ -84,6 +84,8 @@ pub(crate) struct Session {
     pub(crate) traffic: Arc<Traffic>,
     outbox: Arc<Outbox>,
     pub(crate) ended: CancellationToken,
+    /// The registry has it no more: only then another connection can take its place.
+    pub(crate) left: CancellationToken,
     why: OnceLock<Why>,
 }
 
@@ -105,6 +107,7 @@ impl Session {
             traffic: local.registry.traffic(&peer),
             outbox,
             ended: CancellationToken::new(),
+            left: CancellationToken::new(),
             why: OnceLock::new(),
         })
     }

@@ -1,6 +1,7 @@
 //! Validators that come in, leave and take other keys while their nodes are connected.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
@@ -90,4 +91,45 @@ async fn who_does_not_know_yet_that_it_left_comes_as_a_follower() {
     assert_eq!(one.connected(&id(&all[0])).await.0, Role::Follower);
     one.counted(Code::Unknown, By::Us).await;
     behind.counted(Code::Unknown, By::Them).await;
+}
+
+/// A connection that is asked to end is in the registry until its own task takes it out. Whoever dials waits for that, and must not
+/// keep the only thread while it does.
+#[test]
+fn a_change_leaves_a_node_of_one_thread_alive() {
+    let (done, waits) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let alone = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        alone.block_on(async {
+            let all = validators();
+            let one_backoff = settings().max_backoff * 2;
+            let set = known(&[&all[0], &all[1]]);
+            // It would dial as well, and waits while the other's connection is there.
+            let nowhere = Peer { identity: id(&all[1]), address: "127.0.0.1:1".to_owned() };
+            let mut one = node(&[&all[0]], &set, &[nowhere]).await;
+            let mut two = node(&[&all[1]], &set, &[one.as_peer()]).await;
+            for _ in 0..3 {
+                one.connected(&id(&all[1])).await;
+                two.connected(&id(&all[0])).await;
+                // Something is heard after the one that would dial has begun to wait: then it is the first to hear of the end.
+                tokio::time::sleep(one_backoff).await;
+                assert!(two.network.send(
+                    &id(&all[0]),
+                    Lane::Consensus,
+                    Bytes::from_static(b"vote")
+                ));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                // The second one leaves, and comes in again.
+                for keys in [&[&all[0]][..], &[&all[0], &all[1]]] {
+                    change(&set, keys, &[&one, &two]);
+                    assert_eq!(two.disconnected(&id(&all[0])).await, Why::Changed);
+                    if keys.len() == 1 {
+                        two.connected(&id(&all[0])).await;
+                    }
+                }
+            }
+        });
+        done.send(()).unwrap();
+    });
+    waits.recv_timeout(Duration::from_mins(1)).expect("the node does nothing any more");
 }
