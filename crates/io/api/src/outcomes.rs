@@ -141,7 +141,7 @@ struct Board {
 struct UnderWay {
     /// Whether it is in the pool.
     accepted: bool,
-    /// Calls that are over are left out when others join: an entry may be asked for again and again.
+    /// Calls that are over are left out when the list would grow: an entry may be asked for again and again.
     groups: Vec<(Weak<Group>, usize)>,
 }
 
@@ -150,7 +150,9 @@ impl UnderWay {
         if self.accepted && group.level == Level::Accepted {
             group.settle(index, Outcome::Waiting);
         } else {
-            self.groups.retain(|(group, _)| group.strong_count() > 0);
+            if self.groups.len() == self.groups.capacity() {
+                self.groups.retain(|(group, _)| group.strong_count() > 0);
+            }
             self.groups.push((Arc::downgrade(group), index));
         }
     }

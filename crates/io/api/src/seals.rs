@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use crate::problem::Problem;
 use crate::shared::Shared;
 
-/// Seals that a follower remembers.
+/// Seals that a node remembers, its own and others'.
 const REMEMBERED: usize = 4_096;
 /// Validators that are asked one after another.
 const ATTEMPTS: u32 = 4;
@@ -46,7 +46,7 @@ pub trait AskValidators: Debug + Send + Sync {
     fn ask_for_seal(&self, height: u64, validators: &Validators, attempt: u32);
 }
 
-/// Seals that came from validators, and calls that wait for one.
+/// Seals of this node and of validators that it asked, and calls that wait for one.
 #[derive(Debug, Default)]
 pub struct Seals {
     known: Mutex<Known>,
@@ -169,12 +169,19 @@ impl Shared {
     /// This node's seal of a block; none if it was no validator of that height.
     fn own_seal(&self, header: &Header) -> Result<Option<(Member, Seal)>, Problem> {
         let Some((member, keys)) = self.signer_at(header.height)? else { return Ok(None) };
+        // One for all receipts of a block: it holds nothing of a single entry.
+        if let Some((by, seal)) = self.seals.find(header.height)
+            && by.id == member.id
+        {
+            return Ok(Some((member, seal)));
+        }
         let [log, cosigned, root] = self.sealed(header, &member);
         let seal = Seal {
             log: keys.log.sign(&log).to_bytes(),
             cosignature: keys.cosign.sign(&cosigned).to_bytes(),
             receipt: keys.receipt.sign(&root).to_bytes(),
         };
+        self.seals.remember(header.height, member.clone(), seal);
         Ok(Some((member, seal)))
     }
 

@@ -102,6 +102,7 @@ impl NodeService for Node {
 }
 
 const RECOVERING: &str = "recovering: no vote key of this node votes, since it may have forgotten what they signed (`ledger-node recover`)";
+
 fn suspects(shared: &Shared) -> Vec<v1::Suspect> {
     let all = shared.suspects.all().into_iter();
     let suspect = |(peer, suspect): (KeyId, Suspect)| v1::Suspect {
