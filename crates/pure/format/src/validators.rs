@@ -105,6 +105,12 @@ impl Validators {
         self.members.iter().map(|member| u64::from(member.power)).sum()
     }
 
+    /// Power of those of these ids that are members.
+    pub fn power_of<'a>(&self, ids: impl IntoIterator<Item = &'a KeyId>) -> u64 {
+        let members = ids.into_iter().filter_map(|id| self.get(id));
+        members.map(|member| u64::from(member.power)).sum()
+    }
+
     /// Whether `power` is more than two thirds of the total.
     pub fn is_quorum(&self, power: u64) -> bool {
         power.saturating_mul(3) > self.total_power().saturating_mul(2)

@@ -57,11 +57,8 @@ impl Verdicts {
         let by = |said: &BTreeMap<KeyId, u64>| -> Vec<KeyId> {
             said.iter().filter(|(_, height)| **height <= next).map(|(id, _)| *id).collect()
         };
-        let weighty = |by: &[KeyId]| {
-            let power = |id| validators.get(id).map_or(0, |member| u64::from(member.power));
-            let power: u64 = by.iter().map(power).sum();
-            power.saturating_mul(3) > validators.total_power()
-        };
+        let weighty =
+            |by: &[KeyId]| validators.power_of(by).saturating_mul(3) > validators.total_power();
         let all = self.refused.iter().map(|(entry, said)| (*entry, by(said)));
         all.filter(|(_, by)| weighty(by)).collect()
     }

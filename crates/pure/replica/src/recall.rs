@@ -11,28 +11,16 @@ use ledger_verify::signature;
 
 use crate::message::{Statement, StatementKind};
 use crate::said::Said;
-use crate::witness::signed_bytes;
+use crate::witness::{Slot, signed_bytes, slot};
 
 /// Heights that a validator may have voted at above what the least informed of a quorum had: a vote at a height needs the block
 /// below it, and whoever precommitted that block had the one below that.
 const AHEAD: u64 = 2;
 
-/// Where in a height something was said: round, and step within it.
-type Step = (u32, u8);
-
-const fn step(statement: &Statement) -> Step {
-    let step = match statement.kind {
-        StatementKind::Proposal { .. } => 0,
-        StatementKind::Prevote => 1,
-        StatementKind::Precommit => 2,
-    };
-    (statement.round, step)
-}
-
 /// The latest that each validator has said itself. The sender is known by its connection; signatures are for the one who is told.
 #[derive(Debug, Default)]
 pub(crate) struct Overheard {
-    last: BTreeMap<KeyId, (u64, Step, Said)>,
+    last: BTreeMap<KeyId, (u64, Slot, Said)>,
 }
 
 impl Overheard {
@@ -43,8 +31,8 @@ impl Overheard {
         let Some(new) = said.statements(height, 1).pop().filter(|new| new.validator == from) else {
             return;
         };
-        let at = (height, step(&new));
-        if self.last.get(&from).is_none_or(|(height, step, _)| (*height, *step) < at) {
+        let at = (height, slot(&new));
+        if self.last.get(&from).is_none_or(|(height, slot, _)| (*height, *slot) < at) {
             self.last.insert(from, (at.0, at.1, said.clone()));
         }
     }
@@ -62,23 +50,23 @@ impl Overheard {
 /// What this node has signed at the open height, in this process or before a crash.
 #[derive(Debug, Default)]
 pub(crate) struct Signed {
-    steps: BTreeMap<Step, (KeyId, StatementKind, Option<BlockHash>)>,
+    slots: BTreeMap<Slot, (KeyId, StatementKind, Option<BlockHash>)>,
 }
 
 impl Signed {
     pub(crate) fn add(&mut self, statement: &Statement) {
         let Statement { validator, kind, block, .. } = *statement;
-        self.steps.insert(step(statement), (validator, kind, block));
+        self.slots.insert(slot(statement), (validator, kind, block));
     }
 
     pub(crate) fn clear(&mut self) {
-        self.steps.clear();
+        self.slots.clear();
     }
 
     /// Whether this is something that was signed here.
     pub(crate) fn knows(&self, statement: &Statement) -> bool {
         let Statement { validator, kind, block, .. } = *statement;
-        self.steps.get(&step(statement)) == Some(&(validator, kind, block))
+        self.slots.get(&slot(statement)) == Some(&(validator, kind, block))
     }
 }
 
@@ -159,11 +147,10 @@ impl Recovering {
         }
         let height = ledger.height();
         let counts = |(tip, _): &(u64, u64)| tip.saturating_add(AHEAD) <= height;
-        let counted = || self.reports.iter().filter(|(_, report)| counts(report));
         let is_quorum = |set: &Validators| {
-            let others = counted().filter(|(from, _)| !self.own.contains(*from));
-            let power = others.filter_map(|(from, _)| set.get(from));
-            set.is_quorum(power.map(|member| u64::from(member.power)).sum())
+            let counted = self.reports.iter().filter(|(_, report)| counts(report));
+            let others = counted.map(|(from, _)| from).filter(|from| !self.own.contains(*from));
+            set.is_quorum(set.power_of(others))
         };
         // The set of the next height as well: those with whom this node is going to vote.
         self.certified.as_ref().is_some_and(is_quorum)
@@ -175,9 +162,9 @@ impl Recovering {
     fn has_what_others_have(&self, ledger: &Ledger) -> bool {
         let validators = ledger.validators();
         let has = |from: &KeyId| self.reports.get(from).is_some_and(|(t, _)| *t <= ledger.height());
-        let members = validators.members().iter();
-        let counted = members.filter(|member| self.own.contains(&member.id) || has(&member.id));
-        validators.is_quorum(counted.map(|member| u64::from(member.power)).sum())
+        let members = validators.members().iter().map(|member| &member.id);
+        let counted = members.filter(|id| self.own.contains(*id) || has(id));
+        validators.is_quorum(validators.power_of(counted))
     }
 
     /// The heights at which, after an operator's word, statements of this node's may turn up that it has forgotten.
@@ -192,10 +179,4 @@ pub(crate) fn is_signed_by(keys: &[SigningKey], ledger: &LedgerId, statement: &S
     let Some(key) = publics.find(|key| KeyId::of(key) == statement.validator) else { return false };
     let bytes = signed_bytes(ledger, statement);
     signature::verify(&key, &bytes, &statement.signature).is_ok()
-}
-
-/// The power that these have in a set.
-pub(crate) fn power_of(validators: &Validators, own: &[KeyId]) -> u64 {
-    let members = own.iter().filter_map(|id| validators.get(id));
-    members.map(|member| u64::from(member.power)).sum()
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use ledger_format::digest::{BlockHash, KeyId, LedgerId};
-use ledger_format::evidence::{Evidence, Offence, SignedProposal, SignedVote};
+use ledger_format::evidence::{Evidence, SignedProposal, SignedVote};
 use ledger_format::validators::Validators;
 use ledger_format::vote::{VoteStep, proposal_bytes, vote_bytes};
 use ledger_verify::evidence::Culprit;
@@ -24,10 +24,10 @@ const STATEMENTS: usize = 48;
 const AGAINST_ONE: usize = 16;
 
 /// Of each of these a validator signs one a height.
-type Slot = (u32, Step);
+pub(crate) type Slot = (u32, Step);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
+pub(crate) enum Step {
     Proposal,
     Prevote,
     Precommit,
@@ -118,7 +118,7 @@ impl Witness {
     }
 }
 
-const fn slot(statement: &Statement) -> Slot {
+pub(crate) const fn slot(statement: &Statement) -> Slot {
     let step = match statement.kind {
         StatementKind::Proposal { .. } => Step::Proposal,
         StatementKind::Prevote => Step::Prevote,
@@ -173,14 +173,4 @@ pub(crate) fn pair(ledger: &LedgerId, first: &Statement, second: &Statement) -> 
         }
         _ => return None,
     })
-}
-
-/// Whom evidence accuses, before anybody has checked it; `None` when several.
-pub(crate) const fn accused(evidence: &Evidence) -> Option<KeyId> {
-    match evidence.offence {
-        Offence::DoubleVote { validator, .. }
-        | Offence::DoubleProposal { validator, .. }
-        | Offence::ForgedCertificate { validator, .. } => Some(validator),
-        Offence::ConflictingCertificates(_) => None,
-    }
 }

@@ -9,7 +9,7 @@ use ledger_replay::Ledger;
 use super::{Action, Replica, id_of, next};
 use crate::engine::EngineStopped;
 use crate::message::{Content, Message, Statement};
-use crate::recall::{Recovering, is_signed_by, power_of};
+use crate::recall::{Recovering, is_signed_by};
 use crate::said::Said;
 use crate::settings::Settings;
 
@@ -33,14 +33,14 @@ impl Replica {
     /// has said, and the ledger waits for it.
     pub fn can_recover(ledger: &Ledger, own: &[KeyId]) -> bool {
         let sets = [ledger.validators(), ledger.next_validators()];
-        let others = |set: &Validators| set.total_power().saturating_sub(power_of(set, own));
+        let others = |set: &Validators| set.total_power().saturating_sub(set.power_of(own));
         sets.into_iter().all(|set| set.is_quorum(others(set)))
     }
 
     /// Whether a node decides by itself: what it has not logged, nobody has.
     pub fn is_sole(ledger: &Ledger, own: &[KeyId]) -> bool {
         let validators = ledger.validators();
-        validators.is_quorum(power_of(validators, own))
+        validators.is_quorum(validators.power_of(own))
     }
 
     /// At a new height: whether memory is whole again, and which key votes. Who begins to vote tells the others what it knows, for
