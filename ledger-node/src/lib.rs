@@ -20,6 +20,7 @@ mod replica_loop;
 mod report;
 mod restore;
 pub mod setup;
+mod stored;
 mod telemetry;
 mod testnet;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ledger_api::Shared;
 use ledger_store::StoreError;
 
-use crate::replica_loop::window_row;
+use crate::stored::window_row;
 
 const POLL: Duration = Duration::from_secs(1);
 

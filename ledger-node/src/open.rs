@@ -3,17 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use ledger_format::block::{Block, Body};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::genesis_file::GenesisFile;
 use ledger_format::header::Header;
 use ledger_format::vote::Certificate;
-use ledger_replay::{Executed, Known, Ledger, Replay};
-use ledger_store::{DataDirectory, NewBlock, Store, StoreError, StoredBlock};
+use ledger_replay::{Known, Ledger, Replay};
+use ledger_store::{DataDirectory, Store, StoreError, StoredBlock};
 
 use crate::failure::Failure;
-use crate::replica_loop::{link_rows, window_row};
+use crate::stored;
 
 /// Files of a data directory beside the store's own.
 #[derive(Clone, Debug)]
@@ -124,10 +123,11 @@ pub fn reindex(
     let mut replay = Replay::new(genesis.clone())?;
     for height in 1..=last {
         let missing = || StoreError::Damaged { what: format!("block {height} is missing") };
-        let stored = store.block(height)?.ok_or_else(missing)?;
-        let block = decode(&stored)?;
+        let block = decode(&store.block(height)?.ok_or_else(missing)?)?;
         let mut kept = Ok(());
-        replay.push(&block, |executed| kept = rederive(&store, &stored, executed))?;
+        replay.push(&block, |executed| {
+            kept = stored::put(&block, executed, |derived| store.rederive(derived));
+        })?;
         kept?;
         progress(height, last);
     }
@@ -141,22 +141,4 @@ pub(crate) fn decode(stored: &StoredBlock) -> Result<Block, Failure> {
     let header = Header::decode(stored.header.clone()).map_err(broken)?;
     let certificate = Certificate::decode(stored.certificate.clone()).map_err(broken)?;
     Ok(Block { body: Body { header, entries: stored.entries.clone() }, certificate })
-}
-
-fn rederive(store: &Store, stored: &StoredBlock, executed: &Executed) -> Result<(), StoreError> {
-    let links: Vec<_> = executed.links.iter().map(|links| link_rows(links)).collect();
-    let window: Vec<_> = executed.window.iter().map(window_row).collect();
-    let entries: &[Bytes] = &stored.entries;
-    store.rederive(&NewBlock {
-        height: executed.header.height,
-        header: &stored.header,
-        certificate: &stored.certificate,
-        first_leaf: stored.first_leaf,
-        header_leaf: executed.header_leaf,
-        entries,
-        ids: &executed.ids,
-        links: &links,
-        records: &executed.records,
-        window: &window,
-    })
 }

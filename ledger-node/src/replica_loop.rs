@@ -16,13 +16,14 @@ use ledger_peer::Network;
 use ledger_replay::Ledger;
 use ledger_replica::{Action, Decided, Event, Message, Replica, Timer, Turned};
 use ledger_rules::{Code, Refusal};
-use ledger_store::{LinkRow, NewBlock, Wal, WindowRow};
+use ledger_store::Wal;
 
 use crate::evidence::{self, EvidenceDirectory};
 use crate::failure::Failure;
 use crate::node::check_protocol;
 use crate::peers::{self, Wanted};
 use crate::recover;
+use crate::stored;
 
 /// How long a client is asked to wait when the pool is full.
 const FULL_RETRY: Duration = Duration::from_millis(200);
@@ -248,21 +249,7 @@ impl ReplicaLoop {
     fn commit(&mut self, decided: Decided) -> Result<Vec<(EntryId, Outcome)>, Failure> {
         let Decided { block, executed } = decided;
         let header = executed.header.clone();
-        let links: Vec<Vec<LinkRow>> =
-            executed.links.iter().map(|links| link_rows(links)).collect();
-        let window: Vec<WindowRow> = executed.window.iter().map(window_row).collect();
-        self.shared.store.commit(&NewBlock {
-            height: header.height,
-            header: &header.encode(),
-            certificate: &block.certificate.encode(),
-            first_leaf: executed.first_entry - u64::from(executed.header_leaf.is_some()),
-            header_leaf: executed.header_leaf,
-            entries: &block.body.entries,
-            ids: &executed.ids,
-            links: &links,
-            records: &executed.records,
-            window: &window,
-        })?;
+        stored::put(&block, &executed, |new| self.shared.store.commit(new))?;
         let ids = executed.ids.clone();
         let first = executed.first_entry;
         let before = sets(&self.shared.ledger());
@@ -298,20 +285,6 @@ impl ReplicaLoop {
 /// The sets that sign the next two heights.
 fn sets(ledger: &Ledger) -> [Hash; 2] {
     [ledger.validators().hash(), ledger.next_validators().hash()]
-}
-
-/// The index rows of an entry's timelines.
-pub(crate) fn link_rows(links: &[ledger_rules::Link]) -> Vec<LinkRow> {
-    let row = |link: &ledger_rules::Link| {
-        let key = link.key.first_chunk().copied().unwrap_or_default();
-        LinkRow { key, previous: link.previous }
-    };
-    links.iter().map(row).collect()
-}
-
-/// The stored form of a window row.
-pub(crate) fn window_row(known: &ledger_replay::Known) -> WindowRow {
-    WindowRow { key: known.key, entry: known.entry, expires_s: known.expires_s }
 }
 
 /// This machine's clock, in milliseconds since 1970.

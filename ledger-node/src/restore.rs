@@ -18,15 +18,15 @@ use ledger_format::header::Header;
 use ledger_format::note::{Checkpoint, Note};
 use ledger_format::validators::Validators;
 use ledger_replay::{Executed, Ledger};
-use ledger_store::{DataDirectory, NewBlock, Store, StoreError};
+use ledger_store::{DataDirectory, Store};
 use ledger_verify::verdict::Verdict;
 use serde_json::json;
 
 use crate::args::RestoreArgs;
 use crate::failure::Failure;
 use crate::open::Layout;
-use crate::replica_loop::{link_rows, window_row};
 use crate::report::{self, Output};
+use crate::stored;
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 1024 * 1024;
@@ -147,7 +147,7 @@ fn fill(
         pinned |= pin.is_after(&executed.header);
         head = Some(executed.header.clone());
         if written.is_ok() {
-            written = write(&store, block, executed);
+            written = stored::put(block, executed, |new| store.commit(new));
         }
     };
     let progress = |progress: ledger_client::chain::Progress| {
@@ -174,21 +174,4 @@ fn fill(
 fn clear(directory: &PathBuf) -> Result<(), Failure> {
     fs::remove_dir_all(directory).map_err(Failure::runtime)?;
     fs::create_dir(directory).map_err(Failure::runtime)
-}
-
-fn write(store: &Store, block: &Block, executed: &Executed) -> Result<(), StoreError> {
-    let links: Vec<_> = executed.links.iter().map(|links| link_rows(links)).collect();
-    let window: Vec<_> = executed.window.iter().map(window_row).collect();
-    store.commit(&NewBlock {
-        height: executed.header.height,
-        header: &executed.header.encode(),
-        certificate: &block.certificate.encode(),
-        first_leaf: executed.first_entry - u64::from(executed.header_leaf.is_some()),
-        header_leaf: executed.header_leaf,
-        entries: &block.body.entries,
-        ids: &executed.ids,
-        links: &links,
-        records: &executed.records,
-        window: &window,
-    })
 }
