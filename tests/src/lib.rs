@@ -36,5 +36,5 @@ pub use pen::{Pen, claim, forged};
 pub use places::{Place, Places, place, places_in, verified_places};
 pub use program::{CLI, Finished, NODE, command, run, run_in};
 pub use recorded::{Answer, Operation, Record, SharedRecord, Sight, Summary};
-pub use running::{Running, Signal, new_ledger, node_on};
+pub use running::{Running, Signal, new_ledger, node_on, processor_time};
 pub use shared::Shared;

@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::book::connect;
 use crate::hosts::Hosts;
+use crate::load::Supplier;
 use crate::places::{Places, verified_places};
 use crate::program::{Finished, NODE, run};
 use crate::running::{Running, Signal, node_at, node_on};
@@ -263,5 +264,16 @@ impl Exchanges {
             assert!(begun.elapsed() < PATIENCE, "no agreement on {least} or more: {heights:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// A supplier that one of the exchanges admits on a new network; all nodes know it.
+    pub fn supplier(&self, exchange: usize) -> Supplier {
+        let party = format!("exchange-{}", exchange + 1);
+        let admitted = self.runtime.block_on(async {
+            let mut client = connect(self.node(exchange)).await;
+            Supplier::admit_by(&mut client, &self.path(exchange), &party, "supplier").await
+        });
+        self.agree(2);
+        admitted.expect("an exchange admits suppliers")
     }
 }

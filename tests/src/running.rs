@@ -149,14 +149,10 @@ impl Running {
         run(CLI, ["--node", &self.url].iter().chain(arguments))
     }
 
-    /// The processor time that the node has used, in user mode and in the system (proc_pid_stat(5): hundredths of a second).
+    /// The processor time that the node has used, in user mode and in the system.
     pub fn processor_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
-        let stat = stat.expect("the node runs");
-        // After the name, which is in brackets: fields 14 and 15 are the 12th and 13th.
-        let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
-        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
-        Duration::from_millis(ticks.map(|field| field.expect("a number")).sum::<u64>() * 10)
+        processor_time(&stat.expect("the node runs")).expect("proc_pid_stat(5)").1
     }
 
     /// The most memory that the node has held so far, in bytes (proc_pid_status(5), `VmHWM`).
@@ -271,4 +267,14 @@ pub fn new_ledger(directory: &Path) -> String {
         ],
     );
     init.expect(0).json()["genesis"].as_str().expect("a genesis hash").to_owned()
+}
+
+/// Name and processor time of a process or thread, by its `stat` (proc_pid_stat(5)): the name is in brackets and may hold some itself;
+/// user and system time are fields 14 and 15, in hundredths of a second.
+pub fn processor_time(stat: &str) -> Option<(&str, Duration)> {
+    let (head, rest) = stat.rsplit_once(')')?;
+    let (_, name) = head.split_once('(')?;
+    let mut fields = rest.split_whitespace().skip(11).map(|field| field.parse::<u64>().ok());
+    let ticks = fields.next()?? + fields.next()??;
+    Some((name, Duration::from_millis(ticks * 10)))
 }

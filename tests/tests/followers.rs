@@ -12,7 +12,7 @@ use ledger_format::entry::Entry;
 use ledger_proto::v1;
 use ledger_proto::v1::outcome::Result as Outcome;
 use ledger_tests::{
-    Exchanges, Exported, Giver, NODE, Running, Signal, Supplier, connect, new_ledger, node_on, run,
+    Exchanges, Exported, Giver, NODE, Running, Signal, Supplier, new_ledger, node_on, run,
 };
 use ledger_verify::proof::verify_proof_file;
 use ledger_verify::verdict::Verdict;
@@ -21,16 +21,6 @@ use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
 
 const FOLLOWER: usize = 4;
-
-fn supplier(network: &Exchanges) -> Supplier {
-    let admitted = network.runtime.block_on(async {
-        let mut client = connect(network.node(0)).await;
-        let directory = network.path(0);
-        Supplier::admit_by(&mut client, &directory, "exchange-1", "supplier").await.unwrap()
-    });
-    network.agree(2);
-    admitted
-}
 
 fn at(level: &str) -> Level {
     level.parse().unwrap()
@@ -99,7 +89,7 @@ fn three_of_four(network: &Exchanges, supplier: &Supplier) {
 #[test]
 fn replicated_at_four_is_not_answered_until_the_fourth_is_back() {
     let mut network = Exchanges::start(4, 1);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(0);
     levels(&network, &supplier);
     network.agree(2);
     network.end(3, Signal::Kill);
@@ -133,7 +123,7 @@ fn replicated_at_four_is_not_answered_until_the_fourth_is_back() {
 #[test]
 fn a_refusal_reaches_whoever_submitted_at_a_follower() {
     let network = Exchanges::start(4, 1);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(0);
     let call = |node: usize, entry| {
         network.runtime.block_on(async { patient(network.node(node)).await.submit(&entry).await })
     };
@@ -169,7 +159,7 @@ fn a_refusal_reaches_whoever_submitted_at_a_follower() {
 #[test]
 fn a_follower_answers_every_read() {
     let network = Exchanges::start(4, 1);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(0);
     let entry = supplier.describe("asset").unwrap();
     let id = entry.id();
     let height = network.runtime.block_on(async {
@@ -245,7 +235,7 @@ fn a_follower_answers_every_read() {
 /// Four validators and a follower, with some blocks; the follower is down and has nothing.
 fn with_empty_follower(blocks: u64) -> (Exchanges, u64) {
     let mut network = Exchanges::start(4, 1);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(0);
     for number in 2..blocks {
         let entry = supplier.describe(&format!("asset-{number}")).unwrap();
         let submit = async { patient(network.node(0)).await.submit(&entry).await.unwrap() };

@@ -27,12 +27,7 @@ struct Consortium {
 impl Consortium {
     fn begun() -> Self {
         let network = Exchanges::start(4, 1);
-        let supplier = network.runtime.block_on(async {
-            let mut client = connect(network.node(0)).await;
-            let directory = network.path(0);
-            Supplier::admit_by(&mut client, &directory, "exchange-1", "supplier").await.unwrap()
-        });
-        network.agree(2);
+        let supplier = network.supplier(0);
         Self { network, supplier, entries: Vec::new() }
     }
 

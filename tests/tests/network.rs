@@ -5,22 +5,12 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use ledger_format::entry::Entry;
-use ledger_tests::{Exchanges, Places, Running, Signal, Supplier, connect, node_on, place};
+use ledger_tests::{Exchanges, Places, Running, Signal, connect, node_on, place};
 
 /// How long a network may stand still after it has lost whose turn it is.
 const STANDSTILL: Duration = Duration::from_secs(3);
 
 /// A supplier that the first exchange has admitted, known to all running nodes.
-fn supplier(network: &Exchanges) -> Supplier {
-    let admitted = network.runtime.block_on(async {
-        let mut client = connect(network.node(0)).await;
-        let directory = network.path(0);
-        Supplier::admit_by(&mut client, &directory, "exchange-1", "supplier").await.unwrap()
-    });
-    network.agree(2);
-    admitted
-}
-
 /// Submits an entry at a node and waits for its place.
 fn submit(network: &Exchanges, node: usize, entry: &Entry) -> (u64, u64) {
     let node = network.node(node);
@@ -31,7 +21,7 @@ fn submit(network: &Exchanges, node: usize, entry: &Entry) -> (u64, u64) {
 #[test]
 fn an_entry_submitted_anywhere_is_everywhere() {
     let network = Exchanges::start(4, 1);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(0);
     let mut placed = Places::new();
     for node in 0..5 {
         for number in 0..3 {
@@ -56,7 +46,7 @@ fn an_entry_submitted_anywhere_is_everywhere() {
 #[test]
 fn one_of_four_may_be_down_and_comes_back_by_itself() {
     let mut network = Exchanges::start(4, 1);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(0);
     let mut longest = Duration::ZERO;
     for down in 0..4 {
         network.end(down, Signal::Kill);
@@ -80,7 +70,7 @@ fn one_of_four_may_be_down_and_comes_back_by_itself() {
 #[test]
 fn two_of_four_down_is_a_standstill_and_no_fork() {
     let mut network = Exchanges::start(4, 0);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(0);
     network.end(2, Signal::Kill);
     network.end(3, Signal::Kill);
     let before = network.agree(2);
@@ -103,7 +93,7 @@ fn two_of_four_down_is_a_standstill_and_no_fork() {
 #[test]
 fn a_follower_that_lost_everything_takes_the_history_from_others() {
     let mut network = Exchanges::start(4, 1);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(0);
     network.end(4, Signal::Terminate);
     network.wipe(4);
     for number in 0..40 {
@@ -128,7 +118,7 @@ fn refused(network: &Exchanges, node: usize, arguments: &[&str]) -> String {
 #[test]
 fn nobody_is_what_its_key_is_not() {
     let mut network = Exchanges::start(1, 1);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(0);
     let entry = supplier.describe("asset").unwrap();
     submit(&network, 1, &entry);
     network.agree(3);

@@ -388,12 +388,7 @@ fn one_history_whatever_happens_to_hosts_and_wires() {
         }
     };
     let disk = disk.into_inner().unwrap();
-    let supplier = network.runtime.block_on(async {
-        let mut client = connect(network.node(0)).await;
-        let directory = network.path(0);
-        Supplier::admit_by(&mut client, &directory, "exchange-1", "supplier").await.unwrap()
-    });
-    network.agree(2);
+    let supplier = network.supplier(0);
     let before = network.proven(0);
 
     let load = Load::begin(&network, &supplier);

@@ -18,16 +18,6 @@ const WATCHED: Duration = Duration::from_secs(4);
 /// How long something may take that has to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn supplier(network: &Exchanges) -> Supplier {
-    let admitted = network.runtime.block_on(async {
-        let mut client = connect(network.node(1)).await;
-        let directory = network.path(1);
-        Supplier::admit_by(&mut client, &directory, "exchange-2", "supplier").await.unwrap()
-    });
-    network.agree(2);
-    admitted
-}
-
 /// Writes entries one after the other, each a block.
 fn write(network: &Exchanges, supplier: &Supplier, names: &[&str]) {
     for name in names {
@@ -89,7 +79,7 @@ fn lose_disk(network: &Exchanges, node: usize) {
 #[test]
 fn a_validator_that_lost_its_disk_votes_again_only_above_everything_that_it_may_have_said() {
     let mut network = Exchanges::start(4, 0);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(1);
     write(&network, &supplier, &["a", "b"]);
     let _killed = network.end(0, Signal::Kill);
     lose_disk(&network, 0);
@@ -121,7 +111,7 @@ fn a_validator_that_lost_its_disk_votes_again_only_above_everything_that_it_may_
 #[test]
 fn it_comes_back_while_the_others_write() {
     let mut network = Exchanges::start(4, 0);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(1);
     let _killed = network.end(2, Signal::Kill);
     lose_disk(&network, 2);
     let _done = recover(&network.path(2), &[]).expect(0);
@@ -149,7 +139,7 @@ fn ended(started: Result<Running, Finished>) -> Finished {
 #[test]
 fn a_copy_is_refused_and_what_passes_for_the_original_is_found_out_by_what_others_have_heard() {
     let mut network = Exchanges::start(4, 0);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(1);
     let _ended = network.end(0, Signal::Terminate);
     let backup = TempDir::new().unwrap();
     copy_directory(&network.path(0), backup.path());
@@ -175,7 +165,7 @@ fn a_copy_is_refused_and_what_passes_for_the_original_is_found_out_by_what_other
 #[test]
 fn of_two_that_run_with_one_key_one_is_stopped_or_cut_off_or_the_key_is_proven_guilty() {
     let mut network = Exchanges::start(4, 0);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(1);
     let _ended = network.end(0, Signal::Terminate);
     let copy = TempDir::new().unwrap();
     copy_directory(&network.path(0), copy.path());
@@ -217,7 +207,7 @@ fn of_two_that_run_with_one_key_one_is_stopped_or_cut_off_or_the_key_is_proven_g
 #[test]
 fn a_node_whose_key_changes_while_its_lock_is_stale_is_silent_with_both_keys() {
     let mut network = Exchanges::start(4, 0);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(1);
     let directory = network.path(0);
     let path = directory.to_str().unwrap();
     let _ended = network.end(0, Signal::Terminate);
@@ -248,7 +238,7 @@ fn a_node_whose_key_changes_while_its_lock_is_stale_is_silent_with_both_keys() {
 #[test]
 fn where_the_others_cannot_go_on_alone_the_founders_decide() {
     let mut network = Exchanges::start(2, 0);
-    let supplier = supplier(&network);
+    let supplier = network.supplier(1);
     let _ended = network.end(0, Signal::Kill);
     let path = network.path(0);
     let log = path.join("wal/consensus.wal");

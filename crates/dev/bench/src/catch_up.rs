@@ -64,11 +64,7 @@ impl CaughtUp {
 pub fn run_catch_up(absence: Absence) -> CaughtUp {
     let Absence { validators, entries, clients } = absence;
     let mut network = Exchanges::start(validators, 0);
-    let supplier = network.runtime.block_on(async {
-        let mut client = connect(network.node(0)).await;
-        let directory = network.path(0);
-        Supplier::admit_by(&mut client, &directory, "exchange-1", "supplier").await.unwrap()
-    });
+    let supplier = network.supplier(0);
     let before = network.agree(2);
     let away = usize::from(validators) - 1;
     network.end(away, Signal::Kill);

@@ -66,12 +66,7 @@ pub fn run_followers(following: Following) -> (Cost, Cost) {
 
 fn run(following: Following, followers: u16) -> Cost {
     let network = Exchanges::start(following.validators, followers);
-    let supplier = network.runtime.block_on(async {
-        let mut client = connect(network.node(0)).await;
-        let directory = network.path(0);
-        Supplier::admit_by(&mut client, &directory, "exchange-1", "supplier").await.unwrap()
-    });
-    network.agree(2);
+    let supplier = network.supplier(0);
     let before = network.node(0).processor_time();
     let until = Instant::now() + following.time;
     let pause = Duration::from_secs(1) * CLIENTS / following.rate.max(1);

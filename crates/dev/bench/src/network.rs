@@ -67,11 +67,7 @@ impl NetworkMeasured {
 /// Runs a network of so many validators and the load.
 pub fn run_network(validators: u16, clients: Clients) -> NetworkMeasured {
     let network = Exchanges::start(validators, 0);
-    let supplier = network.runtime.block_on(async {
-        let mut client = connect(network.node(0)).await;
-        let directory = network.path(0);
-        Supplier::admit_by(&mut client, &directory, "exchange-1", "supplier").await.unwrap()
-    });
+    let supplier = network.supplier(0);
     let before = network.agree(2);
     let example = entry(&supplier, 0, 0);
     let spent = || {

@@ -1,13 +1,11 @@
-//! Where processor time goes: what threads of processes have used, by the name of the thread (proc(5), `stat`).
+//! Where processor time goes: what threads of processes have used, by the name of the thread.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use ledger_tests::processor_time;
 use serde_json::{Value, json};
-
-/// Ticks in which Linux counts the time of threads.
-const TICK: Duration = Duration::from_millis(10);
 
 /// Time by name of thread, without the number of those that there are several of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,8 +20,9 @@ impl Spent {
             for task in tasks.flatten() {
                 // A thread may end while it is looked at.
                 let Ok(line) = fs::read_to_string(task.path().join("stat")) else { continue };
-                if let Some((name, time)) = thread(&line) {
-                    *spent.0.entry(name).or_default() += time;
+                if let Some((name, time)) = processor_time(&line) {
+                    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-');
+                    *spent.0.entry(name.to_owned()).or_default() += time;
                 }
             }
         }
@@ -65,15 +64,6 @@ impl Spent {
     }
 }
 
-/// Name and time of a thread: the name is in brackets and may have spaces; user and system time are fields 14 and 15.
-fn thread(stat: &str) -> Option<(String, Duration)> {
-    let (head, rest) = stat.rsplit_once(')')?;
-    let name = head.split_once('(')?.1.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-');
-    let mut fields = rest.split_whitespace().skip(11);
-    let ticks = fields.next()?.parse::<u32>().ok()? + fields.next()?.parse::<u32>().ok()?;
-    Some((name.to_owned(), TICK * ticks))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,8 +71,8 @@ mod tests {
     #[test]
     fn a_thread_is_read_with_its_name_and_time() {
         let stat = "7 (check-1) S 1 7 7 0 -1 4194304 10 0 0 0 25 5 0 0 20 0 16 0 100 0 0";
-        assert_eq!(thread(stat), Some(("check".to_owned(), Duration::from_millis(300))));
-        assert_eq!(thread("7 (a) b) S 1 1 1 1 1 1 1 1 1 1 1 x"), None);
+        assert_eq!(processor_time(stat), Some(("check-1", Duration::from_millis(300))));
+        assert_eq!(processor_time("7 (a) b) S 1 1 1 1 1 1 1 1 1 1 1 x"), None);
     }
 
     #[test]
