@@ -1,6 +1,7 @@
 //! Validators of which none is left: who signs what, and who counts, is a matter of the height.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ed25519_dalek::Signer as _;
 use ledger_api::seals::{AskValidators, Seal};
@@ -145,10 +146,11 @@ async fn who_signs_the_next_block_counts_and_nobody_else() {
     };
     let mut submit = node.submit();
     let waiting = tokio::spawn(async move { submit.wait_for(asked).await });
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!waiting.is_finished());
     node.tell(&gone_on(story, 1));
-    let outcome = waiting.await.unwrap().unwrap().into_inner().outcome.unwrap();
+    let answered = tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap();
+    let outcome = answered.unwrap().unwrap().into_inner().outcome.unwrap();
     assert_eq!(outcome.replicas, 2, "{outcome:?}");
     assert_eq!((replicas(2), replicas(3)), (2, 1));
     // Who has left answers for nothing, and who has lost its disk says so.
