@@ -43,8 +43,11 @@ struct Exchange {
 /// What keeps it from being made or run.
 pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Failure> {
     let directories = directories(args);
-    if !directories.iter().all(|directory| Layout(directory.clone()).genesis().exists()) {
+    let there = existing(&args.data_dir);
+    if there.is_empty() {
         create(args, &directories)?;
+    } else if there != directories {
+        return Err(other_network(args, &there));
     }
     if args.init_only {
         let lines: Vec<String> = directories
@@ -116,6 +119,28 @@ fn directories(args: &TestnetArgs) -> Vec<PathBuf> {
     let of = |kind: &str, number: u16| args.data_dir.join(format!("{kind}-{number}"));
     let validators = (1..=args.validators).map(|number| of("validator", number));
     validators.chain((1..=args.followers).map(|number| of("follower", number))).collect()
+}
+
+/// The directories of the network that is there, as [`directories`] lists them; one without a genesis file was never finished.
+fn existing(data_dir: &Path) -> Vec<PathBuf> {
+    let of = |kind: &'static str| {
+        let all = (1_u16..).map(move |number| data_dir.join(format!("{kind}-{number}")));
+        all.take_while(|directory| Layout(directory.clone()).genesis().exists())
+    };
+    of("validator").chain(of("follower")).collect()
+}
+
+/// Another network than the one that was asked for is neither started in part nor added to.
+fn other_network(args: &TestnetArgs, there: &[PathBuf]) -> Failure {
+    let names = there.iter().filter_map(|directory| directory.file_name());
+    let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
+    let validators = names.iter().filter(|name| name.starts_with("validator")).count();
+    Failure::exists(format!(
+        "{} holds {}: start them with --validators {validators} --followers {}",
+        args.data_dir.display(),
+        names.join(", "),
+        names.len() - validators
+    ))
 }
 
 /// Makes all directories: keys, the genesis that all founders sign, and a configuration.

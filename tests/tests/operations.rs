@@ -50,6 +50,22 @@ fn a_second_init_changes_nothing() {
     assert!(!directory.path().join("genesis").exists());
 }
 
+#[test]
+fn a_network_for_trying_out_is_neither_started_in_part_nor_added_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let net = |validators, followers| {
+        let shape = ["--validators", validators, "--followers", followers];
+        ["testnet", "--init-only", "--data-dir", data].into_iter().chain(shape).collect::<Vec<_>>()
+    };
+    let _made = run(NODE, net("2", "1")).expect(0);
+    for (validators, followers) in [("1", "1"), ("3", "1"), ("2", "0"), ("2", "2")] {
+        let failed = fails(&net(validators, followers), 24, "NODE_EXISTS");
+        assert!(failed.err.contains("--validators 2 --followers 1"), "{}", failed.err);
+    }
+    let _same = run(NODE, net("2", "1")).expect(0);
+}
+
 /// The settings in force, or why there are none.
 fn settings(directory: &Path, flags: &[&str], environment: &[(&str, &str)]) -> Finished {
     let mut config = command(NODE);
