@@ -76,6 +76,9 @@ pub(crate) enum Command {
     /// Activate a version of the protocol
     #[command(subcommand)]
     Protocol(acts::validators::Protocol),
+    /// Set, lift and show how much parties may write
+    #[command(subcommand)]
+    Budget(acts::budgets::Budget),
     /// Found a network: the ceremony in which every founder signs one genesis
     #[command(subcommand)]
     Network(network::Command),

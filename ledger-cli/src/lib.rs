@@ -96,6 +96,7 @@ async fn carry_out(cli: Cli, format: Format) -> Result<Answer, ClientError> {
         Command::Calendar(command) => acts::governance::calendar(common, command).await,
         Command::Validator(command) => acts::validators::validators(common, command).await,
         Command::Protocol(command) => acts::validators::protocol(common, command).await,
+        Command::Budget(command) => acts::budgets::run(common, command).await,
         Command::Network(command) => network::run(common, command),
         Command::Draft(command) => draft::run(common, command).await,
         Command::Submit(submit) => draft::submit_entry(common, &submit).await,

@@ -31,7 +31,7 @@ use crate::maintenance;
 use crate::open::{Layout, Opened, open};
 use crate::peers::{self, PeerOptions, Wanted};
 use crate::recover::{self, Memory, Recalled};
-use crate::replica_loop::{Arrival, Disk, ReplicaLoop};
+use crate::replica_loop::{Arrival, Disk, ReplicaLoop, now_ms};
 
 /// Batches of checked entries that wait for the replica.
 const CHECKED_QUEUE: usize = 16;
@@ -357,7 +357,7 @@ fn check_threads(
         let (checked, stopping) = (checked.clone(), Arc::clone(stopping));
         spawn(&format!("check-{number}"), move || {
             let forward = |entries| checked.send(Arrival::Checked(entries)).is_ok();
-            admission::run(&shared, &forward, &|| stopping.load(Ordering::Acquire));
+            admission::run(&shared, now_ms, &forward, &|| stopping.load(Ordering::Acquire));
         })
     };
     (0..count.max(1)).map(start).collect()

@@ -1,6 +1,7 @@
 //! One command for each act of the main path: options become an event, `signing` does the rest.
 
 pub(crate) mod asset;
+pub(crate) mod budgets;
 pub(crate) mod contract;
 pub(crate) mod delivery;
 pub(crate) mod governance;

@@ -2,7 +2,7 @@
 
 use ledger_event::event::Act;
 use ledger_event::{
-    AssetDescribed, AssetRevised, BatchAcknowledged, BatchSent, CalendarPublished,
+    AssetDescribed, AssetRevised, BatchAcknowledged, BatchSent, BudgetsSet, CalendarPublished,
     CertificateIssued, ContractSigned, DeliveryPlanned, Event, EvidenceRecorded, GenesisPublished,
     ImportedHistory, KeyEnrolled, KeyRevoked, ListingApplied, MisconductRecorded, NoticeOpened,
     PartyAdmitted, ProtocolActivated, Purpose, RegistrationApplied, RegistrationReviewed,
@@ -186,6 +186,7 @@ payloads! {
     AssetDescribed AssetRevised ImportedHistory RegistrationApplied RegistrationReviewed NoticeOpened
     EvidenceRecorded CertificateIssued ReviewSubmitted ReviewDecided ListingApplied ContractSigned
     DeliveryPlanned BatchSent BatchAcknowledged ValidatorsChanged ProtocolActivated MisconductRecorded
+    BudgetsSet
 }
 
 /// A signature with a party's own key.

@@ -3,8 +3,8 @@
 use ed25519_dalek::Signer as _;
 use ledger_event::event::Act;
 use ledger_event::{
-    Clock, Limits, MisconductRecorded, ProtocolActivated, Role, Validator, ValidatorSet,
-    ValidatorsChanged,
+    Budgets, BudgetsSet, Clock, Limits, MisconductRecorded, ProtocolActivated, Role, Validator,
+    ValidatorSet, ValidatorsChanged,
 };
 use ledger_format::digest::{BlockHash, KeyId, LedgerId, sha256};
 use ledger_format::evidence::{Evidence, SignedVote};
@@ -48,6 +48,12 @@ pub fn validators_changed(set: ValidatorSet, parties: &[&'static str]) -> Deed {
 pub fn protocol_activated(version: u32, height: u64, parties: &[&'static str]) -> Deed {
     let event = ProtocolActivated { version, height };
     Deed::new("ledger:genesis", Act::ProtocolActivated(event), founders(parties)).binding()
+}
+
+/// Budgets, or none any more, signed by these parties.
+pub fn budgets_set(budgets: Option<Budgets>, parties: &[&'static str]) -> Deed {
+    let event = BudgetsSet { budgets };
+    Deed::new("ledger:genesis", Act::BudgetsSet(event), founders(parties)).binding()
 }
 
 /// Two precommits of one round by a validator, for these blocks.

@@ -18,17 +18,23 @@ use crate::shared::{Shared, Submission};
 
 /// Checks submissions until the node stops. Several threads may run this side by side.
 ///
-/// `forward` takes checked entries to the replica; when it is closed the thread ends.
-pub fn run(shared: &Arc<Shared>, forward: &dyn Fn(Checked) -> bool, stopping: &dyn Fn() -> bool) {
+/// `forward` takes checked entries to the replica; when it is closed the thread ends. `now_ms` is the node's clock.
+pub fn run(
+    shared: &Arc<Shared>,
+    now_ms: fn() -> u64,
+    forward: &dyn Fn(Checked) -> bool,
+    stopping: &dyn Fn() -> bool,
+) {
     let intake = &shared.intake;
     loop {
-        let Some(batch) = intake.take() else {
+        let Some(mut batch) = intake.take() else {
             if stopping() {
                 break;
             }
             continue;
         };
         let turn = batch.turn();
+        turn_away(shared, now_ms(), &mut batch);
         let (checked, bad) = check(shared, batch);
         intake.checked(&turn, bad);
         let forwarded = intake.in_turn(&turn, || checked.is_empty() || forward(checked));
@@ -49,6 +55,23 @@ pub struct CheckedEntry {
     pub entry: Box<Entry>,
     /// Who sent it.
     pub source: Source,
+}
+
+/// Leaves out what clients sent beyond a budget, before work is spent on it, and tells them. What other nodes pass on is judged with the
+/// block: their clients wait for a verdict of the validators.
+fn turn_away(shared: &Shared, now_ms: u64, batch: &mut Batch) {
+    let sent: Vec<&Entry> = batch.submissions.iter().map(|sent| &*sent.entry).collect();
+    let beyond = shared.ledger().beyond_budget(now_ms, &sent);
+    let mut told = Vec::new();
+    // From behind, so that numbers stay what they are.
+    for (number, refusal) in beyond.into_iter().rev() {
+        if matches!(batch.sources.get(number), Some(Source::Client(_))) {
+            batch.sources.remove(number);
+            let id = batch.submissions.remove(number).entry.id();
+            told.push((id, Outcome::refused(refusal.into())));
+        }
+    }
+    shared.outcomes.announce(told);
 }
 
 /// Checks the signatures of a batch; whoever waits for a bad one is told. Gives the good ones, and who sent bad ones.

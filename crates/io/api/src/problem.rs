@@ -101,6 +101,7 @@ fn grpc_code(code: Rule) -> Code {
         }
         Rule::SubjectUnknown => Code::NotFound,
         Rule::PriorStale => Code::Aborted,
+        Rule::BudgetSpent => Code::ResourceExhausted,
         Rule::OtherLedger | Rule::WindowTooLong | Rule::SubjectKind | Rule::Field => {
             Code::InvalidArgument
         }

@@ -6,37 +6,30 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ed25519_dalek::SigningKey;
-use ledger_catalogue::{
-    About, CatalogueRecord, Collection, HashForm, HistoryClaim, Item, Locator, Source,
-};
+use ledger_catalogue::{About, CatalogueRecord, Collection, HistoryClaim, Item, Source};
 use ledger_event::event::Act;
 use ledger_event::record::Body;
-use ledger_event::{
-    AssetDescribed, AssetDescription, AssetKind, AssetRevised, CatalogueSource, DeclaredHashForm,
-    ImportedHistory, Role,
-};
+use ledger_event::{AssetDescribed, AssetDescription, AssetRevised, ImportedHistory, Role};
 use ledger_format::digest::{Hash, LedgerId};
 use ledger_format::entry::Entry;
 use ledger_format::id::{Subject, SubjectKind};
 use ledger_proto::v1;
+use ledger_rules::Code;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use crate::act::{Signatory, Times, Unsigned, digest};
-use crate::error::ClientError;
-use crate::node::Node;
+use crate::act::{Signatory, Times, Unsigned};
+use crate::error::{ClientError, Failure};
+use crate::node::{Node, refusal};
+
+mod recorded;
 
 /// Entries of one stream message.
 const MESSAGE_ENTRIES: usize = 256;
 /// Messages under way.
 const MESSAGES_UNDER_WAY: usize = 8;
-/// Longest texts that the rules take, in characters.
-const NAME_CHARACTERS: usize = 300;
-const SUMMARY_CHARACTERS: usize = 4_000;
-const TEXT_CHARACTERS: usize = 400;
-const WHAT_CHARACTERS: usize = 2_000;
 
 /// Who imports, and when it is claimed to happen.
 #[derive(Clone, Debug)]
@@ -130,7 +123,7 @@ pub async fn import(
                 .await
                 .ok_or_else(|| ClientError::interrupted("the stream ended"))??;
             let sent = under_way.pop_front().unwrap_or_default();
-            settle(sent, response, &mut done, &mut retry);
+            settle(sent, response, &mut done, &mut retry)?;
             progress(done.described + done.unchanged + done.claims);
         }
         if ended {
@@ -183,13 +176,14 @@ impl Importer {
     }
 }
 
-/// Sorts the outcomes of a message. An asset that exists is looked at again afterwards.
+/// Sorts the outcomes of a message. An asset that exists is looked at again afterwards. A budget that is spent ends the import: nothing
+/// more would be taken before the next window.
 fn settle(
     sent: Vec<Planned>,
     response: v1::SubmitStreamResponse,
     done: &mut Imported,
     retry: &mut Vec<Planned>,
-) {
+) -> Result<(), ClientError> {
     for (planned, outcome) in sent.into_iter().zip(response.outcomes) {
         match (outcome.result, &planned.what) {
             (Some(v1::outcome::Result::Position(_)), What::Asset(_)) => done.described += 1,
@@ -198,6 +192,11 @@ fn settle(
                 if refused.code == "SUBJECT_EXISTS" =>
             {
                 retry.push(planned);
+            }
+            (Some(v1::outcome::Result::Refused(refused)), _)
+                if refused.code == Code::BudgetSpent.as_str() =>
+            {
+                return Err(ClientError { failure: Failure::Busy, ..refusal(&refused) });
             }
             (Some(v1::outcome::Result::Refused(refused)), _) => done.skipped.push(Remark {
                 place: planned.place,
@@ -211,6 +210,7 @@ fn settle(
             }),
         }
     }
+    Ok(())
 }
 
 /// An asset that exists: unchanged, or to be revised.
@@ -345,7 +345,7 @@ impl<'a> Plan<'a> {
                     }
                 }
                 Some(Item::Skipped(skipped)) => done.skipped.push(Remark {
-                    place: place(&skipped.locator),
+                    place: skipped.locator.to_string(),
                     code: skipped.code.to_string(),
                     reason: skipped.reason,
                 }),
@@ -356,20 +356,7 @@ impl<'a> Plan<'a> {
 
     fn collection(&self, id: &str, collection: &Collection) -> Result<Planned, ClientError> {
         let subject = self.importer.subject(&collection_name(id))?;
-        let english = collection.title_en.clone().or_else(|| collection.title.clone());
-        let description = AssetDescription {
-            kind: AssetKind::Open.into(),
-            name_en: cut(&english.unwrap_or_else(|| id.to_owned()), NAME_CHARACTERS),
-            source_url: collection.source_url.clone().unwrap_or_default(),
-            publisher: cut(self.source.catalogue(), TEXT_CHARACTERS),
-            catalogue: Some(CatalogueSource {
-                catalogue: cut(self.source.catalogue(), 200),
-                record: cut(&format!("collection {id}"), TEXT_CHARACTERS),
-                record_digest: Some(digest(collection_digest(id, collection))),
-                ..CatalogueSource::default()
-            }),
-            ..AssetDescription::default()
-        };
+        let description = recorded::of_collection(id, collection, self.source.catalogue());
         Ok(Planned {
             subject,
             place: format!("collection {id}"),
@@ -379,10 +366,10 @@ impl<'a> Plan<'a> {
 
     fn record(&self, record: &CatalogueRecord) -> Result<Planned, ClientError> {
         let subject = self.importer.subject(&record.local_name)?;
-        let description = describe(record, self.source.catalogue());
+        let description = recorded::of_record(record, self.source.catalogue());
         Ok(Planned {
             subject,
-            place: place(&record.locator),
+            place: record.locator.to_string(),
             what: What::Asset(Box::new(description)),
         })
     }
@@ -392,70 +379,9 @@ impl<'a> Plan<'a> {
             About::Record(id) => ledger_catalogue::local_name(id),
             About::Collection(id) => collection_name(id),
         };
-        let words = claim.what.english.as_ref().unwrap_or(&claim.what.text);
-        let kind = claim.category.english.as_ref().unwrap_or(&claim.category.text);
-        let what = if words == kind { words.clone() } else { format!("{kind}: {words}") };
-        let history = ImportedHistory {
-            what: cut(&single_line(&what), WHAT_CHARACTERS),
-            when: claim.when,
-            according_to: cut(&claim.according_to, TEXT_CHARACTERS),
-            source: cut(
-                &format!("{}, {}", self.source.catalogue(), place(&claim.locator)),
-                TEXT_CHARACTERS,
-            ),
-            source_digest: Some(digest(claim.digest)),
-        };
-        let place = place(&claim.locator);
+        let history = recorded::of_claim(claim, self.source.catalogue());
+        let place = claim.locator.to_string();
         Ok(Planned { subject: self.importer.subject(&name)?, place, what: What::Claim(history) })
-    }
-}
-
-/// What the ledger records of a catalogue's record. What the catalogue does not state stays unstated: origin, class, grade and
-/// personal information among it.
-pub fn describe(record: &CatalogueRecord, catalogue: &str) -> AssetDescription {
-    let text = |value: &Option<String>, most: usize| {
-        cut(&single_line(value.as_deref().unwrap_or_default()), most)
-    };
-    let other = record.title_zh.is_none() && record.title_en.is_none();
-    let name_en =
-        record.title_en.clone().or_else(|| other.then(|| record.display_name().to_owned()));
-    AssetDescription {
-        kind: AssetKind::Open.into(),
-        name_zh: text(&record.title_zh, NAME_CHARACTERS),
-        name_en: text(&name_en, NAME_CHARACTERS),
-        summary: text(&record.summary, SUMMARY_CHARACTERS),
-        licence: cut(
-            record.licence.as_ref().map_or("", |licence| licence.label()),
-            TEXT_CHARACTERS,
-        ),
-        publisher: text(&record.publisher, TEXT_CHARACTERS),
-        source_url: text(&record.source_url, 1_000),
-        content: record.sha256.map(digest),
-        content_bytes: record.bytes.unwrap_or_default(),
-        media_type: text(&record.media_type, 127),
-        time_from: record.time_from,
-        time_to: record.time_to,
-        issued: record.issued,
-        catalogue: Some(CatalogueSource {
-            catalogue: cut(catalogue, 200),
-            record: cut(&record.record_id, TEXT_CHARACTERS),
-            record_digest: Some(digest(record.record_digest)),
-            declared_hash: record
-                .declared_hash
-                .as_ref()
-                .map_or_else(String::new, |h| cut(&h.text, 200)),
-            declared_hash_form: record
-                .declared_hash
-                .as_ref()
-                .map_or(DeclaredHashForm::Unspecified, |hash| match hash.form {
-                    HashForm::OfFile => DeclaredHashForm::OfFile,
-                    HashForm::OfGitBlob => DeclaredHashForm::OfGitBlob,
-                    HashForm::Unchecked => DeclaredHashForm::Unchecked,
-                    HashForm::Mismatch => DeclaredHashForm::Mismatch,
-                })
-                .into(),
-        }),
-        ..AssetDescription::default()
     }
 }
 
@@ -464,43 +390,10 @@ fn collection_name(id: &str) -> String {
     format!("collection/{}", ledger_catalogue::local_name(id))
 }
 
-fn collection_digest(id: &str, collection: &Collection) -> Hash {
-    let parts = [&collection.title, &collection.title_en, &collection.source_url];
-    let mut text = id.to_owned();
-    for part in parts {
-        text.push('\0');
-        text.push_str(part.as_deref().unwrap_or_default());
-    }
-    crate::content::hash(text.as_bytes())
-}
-
 fn remarks(record: &CatalogueRecord) -> impl Iterator<Item = Remark> + '_ {
     record.findings.iter().map(|finding| Remark {
-        place: place(&record.locator),
+        place: record.locator.to_string(),
         code: finding.code.to_string(),
         reason: finding.text.clone(),
     })
-}
-
-fn place(locator: &Locator) -> String {
-    locator.to_string()
-}
-
-/// The rules take no control characters; catalogues have line breaks.
-fn single_line(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.to_owned();
-    }
-    text.split(char::is_control)
-        .filter(|part| !part.trim().is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// At most so many characters; a cut is shown by an ellipsis.
-fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most.saturating_sub(1)).chain(['\u{2026}']).collect()
 }

@@ -131,6 +131,19 @@ impl Ledger {
         proposal
     }
 
+    /// Which of these entries the budgets would refuse in a block of now, by number, and why: whoever sent them can be told before
+    /// signatures are checked. On a declared clock nobody knows the time of the next block, and none is named.
+    pub fn beyond_budget(&self, now_ms: u64, entries: &[&Entry]) -> Vec<(usize, Refusal)> {
+        let (state, time_ms) = (self.state(), now_ms.max(self.time_ms()));
+        let height = self.height().saturating_add(1);
+        let rules = BlockRules::begin(&state, height, time_ms);
+        let Some(rules) = rules.filter(|_| self.genesis().clock() != Clock::Declared) else {
+            return Vec::new();
+        };
+        let afforded = entries.iter().map(|entry| rules.afford(entry));
+        (0_usize..).zip(afforded).filter_map(|(number, it)| Some((number, it.err()?))).collect()
+    }
+
     /// Executes a block that somebody else made, and compares everything that its header says. Signatures of entries and the
     /// certificate are checked apart.
     ///

@@ -13,6 +13,7 @@ use ledger_format::entry::{Claims, Entry};
 use ledger_format::id::{Subject, SubjectKind};
 
 use crate::code::{Code, Refusal};
+use crate::protocol::Protocol;
 use crate::signers::{self, Need, Signers, Who};
 use crate::view::{State, Typed};
 
@@ -57,6 +58,11 @@ impl Act<'_> {
 
     pub(crate) fn issuer(&self) -> &str {
         &self.entry.claims().issuer
+    }
+
+    /// The version of the protocol that the block follows.
+    pub(crate) fn version(&self) -> u32 {
+        Protocol::of(self.ledger, self.height).version
     }
 
     /// The subject's record, which must exist and be of the asked type.

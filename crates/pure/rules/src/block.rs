@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -15,6 +16,7 @@ use ledger_format::message;
 use ledger_format::timeline::timeline_step;
 
 use crate::act::Act;
+use crate::budget;
 use crate::code::{Code, Refusal};
 use crate::genesis::LEDGER;
 use crate::protocol::Protocol;
@@ -51,6 +53,8 @@ pub struct BlockRules<'a> {
     id: Hash,
     height: u64,
     time_ms: u64,
+    /// Shared, so that what an entry costs does not borrow the block that it changes.
+    budgets: Option<Rc<budget::Limits>>,
     changed: BTreeMap<String, Record>,
     links: Vec<Vec<Link>>,
 }
@@ -67,8 +71,9 @@ impl<'a> BlockRules<'a> {
         let ledger: LedgerRecord = read_as(base, LEDGER)?;
         let limits = ledger.limits?;
         let id = Hash::try_from(ledger.genesis.as_ref()).ok()?;
+        let budgets = budget::Limits::of(base, &ledger, time_ms).map(Rc::new);
         let (changed, links) = (BTreeMap::new(), Vec::new());
-        Some(Self { base, ledger, limits, id, height, time_ms, changed, links })
+        Some(Self { base, ledger, limits, id, height, time_ms, budgets, changed, links })
     }
 
     /// Judges the next entry, which is to be leaf `leaf_index`. On a refusal nothing has changed.
@@ -84,6 +89,9 @@ impl<'a> BlockRules<'a> {
             protocol::check_active(kind, Protocol::of(&self.ledger, self.height).version)?;
         }
         let state = State::new(self.base, &self.changed);
+        let budgets = self.budgets.clone();
+        let charge = budgets.as_ref().and_then(|budgets| budgets.charge(entry, &state));
+        charge.as_ref().map_or(Ok(()), |charge| charge.check(&state))?;
         let act = Act {
             entry,
             state,
@@ -96,7 +104,22 @@ impl<'a> BlockRules<'a> {
         let writes = dispatch(&act)?;
         let activities = activities(&act);
         self.write(entry, leaf_index, writes, activities);
+        if let Some(charge) = charge {
+            for payer in charge.payers() {
+                charge.take_from(payer, self.open(&payer.record()));
+            }
+        }
         Ok(())
+    }
+
+    /// Whether the budgets of those who are charged for an entry allow it here, before anything of it is checked.
+    ///
+    /// # Errors
+    /// [`Code::BudgetSpent`].
+    pub fn afford(&self, entry: &Entry) -> Result<(), Refusal> {
+        let state = State::new(self.base, &self.changed);
+        let charge = self.budgets.as_ref().and_then(|budgets| budgets.charge(entry, &state));
+        charge.map_or(Ok(()), |charge| charge.check(&state))
     }
 
     /// What the entries applied so far have changed.
@@ -153,7 +176,7 @@ impl<'a> BlockRules<'a> {
         }
         for id in activities {
             let record = self.open(&id);
-            record.body.get_or_insert_with(|| ActivityRecord {}.into_body());
+            record.body.get_or_insert_with(|| ActivityRecord::default().into_body());
             links.push(append(record, entry.id(), leaf));
         }
         self.links.push(links);
@@ -163,7 +186,11 @@ impl<'a> BlockRules<'a> {
     fn open(&mut self, id: &str) -> &mut Record {
         let base = self.base;
         self.changed.entry(id.to_string()).or_insert_with(|| {
-            read(base, id).unwrap_or_else(|| Record { id: id.to_string(), ..Record::default() })
+            read(base, id).unwrap_or_else(|| Record {
+                id: id.to_string(),
+                timeline: Some(Timeline::default()),
+                ..Record::default()
+            })
         })
     }
 }
@@ -188,7 +215,7 @@ fn activities(act: &Act<'_>) -> BTreeSet<String> {
 }
 
 macro_rules! acts {
-    ($($variant:ident($event:pat) = $name:literal, since $since:literal => |$act:ident| $run:expr;)*) => {
+    ($($variant:ident($event:pat) = $name:literal, since $since:expr => |$act:ident| $run:expr;)*) => {
         /// The name of an act, as its protobuf field is called.
         pub fn act_name(kind: &Kind) -> &'static str {
             match kind { $(Kind::$variant(_) => $name,)* }
@@ -218,6 +245,7 @@ acts! {
     ValidatorsChanged(event) = "validators_changed", since 1 => |act| membership::changed(act, event);
     ProtocolActivated(event) = "protocol_activated", since 1 => |act| protocol::activated(act, event);
     MisconductRecorded(event) = "misconduct_recorded", since 2 => |act| misconduct::recorded(act, event);
+    BudgetsSet(event) = "budgets_set", since budget::SINCE => |act| budget::set(act, event);
     PartyAdmitted(event) = "party_admitted", since 1 => |act| identity::admitted(act, event);
     KeyEnrolled(event) = "key_enrolled", since 1 => |act| identity::enrolled(act, event);
     KeyRevoked(event) = "key_revoked", since 1 => |act| identity::revoked(act, event);

@@ -182,6 +182,11 @@ codes! {
         "The evidence does not prove that a validator of this ledger lied.", "docs/spec/rules.md, misconduct",
         "See the message, and `ledger-cli verify evidence FILE`. Of validators that left, only the last set is known.";
 
+    BudgetSpent = "BUDGET_SPENT",
+        "The party, or the exchange that answers for it, has written as much as its budget allows for now.",
+        "docs/spec/rules.md, budgets",
+        "Submit the entry again in the next window: the message says when it begins. `ledger-cli budget show` prints the budgets.";
+
     // Assets and lineage.
     AssetVersion = "ASSET_VERSION",
         "The act names another version of the asset than the current one.", "docs/spec/rules.md, assets",

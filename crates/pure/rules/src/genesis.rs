@@ -48,6 +48,7 @@ pub fn genesis_records(genesis: &GenesisDocument) -> Vec<(Hash, Vec<u8>)> {
                 profile: founder.profile.clone(),
                 roles: founder.roles.clone(),
                 keys: kids.map(|kid| Bytes::copy_from_slice(kid.as_bytes())).collect(),
+                admitted_by: String::new(),
             },
         );
         for key in &founder.keys {

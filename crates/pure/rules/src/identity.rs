@@ -1,7 +1,7 @@
 //! Parties and their keys: admission, enrolment, revocation. They take effect from the block after.
 
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use ledger_format::id::{SubjectKind, check_party};
 use ledger_format::limits::MAX_SIGNERS;
 
 use crate::act::{Act, Check, Rule, ensure, jurisdiction, optional_hash, stated_text, text};
+use crate::budget;
 use crate::code::{Code, Refusal};
 use crate::genesis::{key_record, kid};
 use crate::signers::{Need, Who};
@@ -182,6 +183,11 @@ pub(crate) fn admitted(act: &Act<'_>, event: &PartyAdmitted) -> Result<Writes, R
         profile: event.profile.clone(),
         roles: event.roles.clone(),
         keys: kids.collect(),
+        admitted_by: if act.version() >= budget::SINCE {
+            act.issuer().into()
+        } else {
+            String::new()
+        },
     };
     writes.put(act.subject().as_str(), record);
     for key in &event.keys {

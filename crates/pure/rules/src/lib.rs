@@ -13,6 +13,7 @@ extern crate alloc;
 mod act;
 mod asset;
 pub mod block;
+mod budget;
 pub mod calendar;
 pub mod code;
 mod contract;

@@ -93,7 +93,7 @@ const ACTIVATED: Rule<ActivationGuard> = Rule {
 
 /// An activation that is not in force yet is replaced: what counts is the state before the height.
 pub(crate) fn activated(act: &Act<'_>, event: &ProtocolActivated) -> Result<Writes, Refusal> {
-    let version = Protocol::of(act.ledger, act.height).version;
+    let version = act.version();
     let activation = Activation { act, event, version, validators: in_force(&act.state)? };
     act.judge(&ACTIVATED, &|_| None, |guard| guard(&activation))?;
     let mut ledger: LedgerRecord = act.required(LEDGER)?;

@@ -8,8 +8,8 @@ use crate::act::Rule;
 use crate::code::Code;
 pub use crate::signers::{Keys, Need, Who};
 use crate::{
-    asset, contract, delivery, governance, identity, listing, membership, misconduct, protocol,
-    registration, review,
+    asset, budget, contract, delivery, governance, identity, listing, membership, misconduct,
+    protocol, registration, review,
 };
 
 /// One row of the state machine.
@@ -45,6 +45,7 @@ pub fn rows() -> Vec<Row> {
         membership::rows(),
         protocol::rows(),
         misconduct::rows(),
+        budget::rows(),
         identity::rows(),
         asset::rows(),
         registration::rows(),

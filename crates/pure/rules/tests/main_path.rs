@@ -68,6 +68,7 @@ fn admission_and_keys() {
         profile: Some(ledger_story::cast::profile(BUYER)),
         roles: ledger_story::cast::roles(BUYER).iter().map(|role| i32::from(*role)).collect(),
         keys: labels.map(|label| Key(BUYER, label).kid().0.to_vec().into()).into(),
+        admitted_by: String::new(),
     };
     let id = format!("party:{BUYER}");
     expect(&story, &id, 1, &party);

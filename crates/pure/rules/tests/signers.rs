@@ -11,7 +11,7 @@ use ledger_story::cast::{
 };
 use ledger_story::deed::{Deed, Sign, sign};
 use ledger_story::members::{
-    MEMBERS, misconduct_recorded, protocol_activated, set, validators_changed, voted,
+    MEMBERS, budgets_set, misconduct_recorded, protocol_activated, set, validators_changed, voted,
 };
 use ledger_story::{NUMBER, RAIN, Stage, Story, genesis_with};
 
@@ -30,7 +30,8 @@ fn cases() -> Vec<(Row, Story, Deed)> {
         ("V3", opened(), acts::calendar_published(&ledger_story::data::calendar("HK-2026"))),
         ("V4", members(), validators_changed(renewed, &[EXCHANGE, REGISTRY])),
         ("V5", members(), protocol_activated(2, 100, &[EXCHANGE, REGISTRY])),
-        ("V6", second_version(), accusation(&second_version())),
+        ("V6", version(2), accusation(&version(2))),
+        ("V7", version(3), budgets_set(None, &[EXCHANGE, REGISTRY])),
         ("P1", without(OMNI), acts::party_admitted(OMNI)),
         ("P2", opened(), acts::key_enrolled(BUYER, Label::Fresh)),
         ("P3", opened(), acts::key_revoked(BUYER, Label::System)),
@@ -69,10 +70,10 @@ fn members() -> Story {
     Story::of(ledger_story::members::genesis(clock, start, ledger_story::LIMITS)).begun()
 }
 
-/// The same on a ledger that began with protocol version 2.
-fn second_version() -> Story {
+/// The same on a ledger that began with that protocol version.
+fn version(version: u32) -> Story {
     let (clock, start) = (ledger_event::Clock::Wall, ledger_story::china("2026-08-03"));
-    Story::of(genesis_with(set(&MEMBERS), 2, clock, start, ledger_story::LIMITS)).begun()
+    Story::of(genesis_with(set(&MEMBERS), version, clock, start, ledger_story::LIMITS)).begun()
 }
 
 fn accusation(story: &Story) -> Deed {
@@ -161,7 +162,7 @@ fn missing_signer() {
                     next.purpose = Purpose::Issue;
                 }
                 let expected = match row.row.split(' ').next().unwrap() {
-                    "V4" | "V5" => Code::ValidatorsQuorum,
+                    "V4" | "V5" | "V7" => Code::ValidatorsQuorum,
                     _ if is_governance(&row) => Code::GovernanceThreshold,
                     _ => need.missing,
                 };
@@ -186,7 +187,7 @@ fn wrong_party() {
             ("V6" | "P1" | "P2" | "P4" | "A4", Who::Issuer | Who::Anyone) => None,
             ("V1", _) => Some(Code::KeyUnknown),
             ("V2" | "V3", _) => Some(Code::GovernanceThreshold),
-            ("V4" | "V5", _) => Some(Code::ValidatorsQuorum),
+            ("V4" | "V5" | "V7", _) => Some(Code::ValidatorsQuorum),
             // Who is neither the supplier nor an exchange says nothing about an asset.
             ("A3", _) => {
                 *deed = deed.clone().signed_by(ledger_story::deed::alone(BUYER, Role::Buyer));

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod budgets;
 mod lineage;
 mod node;
 mod query;

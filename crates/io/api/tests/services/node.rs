@@ -81,9 +81,9 @@ impl Node {
         if checking {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             std::thread::spawn(move || {
-                admission::run(&shared, &|entries| forward.send(entries).is_ok(), &|| {
-                    stopping.load(Ordering::Relaxed)
-                });
+                // No clock: it is the time of the last block.
+                let forward = |entries| forward.send(entries).is_ok();
+                admission::run(&shared, || 0, &forward, &|| stopping.load(Ordering::Relaxed));
             });
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ledger_event::{Clock, Factor, Genesis, Limits, Role, Validator, ValidatorSet};
 use ledger_fixtures::{Key, World};
 use ledger_format::digest::{KeyId, LedgerId, sha256};
-use ledger_format::genesis::GenesisDocument;
+use ledger_format::genesis::{GenesisDocument, PROTOCOL_VERSIONS};
 use ledger_format::limits::{MAX_BLOCK_BYTES, MAX_BLOCK_ENTRIES, MAX_GENESIS_BYTES};
 use ledger_format::malformed::{Kind, Malformed};
 use ledger_format::message;
@@ -61,7 +61,7 @@ fn the_basics_are_stated() {
     assert_refused(Kind::UnknownValue, |g| g.clock = 3);
     assert_refused(Kind::Value, |g| g.limits = None);
     assert_refused(Kind::Value, |g| g.validators = None);
-    for version in [0, 3, u32::MAX] {
+    for version in [0, PROTOCOL_VERSIONS.end() + 1, u32::MAX] {
         assert_refused(Kind::Value, |g| g.protocol_version = version);
     }
 }
