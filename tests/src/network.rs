@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ledger_format::digest::LedgerId;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -15,7 +16,7 @@ use crate::book::connect;
 use crate::hosts::Hosts;
 use crate::load::Supplier;
 use crate::places::{Places, verified_places};
-use crate::program::{Finished, NODE, run};
+use crate::program::{CLI, Finished, NODE, run};
 use crate::running::{Running, Signal, node_at, node_on};
 
 /// One network at a time: how long nodes wait for each other is judged, and several networks would wait for a processor.
@@ -264,6 +265,24 @@ impl Exchanges {
             assert!(begun.elapsed() < PATIENCE, "no agreement on {least} or more: {heights:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// A command of `ledger-cli` at a node, which ends with this code; its answer.
+    pub fn cli(&self, node: usize, line: &str, code: i32) -> Value {
+        let keys = self.path(0).join("founder");
+        let (url, keys) = (&self.node(node).url, keys.to_str().expect("UTF-8"));
+        let common = ["--node", url, "--keys", keys, "--output", "json"];
+        let finished = run(CLI, common.into_iter().chain(line.split_whitespace())).expect(code);
+        if code == 0 { finished.json() } else { finished.error() }
+    }
+
+    /// The organisation keys of some exchanges, as options of a command.
+    pub fn signed_by(&self, exchanges: &[usize]) -> String {
+        let key = |node: &usize| {
+            let path = self.path(*node).join("founder/organisation.pem");
+            format!(" --key {}", path.display())
+        };
+        exchanges.iter().map(key).collect()
     }
 
     /// A supplier that one of the exchanges admits on a new network; all nodes know it.

@@ -35,24 +35,6 @@ impl Consortium {
         self.network.node(4).genesis.clone()
     }
 
-    /// A command of `ledger-cli` at a node, which ends with this code; its answer.
-    fn cli(&self, node: usize, line: &str, code: i32) -> Value {
-        let url = self.network.node(node).url.clone();
-        let keys = self.network.path(0).join("founder");
-        let common = ["--node", &url, "--keys", keys.to_str().unwrap(), "--output", "json"];
-        let finished = run(CLI, common.into_iter().chain(line.split_whitespace())).expect(code);
-        if code == 0 { finished.json() } else { finished.error() }
-    }
-
-    /// The organisation keys of some exchanges, as options.
-    fn signed_by(&self, exchanges: &[usize]) -> String {
-        let key = |node: &usize| {
-            let path = self.network.path(*node).join("founder/organisation.pem");
-            format!(" --key {}", path.display())
-        };
-        exchanges.iter().map(key).collect()
-    }
-
     /// Writes entries at a node, each in a block of its own.
     fn write(&mut self, node: usize, count: usize) {
         for _ in 0..count {
@@ -67,7 +49,7 @@ impl Consortium {
     }
 
     fn status(&self, node: usize) -> Value {
-        self.cli(node, "status", 0)
+        self.network.cli(node, "status", 0)
     }
 
     fn becomes(&self, node: usize, role: &str) {
@@ -81,7 +63,7 @@ impl Consortium {
     fn identities(&self) -> Vec<String> {
         // The node that is asked may not have the block yet.
         self.network.agree(4);
-        let shown = self.cli(4, "validator show", 0);
+        let shown = self.network.cli(4, "validator show", 0);
         let members = shown["validators"].as_array().unwrap();
         members.iter().map(|member| member["identity"].as_str().unwrap().to_owned()).collect()
     }
@@ -97,17 +79,21 @@ impl Consortium {
                 directory.join(format!("{name}-{changes}.cose")),
             );
             let (id, out, save) = (entry.id(), proof.display(), bytes.display());
-            self.cli(node, &format!("prove entry {id} --out {out} --entry {save}"), 0);
+            self.network.cli(node, &format!("prove entry {id} --out {out} --entry {save}"), 0);
             verifies(&["receipt", path(&proof), "--entry", path(&bytes)], &trust);
             files.push(proof);
         }
         let record = directory.join(format!("record-{changes}.proof"));
-        self.cli(node, &format!("prove record party:supplier --out {}", record.display()), 0);
+        self.network.cli(
+            node,
+            &format!("prove record party:supplier --out {}", record.display()),
+            0,
+        );
         let said = verifies(&["record", path(&record)], &trust);
         let shown = said.to_string().contains(&format!("{changes} change(s) of the validators"));
         assert_eq!(shown, changes > 0, "{said}");
         let chain = directory.join(format!("chain-{changes}.ledger"));
-        self.cli(node, &format!("export chain --out {}", chain.display()), 0);
+        self.network.cli(node, &format!("export chain --out {}", chain.display()), 0);
         verifies(&["chain", path(&chain)], &trust);
         files.extend([record, chain]);
         files
@@ -150,14 +136,14 @@ impl Consortium {
     fn admits_fifth(&self, fifth: usize) -> PathBuf {
         let founder = self.network.path(fifth).join("founder");
         let key = founder.join("organisation.pem");
-        self.cli(0, &format!("key new {} --plain", key.display()), 0);
+        self.network.cli(0, &format!("key new {} --plain", key.display()), 0);
         let officer = self.network.path(0).join("founder/officer-1.pem");
-        self.cli(
+        self.network.cli(
             0,
             &format!(
                 "party admit exchange-5 --name-en Fifth --as exchange --grant {}=org-hsm{} --key {} --key {}",
                 key.display(),
-                self.signed_by(&[0]),
+                self.network.signed_by(&[0]),
                 officer.display(),
                 key.display()
             ),
@@ -172,25 +158,31 @@ impl Consortium {
             self.network.path(fifth).join("keys").display()
         );
         // Not without its consent, and not by three of five.
-        let refused = self.cli(0, &format!("{add}{}", self.signed_by(&[0, 1, 2, 3])), 22);
+        let refused =
+            self.network.cli(0, &format!("{add}{}", self.network.signed_by(&[0, 1, 2, 3])), 22);
         assert_eq!(refused["code"], "VALIDATOR_CONSENT");
-        let refused = self.cli(0, &format!("{add}{}", self.signed_by(&[0, 1, fifth])), 22);
+        let refused =
+            self.network.cli(0, &format!("{add}{}", self.network.signed_by(&[0, 1, fifth])), 22);
         assert_eq!(refused["code"], "VALIDATORS_QUORUM");
         let draft = self.network.path(0).join("add.draft");
         let with = self.network.path(fifth).join("founder/organisation.pub");
-        self.cli(
+        self.network.cli(
             0,
             &format!(
                 "{add}{} --with {} --draft {}",
-                self.signed_by(&[0, 1, 2]),
+                self.network.signed_by(&[0, 1, 2]),
                 with.display(),
                 draft.display()
             ),
             0,
         );
-        self.cli(0, &format!("draft sign {} --key {}", draft.display(), key.display()), 0);
+        self.network.cli(0, &format!("draft sign {} --key {}", draft.display(), key.display()), 0);
         let issuer = self.network.path(0).join("founder/organisation.pem");
-        self.cli(0, &format!("draft submit {} --key {}", draft.display(), issuer.display()), 0);
+        self.network.cli(
+            0,
+            &format!("draft submit {} --key {}", draft.display(), issuer.display()),
+            0,
+        );
     }
 
     fn fourth_leaves(&mut self, fifth: usize) {
@@ -198,7 +190,11 @@ impl Consortium {
         let ids = self.identities();
         let fourth = identity(self, 3, "keys");
         assert!(ids.contains(&fourth));
-        self.cli(1, &format!("validator remove {fourth}{}", self.signed_by(&[0, 1, 2, fifth])), 0);
+        self.network.cli(
+            1,
+            &format!("validator remove {fourth}{}", self.network.signed_by(&[0, 1, 2, fifth])),
+            0,
+        );
         self.write(2, 2);
         self.becomes(3, "standby");
         let stopped = self.network.end(3, Signal::Terminate);
@@ -222,12 +218,12 @@ impl Consortium {
         self.network.start_nodes(&[0]);
         self.network.agree(4);
         let first = identity(self, 0, "keys");
-        self.cli(
+        self.network.cli(
             2,
             &format!(
                 "validator rotate {first} --keys-of {}{}",
                 directory.join("keys/next").display(),
-                self.signed_by(&[0, 1, 2])
+                self.network.signed_by(&[0, 1, 2])
             ),
             0,
         );
@@ -268,17 +264,17 @@ impl Consortium {
     /// What proves a lie goes on the ledger, by anybody's hand, once the version that has such an act is in force.
     fn misconduct_is_recorded(&mut self) {
         let (file, lie) = self.lie_of(2);
-        let record = format!("evidence record {}{}", file.display(), self.signed_by(&[1]));
-        let early = self.cli(1, &record, 1);
+        let record = format!("evidence record {}{}", file.display(), self.network.signed_by(&[1]));
+        let early = self.network.cli(1, &record, 1);
         assert_eq!(early["code"], "PROTOCOL_NOT_ACTIVE", "{early}");
         self.protocol_goes_on();
-        self.cli(1, &record, 0);
+        self.network.cli(1, &record, 0);
         self.network.agree(4);
-        let shown = self.cli(4, &format!("show misconduct:{}", lie.id()), 0).to_string();
+        let shown = self.network.cli(4, &format!("show misconduct:{}", lie.id()), 0).to_string();
         assert!(shown.contains("DOUBLE_VOTE") && shown.contains("exchange-3"), "{shown}");
-        let history = self.cli(4, "history party:exchange-3", 0).to_string();
+        let history = self.network.cli(4, "history party:exchange-3", 0).to_string();
         assert!(history.contains("misconduct_recorded"), "{history}");
-        let again = self.cli(1, &record, 24);
+        let again = self.network.cli(1, &record, 24);
         assert_eq!(again["code"], "SUBJECT_EXISTS", "{again}");
     }
 
@@ -308,8 +304,8 @@ impl Consortium {
         // The protocol's next version, from a height on.
         let height = self.network.agree(4) + 4;
         let activated =
-            format!("protocol activate 2 --height {height}{}", self.signed_by(&[0, 1, 2]));
-        self.cli(0, &activated, 0);
+            format!("protocol activate 2 --height {height}{}", self.network.signed_by(&[0, 1, 2]));
+        self.network.cli(0, &activated, 0);
         assert_eq!(self.status(2)["planned_protocol_version"], 2);
         self.write(2, 4);
         let status = self.status(2);

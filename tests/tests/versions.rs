@@ -1,0 +1,122 @@
+//! Versions of the protocol on a running network: what comes with one, and what becomes of nodes that do not know one.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::time::{Duration, Instant};
+
+use ledger_client::ClientError;
+use ledger_format::entry::Entry;
+use ledger_format::genesis::PROTOCOL_VERSIONS;
+use ledger_tests::{Exchanges, Supplier, connect, place};
+
+const FOLLOWER: usize = 4;
+/// How long nodes are given to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+struct Activated {
+    network: Exchanges,
+    supplier: Supplier,
+    written: usize,
+}
+
+impl Activated {
+    fn entry(&mut self) -> Entry {
+        self.written += 1;
+        self.supplier.describe(&format!("asset-{}", self.written)).unwrap()
+    }
+
+    fn submit(&self, node: usize, entry: &Entry) -> Result<(), ClientError> {
+        let node = self.network.node(node);
+        let answer =
+            self.network.runtime.block_on(async { connect(node).await.submit(entry).await });
+        answer.map(|outcome| assert!(place(outcome).0 > 0))
+    }
+
+    /// Lets the network follow a version, from the third height on.
+    fn follow(&mut self, version: u32) -> u64 {
+        let height = self.network.agree(2) + 3;
+        let signed = self.network.signed_by(&[0, 1, 2]);
+        self.network.cli(0, &format!("protocol activate {version} --height {height}{signed}"), 0);
+        height
+    }
+
+    fn write_until(&mut self, height: u64) {
+        while self.network.agree(2) < height {
+            let entry = self.entry();
+            self.submit(0, &entry).unwrap();
+        }
+    }
+}
+
+/// Whoever is refused for its budget has lost nothing: the entry is good when there is a budget again.
+fn budgets_hold(all: &mut Activated) {
+    let set = "budget set --window 24h --party-entries 2 --exchange-entries 1000";
+    let early = all.network.cli(1, &format!("{set}{}", all.network.signed_by(&[0, 1, 2])), 1);
+    assert_eq!(early["code"], "PROTOCOL_NOT_ACTIVE", "{early}");
+    let height = all.follow(3);
+    all.write_until(height);
+    let few = all.network.cli(1, &format!("{set}{}", all.network.signed_by(&[0, 1])), 22);
+    assert_eq!(few["code"], "VALIDATORS_QUORUM", "{few}");
+    all.network.cli(1, &format!("{set}{}", all.network.signed_by(&[0, 1, 2])), 0);
+    all.network.agree(2);
+    let entries = [all.entry(), all.entry(), all.entry()];
+    all.submit(0, &entries[0]).unwrap();
+    all.submit(FOLLOWER, &entries[1]).unwrap();
+    all.network.agree(2);
+    for node in [1, FOLLOWER] {
+        let beyond = all.submit(node, &entries[2]).unwrap_err();
+        assert_eq!(beyond.code, "BUDGET_SPENT", "{beyond}");
+        assert!(beyond.message.contains("2 of 2 entries"), "{beyond}");
+    }
+    let shown = all.network.cli(FOLLOWER, "budget show supplier", 0);
+    assert_eq!(shown["spent"]["own"]["entries"], 2, "{shown}");
+    assert_eq!(shown["budgets"]["party"]["entries"], 2, "{shown}");
+    // The exchange that admitted it is not in the way of others, and those who set a budget can lift it.
+    all.network.cli(2, &format!("budget lift{}", all.network.signed_by(&[0, 1, 2])), 0);
+    all.network.agree(2);
+    all.submit(FOLLOWER, &entries[2]).unwrap();
+    // An auditor counts as the nodes did.
+    let places = all.network.proven(FOLLOWER);
+    assert!(entries.iter().all(|entry| places.contains_key(&entry.id())));
+}
+
+/// Whoever has the block before the height stops, and says so again at a start. Whoever has not got it from the others before they
+/// stopped waits for them, and has nothing of the height either.
+fn unknown_version_stops(all: &mut Activated) {
+    let height = all.follow(PROTOCOL_VERSIONS.end() + 1);
+    all.write_until(height - 2);
+    // Whoever submitted the entry of that block may see its node go.
+    let last = all.entry();
+    let _gone = all.submit(0, &last);
+    let ended = |network: &mut Exchanges| {
+        let running = network.nodes.iter_mut().flatten();
+        running.map(|node| usize::from(node.has_ended())).sum::<usize>()
+    };
+    let begun = Instant::now();
+    while ended(&mut all.network) <= FOLLOWER && begun.elapsed() < GRACE {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut stopped = 0;
+    for node in 0..=FOLLOWER {
+        if !all.network.nodes[node].as_mut().unwrap().has_ended() {
+            assert!(all.network.height(node) < height - 1, "node {node} goes on");
+            continue;
+        }
+        stopped += 1;
+        let ended = all.network.nodes[node].take().unwrap().wait();
+        assert_eq!((ended.code, ended.error_code()), (33, "NODE_PROTOCOL".to_owned()), "{ended:?}");
+        let again = all.network.start_node(node).unwrap_err();
+        assert_eq!((again.code, again.error_code()), (33, "NODE_PROTOCOL".to_owned()), "{again:?}");
+    }
+    assert!(stopped > 0, "all nodes go on");
+}
+
+#[test]
+fn what_a_version_brings_holds_and_what_nobody_knows_stops_all() {
+    let network = Exchanges::start(4, 1);
+    let supplier = network.supplier(0);
+    let mut all = Activated { network, supplier, written: 0 };
+    let height = all.follow(2);
+    all.write_until(height);
+    budgets_hold(&mut all);
+    unknown_version_stops(&mut all);
+}
