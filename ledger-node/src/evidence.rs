@@ -4,11 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ledger_api::Shared;
-use ledger_format::evidence::{Evidence, EvidenceFile};
-use ledger_format::genesis::GenesisDocument;
+use ledger_format::evidence::{Evidence, EvidenceFile, EvidenceId};
 use ledger_replay::Ledger;
 use ledger_store::write_durably;
-use ledger_verify::evidence::{Culprit, judge};
+use ledger_verify::evidence::{Culprit, judge, verify_evidence_file};
 
 use crate::failure::Failure;
 
@@ -24,7 +23,6 @@ pub(crate) type Found = (Evidence, Vec<Culprit>);
 #[derive(Clone, Debug)]
 pub(crate) struct EvidenceDirectory {
     path: PathBuf,
-    genesis: GenesisDocument,
 }
 
 impl EvidenceDirectory {
@@ -32,12 +30,12 @@ impl EvidenceDirectory {
     ///
     /// # Errors
     /// `NODE_EVIDENCE`.
-    pub(crate) fn open(path: PathBuf, genesis: &GenesisDocument) -> Result<Self, Failure> {
+    pub(crate) fn open(path: PathBuf) -> Result<Self, Failure> {
         fs::create_dir_all(&path).map_err(|error| failed(&path, error))?;
-        Ok(Self { path, genesis: genesis.clone() })
+        Ok(Self { path })
     }
 
-    /// Everything that is there and proves something, by the validators of genesis or those in force. What does not is left where
+    /// Everything that is there and proves something, by the validators that a file shows or those in force. What does not is left where
     /// it is, and the operator is told.
     ///
     /// # Errors
@@ -60,23 +58,27 @@ impl EvidenceDirectory {
         Ok(all)
     }
 
-    /// Makes evidence durable.
+    /// Makes evidence durable, as a file that shows whose keys these are.
     ///
     /// # Errors
     /// `NODE_EVIDENCE`.
-    pub(crate) fn keep(&self, evidence: &Evidence) -> Result<(), Failure> {
-        let path = self.path.join(format!("{}.{ENDING}", evidence.id()));
-        let bytes = EvidenceFile::encode(Some(&self.genesis), evidence);
-        write_durably(&path, &bytes).map_err(|error| failed(&path, error))
+    fn keep(&self, id: &EvidenceId, file: &[u8]) -> Result<(), Failure> {
+        let path = self.path.join(format!("{id}.{ENDING}"));
+        write_durably(&path, file).map_err(|error| failed(&path, error))
     }
 }
 
 fn read_one(ledger: &Ledger, path: &Path) -> Result<Found, Failure> {
     let bytes = fs::read(path).map_err(|error| failed(path, error))?;
     let file = EvidenceFile::decode(bytes.into()).map_err(|error| failed(path, error))?;
-    let by = |set| judge(&ledger.genesis().id(), set, &file.evidence);
-    let judged = by(ledger.validators()).or_else(|_| by(ledger.genesis().validators()));
-    let culprits = judged.map_err(|verdict| failed(path, verdict.reason()))?;
+    let genesis = ledger.genesis();
+    let (report, culprits) = verify_evidence_file(&file, Some(genesis), &genesis.id());
+    if !culprits.is_empty() {
+        return Ok((file.evidence, culprits));
+    }
+    // A file may not show the change with which a validator came in.
+    let judged = judge(&genesis.id(), ledger.validators(), &file.evidence);
+    let culprits = judged.map_err(|_unknown| failed(path, report.verdict.reason()))?;
     Ok((file.evidence, culprits))
 }
 
@@ -94,7 +96,10 @@ pub(crate) fn accuse(
     evidence: Evidence,
     culprits: Vec<Culprit>,
 ) -> Result<(), Failure> {
-    directory.keep(&evidence)?;
+    let file = shared.evidence_file(&evidence).map_err(|problem| {
+        Failure::evidence(format!("{}: {}: {}", evidence.id(), problem.code, problem.message))
+    })?;
+    directory.keep(&evidence.id(), &file)?;
     for Culprit { key, name, party } in &culprits {
         let told = Failure::misconduct(format!("{} by {name} of {party}", evidence.offence.name()));
         tracing::error!(

@@ -251,7 +251,7 @@ fn recall(
     replica: &mut Replica,
     wal: Wal,
 ) -> Result<(Disk, Vec<Found>), Failure> {
-    let directory = EvidenceDirectory::open(layout.evidence(), ledger.genesis())?;
+    let directory = EvidenceDirectory::open(layout.evidence())?;
     let known = directory.read(ledger)?;
     let evidence: Vec<Evidence> = known.iter().map(|(evidence, _)| evidence.clone()).collect();
     replica.recall(ledger, &evidence);

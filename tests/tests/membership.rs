@@ -257,7 +257,7 @@ impl Consortium {
         let id = KeyId::of(key.verifying_key().as_bytes());
         let lie = Evidence::double_vote(ledger, 9, (0, VoteStep::Precommit, id), votes);
         let file = directory.join("lie.evidence");
-        fs::write(&file, EvidenceFile::encode(None, &lie)).unwrap();
+        fs::write(&file, EvidenceFile::encode(None, &[], &lie)).unwrap();
         (file, lie)
     }
 

@@ -547,6 +547,16 @@ def members_of(validators):
     return [protobuf(member) for member in protobuf(validators)[1]]
 
 
+def set_change(change, validators, above, trust):
+    """What is wrong with a change of the validators before any signature is looked at, if anything; the set after, and its header's height."""
+    named, by, after = (change.get(number, [b""])[0] for number in (1, 2, 3))
+    fields = header_fields(named)
+    wrong = misplaced(fields, named, by, trust) or unsupported(fields, by, validators, above)
+    if wrong is None and fields["next_validators"] != sha256(b"ledger/validators/v1\0", after).hex():
+        wrong = "refuted", "V_VALIDATORS"
+    return wrong, after, fields["height"]
+
+
 def proof_anchor(anchor, trust):
     """What is wrong with an anchor before any signature is looked at, if anything; its header, and the members of its set."""
     genesis, data, certificate = (anchor.get(number, [b""])[0] for number in (1, 2, 3))
@@ -555,15 +565,9 @@ def proof_anchor(anchor, trust):
     header, (validators,), above = header_fields(data), protobuf(genesis)[8], 0
     wrong = misplaced(header, data, certificate, trust)
     for change in anchor.get(4, []) if wrong is None else []:
-        change = protobuf(change)
-        named, by, after = (change.get(number, [b""])[0] for number in (1, 2, 3))
-        fields = header_fields(named)
-        wrong = misplaced(fields, named, by, trust) or unsupported(fields, by, validators, above)
-        if wrong is None and fields["next_validators"] != sha256(b"ledger/validators/v1\0", after).hex():
-            wrong = "refuted", "V_VALIDATORS"
+        wrong, validators, above = set_change(protobuf(change), validators, above, trust)
         if wrong is not None:
             return wrong, header, None
-        validators, above = after, fields["height"]
     wrong = wrong or unsupported(header, certificate, validators, above)
     return wrong, header, members_of(validators)
 
@@ -662,10 +666,15 @@ def certificate_parts(c):
 
 
 def evidence_parts(data):
-    """Genesis document, ledger, height, offence, round, and two statements: block, accused, and what orders them."""
-    r = Reader(data)
-    r.mark(b"ledger/evidence/1\0")
-    genesis = r.take(r.number(4))
+    """Genesis document and changes, ledger, height, offence, round, and two statements: block, accused, and what orders them."""
+    r, changed = Reader(data), data.startswith(b"ledger/evidence/2\0")
+    r.mark(b"ledger/evidence/2\0" if changed else b"ledger/evidence/1\0")
+    genesis, changes = r.take(r.number(4)), []
+    if changed:
+        changes = r.take(r.number(4))
+        if not changes:
+            raise Malformed("FMT_NOT_CANONICAL")
+        changes = protobuf(changes)[1]
     r.mark(b"ledger/evid/v1\0")
     kind, ledger, height = r.number(1), r.take(32), r.number(8)
     if kind == 4:
@@ -675,7 +684,7 @@ def evidence_parts(data):
             raise Malformed("FMT_VALUE")
         place, certified, signers = certificate_parts(c)
         good = certified == (height, sha256(header))
-        return genesis, ledger, height, "forged certificate", (place, validator, good, signers)
+        return (genesis, changes), ledger, height, "forged certificate", (place, validator, good, signers)
     if kind not in (1, 2, 3):
         raise Malformed("FMT_VALUE")
     pair, offence, number, validator = [], "conflicting certificates", None, None
@@ -700,25 +709,47 @@ def evidence_parts(data):
         raise Malformed("FMT_TRAILING")
     if pair[0][3] > pair[1][3]:
         raise Malformed("FMT_NOT_CANONICAL")
-    return genesis, ledger, height, offence, pair
+    return (genesis, changes), ledger, height, offence, pair
 
 
 def look_at_evidence(v):
     """Layout, whose keys, whether there is a conflict, and quorums. Signatures are left open."""
     data, said = unhex(v["input"]["bytes"]), (v["result"], v["code"])
     try:
-        genesis, ledger, height, offence, pair = evidence_parts(data)
+        (genesis, changes), ledger, height, offence, pair = evidence_parts(data)
     except Malformed as malformed:
         return said == ("malformed", str(malformed))
     if not genesis:
         return said == ("not determined", "")
     if ledger_id(genesis) != v["input"]["trust"] or ledger.hex() != v["input"]["trust"]:
         return said == ("trust not met", "")
-    (validators,) = protobuf(genesis)[8]
-    members = [protobuf(member) for member in protobuf(validators)[1]]
+    (first,) = protobuf(genesis)[8]
+    wrong, sets = followed(first, changes, v["input"]["trust"])
+    if wrong is not None:
+        return said == wrong
+    own = [members for above, members in sets if above < height][-1]
+    others = [members for _, members in reversed(sets) if members is not own]
+    shown = data[data.index(b"ledger/evid/v1\0") :]
+    results = [evidence_by(members, v, sha256(shown).hex(), height, offence, pair) for members in (own, *others)]
+    proven = [found for found in results if isinstance(found, bool)]
+    return proven[0] if proven else results[0] == said
+
+
+def followed(validators, changes, trust):
+    """What is wrong with changes before any signature is looked at, if anything; the sets, each with the height above which it signs."""
+    sets, above = [(0, members_of(validators))], 0
+    for change in changes:
+        wrong, validators, above = set_change(protobuf(change), validators, above, trust)
+        if wrong is not None:
+            return wrong, None
+        sets.append((above, members_of(validators)))
+    return None, sets
+
+
+def evidence_by(members, v, shown, height, offence, pair):
+    """What evidence comes to by a set: whether what a vector says of it can be, or the result of who does not know the accused."""
     powers = {sha256(member[4][0]): member[3][0] for member in members}
     quorum = lambda signers: 3 * sum(powers[s] for s in signers) > 2 * sum(powers.values())
-    shown = sha256(data[22 + len(genesis) :]).hex()
     if offence == "forged certificate":
         place, validator, good, signers = pair
         if v["result"] == "refuted":
@@ -726,14 +757,14 @@ def look_at_evidence(v):
         return states(v, id=shown, height=height, round=place, offence=offence, accused=[validator.hex()])
     (round_one, one, first, _), (round_two, two, second, _) = pair
     if any(signer not in powers for signer in first + second):
-        return said == ("not determined", "")
+        return "not determined", ""
     if one == two:
-        return said == ("refuted", "V_NO_CONFLICT")
+        return "refuted", "V_NO_CONFLICT"
     if offence == "conflicting certificates":
         if not quorum(first) or not quorum(second):
-            return said == ("refuted", "V_QUORUM")
+            return "refuted", "V_QUORUM"
         if round_one != round_two:
-            return said == ("not determined", "")
+            return "not determined", ""
     if v["result"] == "refuted":
         return v["code"] in ("V_SIGNATURE", "V_CERTIFICATE_SIGNATURE")
     accused = [signer.hex() for signer in first if signer in second]

@@ -402,7 +402,7 @@ fn evidence(input: &Value) -> Judged {
     let trust = LedgerId(fixed(input, "trust"));
     let bytes = bytes(input, "bytes");
     let file = EvidenceFile::decode(bytes.clone())?;
-    again(&EvidenceFile::encode(file.genesis.as_ref(), &file.evidence), &bytes);
+    again(&EvidenceFile::encode(file.genesis.as_ref(), &file.changes, &file.evidence), &bytes);
     let (report, culprits) = verify_evidence_file(&file, None, &trust);
     if report.verdict != Verdict::Proven {
         return Err(report.verdict.into());

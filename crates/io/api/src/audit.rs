@@ -189,8 +189,8 @@ impl AuditService for Audit {
     ) -> Result<Response<v1::GetEvidenceResponse>, Status> {
         let id = hash_from_slice("evidence id", &request.into_inner().id);
         let id = EvidenceId(id.map_err(Problem::from)?);
-        let file = self.shared.evidence.file(&id, &self.shared.genesis)?;
-        Ok(Response::new(v1::GetEvidenceResponse { file }))
+        let file = self.shared.evidence_file(&self.shared.evidence.get(&id)?)?;
+        Ok(Response::new(v1::GetEvidenceResponse { file: file.into() }))
     }
 
     type StreamBlocksStream = Blocks;

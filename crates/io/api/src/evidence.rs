@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use ledger_format::evidence::{Evidence, EvidenceFile, EvidenceId};
-use ledger_format::genesis::GenesisDocument;
+use ledger_format::evidence::{Evidence, EvidenceId};
 use ledger_proto::v1;
 use ledger_verify::evidence::Culprit;
 
@@ -45,16 +44,10 @@ impl EvidenceList {
         self.lock().iter().map(summary).collect()
     }
 
-    /// One as a file.
-    pub(crate) fn file(
-        &self,
-        id: &EvidenceId,
-        genesis: &GenesisDocument,
-    ) -> Result<Bytes, Problem> {
-        let list = self.lock();
-        let (evidence, _) =
-            list.get(id).ok_or_else(|| Problem::not_found(format!("evidence {id}")))?;
-        Ok(EvidenceFile::encode(Some(genesis), evidence).into())
+    /// One of it.
+    pub(crate) fn get(&self, id: &EvidenceId) -> Result<Evidence, Problem> {
+        let found = self.lock().get(id).map(|(evidence, _)| evidence.clone());
+        found.ok_or_else(|| Problem::not_found(format!("evidence {id}")))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<EvidenceId, (Evidence, Vec<Culprit>)>> {

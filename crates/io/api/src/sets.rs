@@ -6,6 +6,7 @@ use ledger_event::event::Act;
 use ledger_event::{SetChange, Timeline, ValidatorSet};
 use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
+use ledger_format::evidence::{Evidence, EvidenceFile};
 use ledger_format::message;
 use ledger_format::validators::{Member, Validators};
 use ledger_rules::genesis::VALIDATORS;
@@ -81,6 +82,16 @@ impl Shared {
             Ok(SetChange { header, certificate, validators: message::encode(&set).into() })
         };
         self.changes()?.into_iter().filter(in_force).map(shown).collect()
+    }
+
+    /// Evidence as a file that says whose keys these are, whoever has come in since genesis.
+    ///
+    /// # Errors
+    /// What keeps the history of the validators from being read.
+    pub fn evidence_file(&self, evidence: &Evidence) -> Result<Vec<u8>, Problem> {
+        // Up to the set of the open height: the header before it is there.
+        let changes = self.set_changes(self.head().height.saturating_add(1))?;
+        Ok(EvidenceFile::encode(Some(&self.genesis), &changes, evidence))
     }
 
     /// All sets that entries brought, oldest first, each with the height of its block.

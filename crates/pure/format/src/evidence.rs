@@ -6,17 +6,21 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use ledger_event::{SetChange, SetChanges};
 
 use crate::digest::{BlockHash, Hash, KeyId, LedgerId, sha256};
 use crate::fixed::FixedReader;
 use crate::genesis::GenesisDocument;
 use crate::header::{HEADER_BYTES, Header};
-use crate::limits::{MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES};
+use crate::limits::{MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES, MAX_PROOF_BYTES};
 use crate::malformed::{Kind, Malformed};
+use crate::message;
 use crate::vote::{Certificate, PROPOSAL_BYTES, VOTE_BYTES, VoteStep, proposal_bytes, vote_bytes};
 
 /// What an evidence file begins with.
 pub const EVIDENCE_FILE_MARK: &[u8; 18] = b"ledger/evidence/1\0";
+/// What it begins with where it shows changes of the validators.
+pub const CHANGED_FILE_MARK: &[u8; 18] = b"ledger/evidence/2\0";
 
 const MARK: &[u8; 15] = b"ledger/evid/v1\0";
 const DOUBLE_VOTE: u8 = 1;
@@ -396,18 +400,32 @@ fn forged_certificate(
 pub struct EvidenceFile {
     /// The genesis document; `None` when it is left out.
     pub genesis: Option<GenesisDocument>,
+    /// How the validators since genesis follow from each other, oldest change first.
+    pub changes: Vec<SetChange>,
     /// The evidence.
     pub evidence: Evidence,
 }
 
 impl EvidenceFile {
-    /// Mark 18, length 4 and bytes of the genesis document, then the evidence.
-    pub fn encode(genesis: Option<&GenesisDocument>, evidence: &Evidence) -> Vec<u8> {
-        let mut bytes = EVIDENCE_FILE_MARK.to_vec();
+    /// Mark 18, length 4 and bytes of the genesis document; where validators have changed, another mark, and length 4 and bytes of the
+    /// changes; then the evidence.
+    pub fn encode(
+        genesis: Option<&GenesisDocument>,
+        changes: &[SetChange],
+        evidence: &Evidence,
+    ) -> Vec<u8> {
+        let mark = if changes.is_empty() { EVIDENCE_FILE_MARK } else { CHANGED_FILE_MARK };
+        let mut bytes = mark.to_vec();
         let document = genesis.map(|genesis| genesis.bytes().as_ref()).unwrap_or_default();
-        let length = u32::try_from(document.len()).unwrap_or(u32::MAX);
-        bytes.extend_from_slice(&length.to_be_bytes());
-        bytes.extend_from_slice(document);
+        let mut put = |part: &[u8]| {
+            let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+            bytes.extend_from_slice(&length.to_be_bytes());
+            bytes.extend_from_slice(part);
+        };
+        put(document);
+        if !changes.is_empty() {
+            put(&message::encode(&SetChanges { changes: changes.to_vec() }));
+        }
         bytes.extend_from_slice(&evidence.encode());
         bytes
     }
@@ -415,18 +433,33 @@ impl EvidenceFile {
     /// Reads exactly one evidence file.
     ///
     /// # Errors
-    /// `FMT_MAGIC`, `FMT_TOO_LARGE`, or what genesis or evidence are refused with.
+    /// `FMT_MAGIC`, `FMT_TOO_LARGE`, `FMT_NOT_CANONICAL` for changes of which there are none, or what genesis, changes or evidence are
+    /// refused with.
     pub fn decode(bytes: Bytes) -> Result<Self, Malformed> {
-        let mut reader = FixedReader::new("evidence file", bytes);
-        reader.mark(EVIDENCE_FILE_MARK)?;
+        let changed = bytes.starts_with(CHANGED_FILE_MARK);
+        let mut reader = FixedReader::new(FILE, bytes);
+        reader.mark(if changed { CHANGED_FILE_MARK } else { EVIDENCE_FILE_MARK })?;
         let length = reader.u32()?;
         let length = reader.length(length, MAX_GENESIS_BYTES)?;
         let genesis = match length {
             0 => None,
             length => Some(GenesisDocument::decode(reader.take(length)?)?),
         };
+        let changes = if changed { set_changes(&mut reader)? } else { Vec::new() };
         let rest = reader.remaining();
         let evidence = Evidence::decode(reader.take(rest)?)?;
-        Ok(Self { genesis, evidence })
+        Ok(Self { genesis, changes, evidence })
     }
+}
+
+const FILE: &str = "evidence file";
+
+fn set_changes(reader: &mut FixedReader) -> Result<Vec<SetChange>, Malformed> {
+    let length = reader.u32()?;
+    let length = reader.length(length, MAX_PROOF_BYTES)?;
+    if length == 0 {
+        return Err(Malformed::new(Kind::NotCanonical, FILE, "no changes, and their mark"));
+    }
+    let changes: SetChanges = message::decode(FILE, &reader.take(length)?)?;
+    Ok(changes.changes)
 }

@@ -19,6 +19,7 @@ use ledger_format::vote::Certificate;
 use crate::block::check_certificate;
 use crate::entry::check_genesis_keys;
 use crate::finding::{Code, Place, Refuted};
+use crate::proof::{changes_shown, check_changes};
 use crate::signature::{self, Batch};
 use crate::verdict::{Aspect, Report, Verdict};
 
@@ -188,6 +189,8 @@ fn signers<'a>(
 
 /// Verifies an evidence file for whoever trusts a ledger id, and names the culprits if it proves any. `genesis` is used when the
 /// file has no genesis document of its own.
+///
+/// The validators are those of genesis, and those that the file's changes lead to.
 pub fn verify_evidence_file(
     file: &EvidenceFile,
     genesis: Option<&GenesisDocument>,
@@ -197,12 +200,28 @@ pub fn verify_evidence_file(
         let reason = "the file has no genesis document, which says whose keys these are: --genesis";
         return (Report::bare(Verdict::NotDetermined(reason.into())), Vec::new());
     };
-    let judged = check_genesis(genesis, trust)
-        .and_then(|()| judge(trust, genesis.validators(), &file.evidence));
-    match judged {
-        Ok(culprits) => (report(&file.evidence, &culprits), culprits),
+    match judge_file(file, genesis, trust) {
+        Ok(culprits) => (report(file, &culprits), culprits),
         Err(verdict) => (Report::bare(verdict), Vec::new()),
     }
+}
+
+/// By the set that signs the evidence's height; and by every other one that the file shows, the newest first, since a key that signs two
+/// statements of one round outside its heights is no more honest. The verdict of the height's own set stands if none names anybody.
+fn judge_file(
+    file: &EvidenceFile,
+    genesis: &GenesisDocument,
+    trust: &LedgerId,
+) -> Result<Vec<Culprit>, Verdict> {
+    check_genesis(genesis, trust)?;
+    let changed = check_changes(genesis, &file.changes)?;
+    let signs = |(above, _): &&(u64, Validators)| *above < file.evidence.height;
+    let own = changed.iter().rfind(signs).map_or_else(|| genesis.validators(), |(_, set)| set);
+    let sets = changed.iter().rev().map(|(_, set)| set);
+    let mut others = sets.chain([genesis.validators()]).filter(|set| *set != own);
+    judge(trust, own, &file.evidence).or_else(|verdict| {
+        others.find_map(|set| judge(trust, set, &file.evidence).ok()).ok_or(verdict)
+    })
 }
 
 fn check_genesis(genesis: &GenesisDocument, trust: &LedgerId) -> Result<(), Verdict> {
@@ -214,15 +233,16 @@ fn check_genesis(genesis: &GenesisDocument, trust: &LedgerId) -> Result<(), Verd
     Ok(check_genesis_keys(genesis)?)
 }
 
-fn report(evidence: &Evidence, culprits: &[Culprit]) -> Report {
+fn report(file: &EvidenceFile, culprits: &[Culprit]) -> Report {
     let mut report = Report { verdict: Verdict::Proven, lines: Vec::new() };
-    let Evidence { height, offence, .. } = evidence;
+    let Evidence { height, offence, .. } = &file.evidence;
     let what = format!(
         "{} at height {height}, round {}: signed statements that no honest validator signs together",
         offence.name(),
         offence.round()
     );
     report.checked(Aspect::Integrity, what);
+    changes_shown(&mut report, file.changes.len());
     for Culprit { key, name, party } in culprits {
         report.checked(Aspect::Identity, format!("{party} answers for {name}, vote key {key}"));
     }

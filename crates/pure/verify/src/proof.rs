@@ -73,13 +73,10 @@ pub fn check_anchor(anchor: &Anchor, trust: &LedgerId) -> Result<Anchored, Doubt
     let certificate = Certificate::decode(anchor.certificate.clone())?;
     // Before the set: a header that was changed is no evidence that the set was.
     check_certified(&header, &certificate)?;
-    let mut sets = alloc::vec![genesis.validators().clone()];
-    let mut above = 0;
-    for change in &anchor.changes {
-        let (height, set) = check_change(change, trust, sets.last(), above)?;
-        above = height;
-        sets.push(set);
-    }
+    let changed = check_changes(&genesis, &anchor.changes)?;
+    let above = changed.last().map_or(0, |(height, _)| *height);
+    let first = core::iter::once(genesis.validators().clone());
+    let sets: Vec<Validators> = first.chain(changed.into_iter().map(|(_, set)| set)).collect();
     let validators = sets.last().unwrap_or_else(|| genesis.validators());
     if header.validators != validators.hash() {
         let reason = "the header's validators are others than those that the proof leads to: it does not show a change";
@@ -98,12 +95,30 @@ pub fn check_anchor(anchor: &Anchor, trust: &LedgerId) -> Result<Anchored, Doubt
     Ok(Anchored { genesis, header, sets, support })
 }
 
+/// Checks how the sets since genesis follow from each other. Gives each set, with the height above which it signs.
+///
+/// # Errors
+/// As [`check_anchor`] of its changes.
+pub(crate) fn check_changes(
+    genesis: &GenesisDocument,
+    changes: &[SetChange],
+) -> Result<Vec<(u64, Validators)>, Doubt> {
+    let ledger = genesis.id();
+    let mut sets: Vec<(u64, Validators)> = Vec::with_capacity(changes.len());
+    for change in changes {
+        let (above, before) =
+            sets.last().map_or((0, genesis.validators()), |(height, set)| (*height, set));
+        sets.push(check_change(change, &ledger, before, above)?);
+    }
+    Ok(sets)
+}
+
 /// Checks one change of the validators: the set before certified a header that names the set after. Gives the header's height and
 /// the set after.
 fn check_change(
     change: &SetChange,
     trust: &LedgerId,
-    before: Option<&Validators>,
+    before: &Validators,
     above: u64,
 ) -> Result<(u64, Validators), Doubt> {
     let header = Header::decode(change.header.clone())?;
@@ -113,11 +128,10 @@ fn check_change(
     }
     let certificate = Certificate::decode(change.certificate.clone())?;
     check_certified(&header, &certificate)?;
-    let before = before.filter(|set| set.hash() == header.validators).ok_or_else(|| {
-        Verdict::NotDetermined(
-            "the validators of a change are not those that the proof leads to".into(),
-        )
-    })?;
+    if before.hash() != header.validators {
+        let reason = "the validators of a change are not those that the proof leads to";
+        return Err(Verdict::NotDetermined(reason.into()));
+    }
     check_above(header.height, above)?;
     check_certificate(before, &header, &certificate)?;
     let after = Validators::decode(&change.validators)?;
@@ -275,16 +289,21 @@ fn try_verify(bytes: &Bytes, entry: Option<&Bytes>, trust: &LedgerId) -> Result<
         Statement::Entry(proof) => verify_entry(proof, entry, &anchored, &mut report)?,
         Statement::Record(proof) => verify_record(proof, &anchored, &mut report)?,
     }
-    if let changes @ 1.. = anchor.changes.len() {
+    changes_shown(&mut report, anchor.changes.len());
+    report.checked(Aspect::Quorum, anchored.support.clone());
+    report.claimed_time("the block's header says", anchored.header.time_ms);
+    caveats(&anchored.genesis, &anchored.sets, &mut report);
+    Ok(report)
+}
+
+/// What a report says of changes of the validators that were checked.
+pub(crate) fn changes_shown(report: &mut Report, changes: usize) {
+    if changes > 0 {
         report.checked(
             Aspect::Quorum,
             format!("{changes} change(s) of the validators since genesis, each certified by the set before"),
         );
     }
-    report.checked(Aspect::Quorum, anchored.support.clone());
-    report.claimed_time("the block's header says", anchored.header.time_ms);
-    caveats(&anchored.genesis, &anchored.sets, &mut report);
-    Ok(report)
 }
 
 fn verify_entry(

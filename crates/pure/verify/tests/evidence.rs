@@ -2,16 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use bytes::Bytes;
-use ledger_event::Clock;
-use ledger_fixtures::{Key, Rng, World};
+use ledger_event::{Clock, SetChange};
+use ledger_fixtures::{Chain, Key, Rng, World};
 use ledger_format::digest::{BlockHash, KeyId, LedgerId};
 use ledger_format::evidence::{
     Evidence, EvidenceFile, Offence, SignedProposal, SignedVote, presentation_bytes,
 };
 use ledger_format::header::Header;
+use ledger_format::message;
 use ledger_format::vote::{Certificate, VoteStep, proposal_bytes, vote_bytes};
 use ledger_verify::evidence::{judge, verify_evidence_file};
-use ledger_verify::verdict::Verdict;
+use ledger_verify::verdict::{Report, Verdict};
 
 const A: Option<BlockHash> = Some(BlockHash([0xaa; 32]));
 const B: Option<BlockHash> = Some(BlockHash([0xbb; 32]));
@@ -157,7 +158,7 @@ mod proven {
         let (world, at) = (world(), at(&world()));
         let key = key(&world, 0);
         let evidence = double_vote(at, key.id(), [vote(key, at, A), vote(key, at, B)]);
-        let bytes = EvidenceFile::encode(Some(&world.genesis), &evidence);
+        let bytes = EvidenceFile::encode(Some(&world.genesis), &[], &evidence);
         let file = EvidenceFile::decode(bytes.into()).unwrap();
         let (report, culprits) = verify_evidence_file(&file, None, &at.ledger);
         assert_eq!(report.verdict, Verdict::Proven);
@@ -172,11 +173,83 @@ mod proven {
         let (world, at) = (world(), at(&world()));
         let key = key(&world, 0);
         let evidence = double_vote(at, key.id(), [vote(key, at, A), vote(key, at, B)]);
-        let file = EvidenceFile::decode(EvidenceFile::encode(None, &evidence).into()).unwrap();
+        let file = EvidenceFile::decode(EvidenceFile::encode(None, &[], &evidence).into()).unwrap();
         let (report, culprits) = verify_evidence_file(&file, None, &at.ledger);
         assert_eq!((report.verdict.exit_code(), culprits.len()), (12, 0));
         let (report, culprits) = verify_evidence_file(&file, Some(&world.genesis), &at.ledger);
         assert_eq!((report.verdict, culprits.len()), (Verdict::Proven, 1));
+    }
+}
+
+/// A ledger whose validators were put into the place of others, who signed height 1 alone.
+mod later {
+    use super::*;
+
+    fn chain() -> Chain {
+        let mut chain = Chain::new(world());
+        chain.change("newcomers", &[1, 1, 1, 1]);
+        for _ in 0..HEIGHT {
+            chain.push(&[], &[]);
+        }
+        chain
+    }
+
+    /// Two votes at a height, in a file that shows the changes of an anchor.
+    fn file(chain: &Chain, by: &Key, height: u64, changes: &[SetChange]) -> EvidenceFile {
+        let at = At { height, ..at(&chain.world) };
+        let evidence = double_vote(at, by.id(), [vote(by, at, A), vote(by, at, B)]);
+        let genesis = Some(&chain.world.genesis);
+        EvidenceFile::decode(EvidenceFile::encode(genesis, changes, &evidence).into()).unwrap()
+    }
+
+    fn changes(chain: &Chain) -> Vec<SetChange> {
+        chain.anchor(usize::try_from(HEIGHT).unwrap()).changes
+    }
+
+    fn judged(chain: &Chain, file: &EvidenceFile) -> (Report, Vec<KeyId>) {
+        let (report, culprits) = verify_evidence_file(file, None, &chain.world.genesis.id());
+        (report, culprits.iter().map(|culprit| culprit.key).collect())
+    }
+
+    #[test]
+    fn who_came_in_later_is_named_by_a_file_that_shows_how() {
+        let chain = chain();
+        let newcomer = &chain.validators_at(9).1[1].vote;
+        let (report, named) = judged(&chain, &file(&chain, newcomer, 9, &changes(&chain)));
+        assert_eq!((report.verdict, named), (Verdict::Proven, vec![newcomer.id()]));
+        let shown = report.lines.iter().any(|line| line.text.starts_with("1 change(s)"));
+        assert!(shown, "{:?}", report.lines);
+        let (report, named) = judged(&chain, &file(&chain, newcomer, 9, &[]));
+        assert!(matches!(report.verdict, Verdict::NotDetermined(_)), "{report:?}");
+        assert_eq!(named, []);
+    }
+
+    #[test]
+    fn who_has_left_is_named_whenever_it_signed() {
+        let chain = chain();
+        let former = key(&chain.world, 2);
+        for height in [1, 2, 9] {
+            let (report, named) = judged(&chain, &file(&chain, former, height, &changes(&chain)));
+            assert_eq!((report.verdict, named), (Verdict::Proven, vec![former.id()]));
+        }
+    }
+
+    #[test]
+    fn a_change_that_the_set_before_did_not_certify_names_nobody() {
+        let chain = chain();
+        let newcomer = &chain.validators_at(9).1[1].vote;
+        let refused = |change: &dyn Fn(&mut SetChange), code: &str| {
+            let mut changes = changes(&chain);
+            change(&mut changes[0]);
+            let (report, named) = judged(&chain, &file(&chain, newcomer, 9, &changes));
+            assert_eq!((report.verdict.code(), named), (Some(code), vec![]));
+        };
+        let by = |by: &[usize]| Bytes::from(chain.certificate(1, by).encode());
+        refused(&|change| change.certificate = by(&[0, 1]), "V_QUORUM");
+        let others = Chain::new(World::new("others", &[1, 1, 1, 1], Clock::Wall));
+        let set = message::encode(others.world.set().message());
+        refused(&|change| change.validators = set.clone().into(), "V_VALIDATORS");
+        refused(&|change| change.certificate = by(&[]), "V_QUORUM");
     }
 }
 
@@ -426,7 +499,7 @@ mod generated {
         ];
         for sample in &samples {
             assert!(named(&world, sample).is_ok());
-            let bytes = EvidenceFile::encode(Some(&world.genesis), sample);
+            let bytes = EvidenceFile::encode(Some(&world.genesis), &[], sample);
             for _ in 0..ROUNDS {
                 let mut changed = bytes.clone();
                 dice.mutate(&mut changed, 4);

@@ -58,7 +58,7 @@ impl World {
         for (number, node) in self.nodes.iter().enumerate().filter(|(_, n)| n.liar.is_none()) {
             let mut culprits = BTreeSet::new();
             for evidence in &node.disk.evidence {
-                let bytes = EvidenceFile::encode(Some(&self.genesis), evidence);
+                let bytes = EvidenceFile::encode(Some(&self.genesis), &[], evidence);
                 let file = EvidenceFile::decode(bytes.into()).unwrap();
                 let (report, proven) = verify_evidence_file(&file, None, &trust);
                 if report.verdict != Verdict::Proven {

@@ -1,10 +1,10 @@
 //! Evidence files: what proves that a validator lied, and what only looks like it.
 
-use ledger_event::Clock;
-use ledger_fixtures::World;
+use ledger_event::{Clock, SetChange};
+use ledger_fixtures::{Chain, Key, World};
 use ledger_format::digest::{BlockHash, KeyId, hex};
 use ledger_format::evidence::{
-    Evidence, EvidenceFile, SignedProposal, SignedVote, presentation_bytes,
+    CHANGED_FILE_MARK, Evidence, EvidenceFile, SignedProposal, SignedVote, presentation_bytes,
 };
 use ledger_format::header::Header;
 use ledger_format::vote::{Certificate, VoteStep, proposal_bytes, vote_bytes};
@@ -80,7 +80,7 @@ impl Voters {
     }
 
     fn file(&self, evidence: &Evidence) -> Vec<u8> {
-        EvidenceFile::encode(Some(&self.0.genesis), evidence)
+        EvidenceFile::encode(Some(&self.0.genesis), &[], evidence)
     }
 
     fn input(&self, bytes: &[u8]) -> Value {
@@ -120,7 +120,7 @@ pub(super) fn files() -> Kind {
     stranger[61..93].copy_from_slice(&[9; 32]);
     let stranger = [&whole[..body], &stranger].concat();
     let other_ledger = json!({ "trust": hex(&[5; 32]), "bytes": hex(&whole) });
-    let vectors = vec![
+    let mut vectors = vec![
         voters.vector("double precommit", "", &double, GOOD),
         voters.vector("double precommit, one for nil", "nil is a choice as well", &nil, GOOD),
         voters.vector(
@@ -223,7 +223,7 @@ pub(super) fn files() -> Kind {
         Vector::new(
             "without a genesis document",
             "whose keys these are, nothing shows",
-            voters.input(&EvidenceFile::encode(None, &double)),
+            voters.input(&EvidenceFile::encode(None, &[], &double)),
             ("not determined", ""),
         ),
         Vector::new("of another ledger", "", other_ledger, ("trust not met", "")),
@@ -235,9 +235,63 @@ pub(super) fn files() -> Kind {
         changed("cut", "", cut(&whole), "FMT_TRUNCATED"),
         changed("longer", "", &longer(&whole), "FMT_TRAILING"),
     ];
+    vectors.extend(later());
     Kind {
         name: "evidence",
         description: "Evidence files (evidence.md): whom signed statements prove guilty. `accused` are ids of vote keys.",
         vectors,
     }
+}
+
+/// Files of a ledger whose validators were put into the place of others, who signed height 1 alone.
+fn later() -> Vec<Vector> {
+    let mut chain = Chain::new(World::new("vectors", &[1, 1, 1, 1], Clock::Wall));
+    chain.change("newcomers", &[1, 1, 1, 1]);
+    for _ in 0..HEIGHT {
+        chain.push(&[], &[]);
+    }
+    let trust = chain.world.genesis.id();
+    let voted = |by: &Key| {
+        let vote = |block| {
+            let bytes = vote_bytes(&trust, VoteStep::Precommit, HEIGHT, 0, Some(&block));
+            SignedVote { block: Some(block), signature: by.sign(&bytes) }
+        };
+        let by = (0, VoteStep::Precommit, by.id());
+        Evidence::double_vote(trust, HEIGHT, by, [vote(ONE), vote(OTHER)])
+    };
+    let newcomer = voted(&chain.validators_at(7).1[1].vote);
+    let former = voted(&chain.world.validators[2].vote);
+    let shown = chain.anchor(7).changes;
+    let few = SetChange {
+        certificate: chain.certificate(1, &[0, 1]).encode().into(),
+        ..shown[0].clone()
+    };
+    let genesis = Some(&chain.world.genesis);
+    let file = |evidence: &Evidence, changes: &[SetChange]| {
+        EvidenceFile::encode(genesis, changes, evidence)
+    };
+    let document = &file(&newcomer, &[])[18..];
+    let (document, _) = document.split_at(document.len() - newcomer.encode().len());
+    let none = [CHANGED_FILE_MARK.as_slice(), document, &[0; 4], &newcomer.encode()].concat();
+    let vector = |name: &str, comment: &str, bytes: &[u8], expected| {
+        let input = json!({ "trust": trust.to_string(), "bytes": hex(bytes) });
+        Vector::new(name, comment, input, expected)
+    };
+    vec![
+        vector("by who came in later", "the change is shown", &file(&newcomer, &shown), GOOD),
+        vector("by who has left", "at a height of others", &file(&former, &shown), GOOD),
+        vector(
+            "by who came in later, not shown how",
+            "whose key it is, nothing shows",
+            &file(&newcomer, &[]),
+            ("not determined", ""),
+        ),
+        vector(
+            "a change without quorum",
+            "two of four",
+            &file(&newcomer, &[few]),
+            refuted("V_QUORUM"),
+        ),
+        vector("changes that are none", "", &none, malformed("FMT_NOT_CANONICAL")),
+    ]
 }

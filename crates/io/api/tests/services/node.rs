@@ -14,6 +14,7 @@ use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
+use ledger_format::validators::{Member, Validators};
 use ledger_format::vote::Certificate;
 use ledger_proto::v1::audit_service_client::AuditServiceClient;
 use ledger_proto::v1::query_service_client::QueryServiceClient;
@@ -21,7 +22,7 @@ use ledger_proto::v1::submit_service_client::SubmitServiceClient;
 use ledger_replay::Ledger;
 use ledger_store::{DataDirectory, LinkRow, NewBlock, Store, WindowRow};
 use ledger_story::deed::Deed;
-use ledger_story::{Story, validator, validator_key, validator_key_of};
+use ledger_story::{Story, validator, validator_key_of};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::transport::{Channel, Endpoint};
@@ -149,6 +150,7 @@ impl Node {
         self.shared.outcomes.announce(refused);
         let Some(executed) = proposal.block else { return ids };
         let header = executed.header.clone();
+        let certificate = certificate(&header, self.shared.ledger().validators()).encode();
         let bytes: Vec<_> =
             proposal.included.iter().map(|number| entries[*number].bytes().clone()).collect();
         let link = |link: &ledger_rules::Link| LinkRow {
@@ -166,7 +168,7 @@ impl Node {
         let stored = self.shared.store.commit(&NewBlock {
             height,
             header: &header.encode(),
-            certificate: &certificate(&header).encode(),
+            certificate: &certificate,
             first_leaf: executed.first_entry - u64::from(executed.header_leaf.is_some()),
             header_leaf: executed.header_leaf,
             entries: &bytes,
@@ -187,12 +189,16 @@ impl Node {
     }
 }
 
-fn certificate(header: &Header) -> Certificate {
+/// Signed by all validators.
+fn certificate(header: &Header, validators: &Validators) -> Certificate {
     let (height, block) = (header.height, header.hash());
     let mut certificate = Certificate { height, round: 0, block, signatures: Vec::new() };
     let message = certificate.signed_bytes(&header.ledger);
-    let signature = validator_key("vote").sign(&message).to_bytes();
-    certificate.signatures.push((validator(), signature));
+    let signature = |member: &Member| {
+        let name = member.name.strip_suffix("validator.example").unwrap();
+        (member.id, validator_key_of(name, "vote").sign(&message).to_bytes())
+    };
+    certificate.signatures = validators.members().iter().map(signature).collect();
     certificate
 }
 

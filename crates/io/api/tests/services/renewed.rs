@@ -3,19 +3,23 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ed25519_dalek::Signer as _;
 use ledger_api::seals::{AskValidators, Seal};
 use ledger_api::{NodeKeys, Shared};
 use ledger_event::Clock;
 use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::evidence::EvidenceFile;
 use ledger_format::header::Header;
 use ledger_format::note::{Checkpoint, cosignature_message};
 use ledger_format::receipt::Receipt;
 use ledger_format::validators::Validators;
 use ledger_proto::v1;
 use ledger_story::cast::{EXCHANGE, OMNI, REGISTRY};
-use ledger_story::members::{genesis, set, validators_changed};
+use ledger_story::members::{genesis, set, validators_changed, voted};
 use ledger_story::{LIMITS, Story, acts, china};
+use ledger_verify::evidence::verify_evidence_file;
+use ledger_verify::verdict::Verdict;
 
 use crate::node::{Node, code, keys_of};
 
@@ -158,4 +162,21 @@ async fn who_signs_the_next_block_counts_and_nobody_else() {
     assert_eq!(replicas(3), 1);
     shared.is_durable_at(id("e-"), 1);
     assert_eq!((replicas(2), replicas(3)), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_shows_whose_key_it_is_whoever_came_in_since_genesis() {
+    let story = gone_on(changed(), 3);
+    let node = Node::following(&story, &[]).await;
+    let trust = story.genesis.id();
+    for (name, party) in [("f-", OMNI), ("b-", REGISTRY)] {
+        let evidence = voted(trust, name, story.height + 1, [1, 2]);
+        let asked = Bytes::copy_from_slice(&evidence.id().0);
+        node.shared.evidence.add(evidence, vec![]);
+        let asked = node.audit().get_evidence(v1::GetEvidenceRequest { id: asked }).await;
+        let file = EvidenceFile::decode(asked.unwrap().into_inner().file).unwrap();
+        let (report, culprits) = verify_evidence_file(&file, None, &trust);
+        assert_eq!(report.verdict, Verdict::Proven);
+        assert_eq!((culprits[0].key, culprits[0].party.as_str()), (id(name), party));
+    }
 }

@@ -1,14 +1,14 @@
 //! Evidence and its files: the offsets of docs/spec/evidence.md, and one encoding of each content.
 
 use bytes::Bytes;
-use ledger_event::Clock;
+use ledger_event::{Clock, SetChange};
 use ledger_fixtures::World;
 use ledger_format::digest::{BlockHash, KeyId, LedgerId};
 use ledger_format::evidence::{
-    EVIDENCE_FILE_MARK, Evidence, EvidenceFile, Offence, SignedProposal, SignedVote,
-    presentation_bytes,
+    CHANGED_FILE_MARK, EVIDENCE_FILE_MARK, Evidence, EvidenceFile, Offence, SignedProposal,
+    SignedVote, presentation_bytes,
 };
-use ledger_format::limits::{MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES};
+use ledger_format::limits::{MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES, MAX_PROOF_BYTES};
 use ledger_format::malformed::Kind;
 use ledger_format::vote::{Certificate, VoteStep};
 
@@ -162,7 +162,7 @@ fn the_largest_evidence_fits() {
 fn a_file_holds_a_genesis_document_or_none() {
     let genesis = World::new("evidence", &[1], Clock::Wall).genesis;
     for genesis in [Some(&genesis), None] {
-        let bytes = EvidenceFile::encode(genesis, &double_vote());
+        let bytes = EvidenceFile::encode(genesis, &[], &double_vote());
         let file = EvidenceFile::decode(bytes.into()).unwrap();
         assert_eq!((file.genesis.as_ref(), file.evidence), (genesis, double_vote()));
     }
@@ -170,6 +170,25 @@ fn a_file_holds_a_genesis_document_or_none() {
     let length = u32::try_from(MAX_GENESIS_BYTES + 1).unwrap();
     long.extend_from_slice(&length.to_be_bytes());
     assert_eq!(kind(EvidenceFile::decode(long.into())), Kind::TooLarge);
-    let other = b"ledger/evidence/2\0".to_vec();
+    let other = b"ledger/evidence/3\0".to_vec();
     assert_eq!(kind(EvidenceFile::decode(other.into())), Kind::Magic);
+}
+
+#[test]
+fn a_file_shows_changes_of_the_validators_under_a_mark_of_its_own() {
+    let change = |n: u8| SetChange { header: vec![n; 3].into(), ..SetChange::default() };
+    let changes = [change(1), change(2)];
+    let bytes = EvidenceFile::encode(None, &changes, &double_vote());
+    assert!(bytes.starts_with(CHANGED_FILE_MARK));
+    let file = EvidenceFile::decode(bytes.clone().into()).unwrap();
+    assert_eq!((file.changes.as_slice(), file.evidence), (&changes[..], double_vote()));
+    // There is one way to show none.
+    let none = [CHANGED_FILE_MARK.as_slice(), &[0; 8], &double_vote().encode()].concat();
+    assert_eq!(kind(EvidenceFile::decode(none.into())), Kind::NotCanonical);
+    let mut long = [CHANGED_FILE_MARK.as_slice(), &[0; 4]].concat();
+    long.extend_from_slice(&u32::try_from(MAX_PROOF_BYTES + 1).unwrap().to_be_bytes());
+    assert_eq!(kind(EvidenceFile::decode(long.into())), Kind::TooLarge);
+    for cut in 18..bytes.len() {
+        assert!(EvidenceFile::decode(Bytes::copy_from_slice(&bytes[..cut])).is_err(), "{cut}");
+    }
 }
