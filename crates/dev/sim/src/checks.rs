@@ -85,11 +85,23 @@ pub enum Violation {
         /// Whom it names.
         validator: KeyId,
     },
+    /// A node asked somebody who had lied to it about a height again and again.
+    Gullible {
+        /// Which.
+        node: usize,
+        /// Whom.
+        peer: KeyId,
+        /// The height.
+        height: u64,
+    },
     /// The chain does not stand before the auditor's verifier.
     Refuted(String),
     /// A history is not complete.
     Index(String),
 }
+
+/// How often a node may name another for the same height. What it remembers of liars ends with its process.
+const SUSPICIONS: u32 = 16;
 
 /// Of each kind of statement a validator makes one in a round of a height.
 type Slot = (KeyId, u64, u32, &'static str);
@@ -102,6 +114,8 @@ pub struct Checks {
     blocks: BTreeMap<u64, BlockHash>,
     said: BTreeMap<Slot, Said>,
     acknowledged: BTreeMap<EntryId, u64>,
+    /// How often a node named another for a height.
+    suspicions: BTreeMap<(usize, KeyId, u64), u32>,
     /// Validators that lie: what they sign is their own affair.
     liars: BTreeSet<KeyId>,
     /// What must not be.
@@ -112,6 +126,15 @@ impl Checks {
     /// Leaves a validator out of the checks of honest ones.
     pub fn lies(&mut self, validator: KeyId) {
         self.liars.insert(validator);
+    }
+
+    /// A node was sent what may not follow.
+    pub fn suspected(&mut self, node: usize, peer: KeyId, height: u64) {
+        let count = self.suspicions.entry((node, peer, height)).or_default();
+        *count += 1;
+        if *count == SUSPICIONS {
+            self.violations.push(Violation::Gullible { node, peer, height });
+        }
     }
 
     /// A node accuses a validator.

@@ -53,7 +53,7 @@ impl World {
         if first {
             // As every founder has the genesis file.
             for entry in Clients::first(&self.genesis) {
-                self.take_in(number, entry);
+                self.take_in(number, None, entry);
             }
         }
     }
@@ -146,7 +146,10 @@ impl World {
                 Action::Twin { height, .. } => {
                     return self.stopped(node, format!("its key signed elsewhere at {height}"));
                 }
-                Action::Suspect { .. } => self.fault("suspected"),
+                Action::Suspect { peer, height, .. } => {
+                    self.fault("suspected");
+                    self.checks.suspected(node, peer, height);
+                }
             }
         }
     }

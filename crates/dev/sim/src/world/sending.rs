@@ -48,8 +48,11 @@ impl World {
         };
         match message.addressed() {
             Addressed::Intake(entries) => {
+                let from = self.nodes[from].id;
+                let validators = self.nodes[to].disk.ledger.validators();
+                let follower = validators.get(&from).is_none().then_some(from);
                 for bytes in entries {
-                    self.submit_bytes(to, Bytes::from(bytes));
+                    self.submit_bytes(to, follower, Bytes::from(bytes));
                 }
             }
             Addressed::Replica(message) => {
@@ -61,12 +64,13 @@ impl World {
         }
     }
 
-    /// What a node's intake does with bytes that another node calls an entry.
-    pub(super) fn submit_bytes(&mut self, node: usize, bytes: Bytes) {
+    /// What a node's intake does with bytes that another node calls an entry; a follower wants to hear what becomes of it.
+    pub(super) fn submit_bytes(&mut self, node: usize, follower: Option<KeyId>, bytes: Bytes) {
         let Some(process) = &self.nodes[node].process else { return };
         // Most of what others pass on is here already.
         let id = EntryId(leaf_hash(&bytes));
-        if process.replica.is_waiting(&id) || self.nodes[node].disk.ids.contains(&id) {
+        let waits = process.replica.is_waiting(&id) && follower.is_none();
+        if waits || self.nodes[node].disk.ids.contains(&id) {
             return;
         }
         let Ok(entry) = Entry::decode(bytes) else { return };
@@ -82,17 +86,17 @@ impl World {
         } else if !verifies && !self.verified.contains(&id) {
             self.lied(node);
         }
-        self.take_in(node, entry);
+        self.take_in(node, follower, entry);
     }
 
     /// An entry whose signatures were checked enters a node's pool, unless the ledger has it.
-    pub(super) fn take_in(&mut self, node: usize, entry: Entry) {
+    pub(super) fn take_in(&mut self, node: usize, follower: Option<KeyId>, entry: Entry) {
         let id = entry.id();
         if self.nodes[node].disk.ids.contains(&id) {
             return;
         }
         let Some(liar) = &mut self.nodes[node].liar else {
-            self.tell(node, Event::Submitted(Box::new(entry)));
+            self.tell(node, submission(follower, entry));
             let Some(process) = &self.nodes[node].process else { return };
             // What a follower has no block can be made of.
             if process.replica.is_voting() && process.replica.is_waiting(&id) {
@@ -105,7 +109,7 @@ impl World {
             self.lied(node);
         }
         for entry in taken {
-            self.tell(node, Event::Submitted(Box::new(entry)));
+            self.tell(node, submission(follower, entry));
         }
     }
 
@@ -198,5 +202,14 @@ impl World {
         self.disconnected(to, from);
         self.after(5, Happening::Connected { node: from, peer: to });
         self.after(5, Happening::Connected { node: to, peer: from });
+    }
+}
+
+/// What a follower passes on, it wants to hear of; validators judge for themselves.
+fn submission(follower: Option<KeyId>, entry: Entry) -> Event {
+    let entry = Box::new(entry);
+    match follower {
+        Some(from) => Event::PassedOn { from, entry },
+        None => Event::Submitted(entry),
     }
 }
