@@ -85,7 +85,7 @@ pub enum Violation {
         /// Whom it names.
         validator: KeyId,
     },
-    /// A node asked somebody who had lied to it about a height again and again.
+    /// A node asked somebody who had lied to it about a height again and again, instead of others.
     Gullible {
         /// Which.
         node: usize,
@@ -100,7 +100,7 @@ pub enum Violation {
     Index(String),
 }
 
-/// How often a node may name another for the same height. What it remembers of liars ends with its process.
+/// How often a process may name another node for the same height, while somebody honest could be asked for it.
 const SUSPICIONS: u32 = 16;
 
 /// Of each kind of statement a validator makes one in a round of a height.
@@ -128,7 +128,12 @@ impl Checks {
         self.liars.insert(validator);
     }
 
-    /// A node was sent what may not follow.
+    /// A node has a new process, which has no memory of liars.
+    pub fn started(&mut self, node: usize) {
+        self.suspicions.retain(|(of, ..), _| *of != node);
+    }
+
+    /// A node was sent what may not follow, and could have asked somebody honest.
     pub fn suspected(&mut self, node: usize, peer: KeyId, height: u64) {
         let count = self.suspicions.entry((node, peer, height)).or_default();
         *count += 1;

@@ -50,6 +50,10 @@ pub(crate) struct Node {
     pub(crate) lies: Option<LiarKind>,
     /// The validator has lost its memory, and has not found it again.
     pub(crate) forgot: bool,
+    /// A bit of its disk has flipped, and its operator does not know yet.
+    pub(crate) damaged: bool,
+    /// The next start cannot read the disk.
+    pub(crate) read_fails: bool,
     /// Actions until the process dies, when it is about to.
     pub(crate) left: Option<usize>,
     /// The next flush fails.

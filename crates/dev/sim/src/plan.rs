@@ -57,9 +57,15 @@ pub enum Trouble {
     Reconnect,
     /// A clock jumps.
     ClockJump,
+    /// A bit flips in what was flushed of the consensus log, and the process dies.
+    BitFlipLog,
+    /// A bit flips in a stored block.
+    BitFlipBlock,
+    /// The next start of a process cannot read its disk.
+    ReadError,
 }
 
-/// All kinds of trouble.
+/// All kinds of trouble but those of disks that say something else than what was written.
 pub const TROUBLES: [Trouble; 8] = [
     Trouble::Crash,
     Trouble::FlushError,
@@ -88,6 +94,9 @@ impl Trouble {
             Self::OneWay => "one_way",
             Self::Reconnect => "reconnect",
             Self::ClockJump => "clock_jump",
+            Self::BitFlipLog => "bit_flip_log",
+            Self::BitFlipBlock => "bit_flip_block",
+            Self::ReadError => "read_error",
         }
     }
 }
@@ -152,10 +161,16 @@ impl Plan {
             liar,
         };
         // Whoever recovers is one that fails: where all others are needed, and one of them dies all the time, heights take minutes.
-        plan.forgets = plan.troubles.contains(&Trouble::Crash)
-            && plan.trouble_ms > SHORTEST_TROUBLE_MS
-            && (validators - 1) / 3 > usize::from(has_liar)
-            && Rng(seed ^ 0x616d_6e65).once_in(2);
+        let crashes = plan.troubles.contains(&Trouble::Crash);
+        let is_mild = plan.trouble_ms > SHORTEST_TROUBLE_MS;
+        let may_forget = crashes && is_mild && (validators - 1) / 3 > usize::from(has_liar);
+        plan.forgets = may_forget && Rng(seed ^ 0x616d_6e65).once_in(2);
+        if may_forget && Rng(seed ^ 0x666c_6970).once_in(2) {
+            plan.troubles.extend([Trouble::BitFlipLog, Trouble::BitFlipBlock]);
+        }
+        if crashes && is_mild && Rng(seed ^ 0x7265_6164).once_in(2) {
+            plan.troubles.push(Trouble::ReadError);
+        }
         // One more than most plans need: a twin has a clock of its own.
         plan.skew_ms = (0..=validators + followers).map(|_| skew(&mut dice)).collect();
         plan
@@ -182,6 +197,7 @@ impl Plan {
         let Weather { loss, doubled, slow, damage, delay_ms } = self.weather;
         let loses = self.troubles.contains(&Trouble::CrashAtAction);
         let links = self.nodes() > 1;
+        let flips = self.troubles.contains(&Trouble::BitFlipLog);
         let chosen = [
             ("loss", links && loss > 0),
             ("duplication", links && doubled > 0),
@@ -191,7 +207,9 @@ impl Plan {
             ("lost_writes", loses),
             ("torn_write", loses),
             ("lost_memory", self.forgets),
-            ("recovered", self.forgets),
+            ("recovered", self.forgets || flips),
+            ("log_refused", flips),
+            ("block_refused", flips),
             ("clock_skew", self.skew_ms.iter().any(|skew| *skew != 0)),
         ];
         let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);

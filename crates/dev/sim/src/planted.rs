@@ -97,6 +97,12 @@ fn plan(bug: Bug, seed: u64) -> Plan {
             plan.trouble_ms = 700;
             plan.weather = stormy;
         }
+        Bug::DamageCutOff => {
+            plan.liar = None;
+            plan.troubles = vec![Trouble::BitFlipLog, Trouble::Crash];
+            plan.trouble_ms = 700;
+            plan.weather = stormy;
+        }
         // What shows only at the end, when nobody says anything that helps.
         Bug::NoTipOnConnect => {
             plan.liar = None;

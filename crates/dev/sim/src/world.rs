@@ -22,6 +22,7 @@ use crate::network::Network;
 use crate::node::Node;
 use crate::plan::{Plan, Trouble};
 
+mod damage;
 mod ending;
 mod hosting;
 mod sending;
@@ -170,6 +171,8 @@ impl World {
                 liar: lies.map(LiarKind::liar),
                 lies,
                 forgot: false,
+                damaged: false,
+                read_fails: false,
                 left: None,
                 flush_fails: false,
             }
@@ -256,7 +259,9 @@ impl World {
         for number in 0..self.nodes.len() {
             self.nodes[number].left = None;
             self.nodes[number].flush_fails = false;
+            self.nodes[number].read_fails = false;
             self.nodes[number].skew_ms = self.plan.skew_ms[number];
+            self.look_through(number);
             if self.nodes[number].process.is_none() {
                 self.start(number);
             }

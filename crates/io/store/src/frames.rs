@@ -6,7 +6,8 @@
 use crate::error::StoreError;
 
 const MARK: &[u8; 4] = b"LWAL";
-pub(crate) const HEAD_BYTES: usize = 12;
+/// Bytes of a frame before its payload.
+pub const HEAD_BYTES: usize = 12;
 /// Longest payload: a block body and its wrapping.
 const MAX_PAYLOAD_BYTES: usize = 20 * 1024 * 1024;
 

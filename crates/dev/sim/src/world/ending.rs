@@ -85,9 +85,7 @@ impl World {
         let all = 0..self.nodes.len();
         let honest: Vec<usize> = all.filter(|node| self.nodes[*node].liar.is_none()).collect();
         for (first, node) in honest.into_iter().enumerate() {
-            let blocks = &self.nodes[node].disk.blocks;
-            let blocks: Vec<Block> =
-                blocks.iter().map(|bytes| Block::decode(bytes.clone()).unwrap()).collect();
+            let blocks = self.nodes[node].disk.blocks(1, usize::MAX).unwrap();
             let entry = |height: u64, bytes: &Bytes| (EntryId(leaf_hash(bytes)), height);
             let chain: BTreeMap<EntryId, u64> = blocks
                 .iter()

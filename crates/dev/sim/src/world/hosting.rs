@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::evidence::Evidence;
 use ledger_replica::{Action, Decided, Event, Message, Replica, Settings};
@@ -23,7 +22,14 @@ const ANSWER_BLOCKS: usize = 16;
 const AHEAD_MS: u64 = 4_000;
 
 impl World {
+    /// Starts a node: its process, unless its disk cannot be read, or says what was never written.
     pub(super) fn start(&mut self, number: usize) {
+        if let Some(log) = self.open(number) {
+            self.run(number, &log);
+        }
+    }
+
+    fn run(&mut self, number: usize, log: &[Vec<u8>]) {
         let node = &self.nodes[number];
         let ledger = &node.disk.ledger;
         let settings = Settings::default();
@@ -31,7 +37,7 @@ impl World {
             let keys = vec![node.key.clone()];
             Ok((Replica::recover(ledger, keys, settings, false), Vec::new()))
         } else if node.is_validator {
-            Replica::start(ledger, vec![node.key.clone()], settings, &node.disk.log)
+            Replica::start(ledger, vec![node.key.clone()], settings, log)
                 .map_err(|error| error.to_string())
         } else {
             Ok((Replica::follow(node.id, settings), Vec::new()))
@@ -42,6 +48,7 @@ impl World {
         };
         replica.recall(ledger, &node.disk.evidence);
         let first = ledger.height() == 0;
+        self.checks.started(number);
         let process = Process { replica, calls: Vec::new(), owed: Vec::new() };
         self.nodes[number].process = Some(process);
         self.carry_out(number, actions);
@@ -95,7 +102,7 @@ impl World {
                 return;
             }
             match action {
-                Action::Log(record) => self.nodes[node].disk.append(record),
+                Action::Log(record) => self.nodes[node].disk.append(&record),
                 Action::FlushLog => {
                     if std::mem::take(&mut self.nodes[node].flush_fails) {
                         // A flush that failed has promised nothing; the process must not go on.
@@ -126,11 +133,10 @@ impl World {
                     }
                 }
                 Action::SendBlocks { to, from } => {
-                    let first = usize::try_from(from - 1).unwrap();
                     let Node { disk, key, is_validator, .. } = &self.nodes[node];
-                    let blocks = disk.blocks.iter().skip(first).take(ANSWER_BLOCKS);
-                    let blocks: Vec<Block> =
-                        blocks.map(|block| Block::decode(block.clone()).unwrap()).collect();
+                    let Ok(blocks) = disk.blocks(from, ANSWER_BLOCKS) else {
+                        return self.block_refused(node);
+                    };
                     let message = Message::blocks(&blocks, is_validator.then_some(key));
                     for to in self.numbers(&to) {
                         self.send(node, to, &message);
@@ -148,7 +154,9 @@ impl World {
                 }
                 Action::Suspect { peer, height, .. } => {
                     self.fault("suspected");
-                    self.checks.suspected(node, peer, height);
+                    if self.has_better(node, height) {
+                        self.checks.suspected(node, peer, height);
+                    }
                 }
             }
         }
@@ -226,6 +234,15 @@ impl World {
             }
         }
         self.checks.committed(node, block, &executed.ids);
+    }
+
+    /// Whether an honest node within reach has the block that a liar was asked for: then there is no need to ask a liar again.
+    fn has_better(&self, node: usize, height: u64) -> bool {
+        (0..self.nodes.len()).any(|number| {
+            let Node { process, disk, lies, .. } = &self.nodes[number];
+            let has = process.is_some() && lies.is_none() && disk.ledger.height() >= height;
+            has && !self.network.is_cut(node, number) && !self.network.is_cut(number, node)
+        })
     }
 
     fn numbers(&self, id: &KeyId) -> Vec<usize> {
