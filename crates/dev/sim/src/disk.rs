@@ -30,6 +30,12 @@ pub(crate) struct Disk {
     pending: Vec<u8>,
     /// What proves that validators lied.
     pub(crate) evidence: Vec<Evidence>,
+    /// A bit has flipped, and the operator does not know yet.
+    pub(crate) damaged: bool,
+    /// The next start cannot read.
+    pub(crate) read_fails: bool,
+    /// The next flush fails.
+    pub(crate) flush_fails: bool,
 }
 
 /// What a crash did to the consensus log.
@@ -51,6 +57,9 @@ impl Disk {
             last: 0,
             pending: Vec::new(),
             evidence: Vec::new(),
+            damaged: false,
+            read_fails: false,
+            flush_fails: false,
         }
     }
 
@@ -76,6 +85,11 @@ impl Disk {
             self.append(&ledger_replica::done(block.body.header.height));
             self.flush();
         }
+    }
+
+    /// From now on it can be read and written.
+    pub(crate) const fn heal(&mut self) {
+        (self.read_fails, self.flush_fails) = (false, false);
     }
 
     /// Takes the log away.

@@ -127,6 +127,8 @@ pub struct Plan {
     pub troubles: Vec<Trouble>,
     /// Whether validators lose their memory, one at a time, in a network that tolerates that beside its liar.
     pub forgets: bool,
+    /// Whether validators come, go and get other keys: the first follower is a standby then.
+    pub changes: bool,
     /// How far clocks are from the truth, in milliseconds.
     pub skew_ms: Vec<i64>,
     /// What one validator does wrong.
@@ -140,6 +142,8 @@ impl Plan {
         let has_liar = validators >= 4 && dice.once_in(2);
         let liar = has_liar.then(|| *dice.pick(&LiarKind::ALL));
         let followers = dice.below(2);
+        let changes = validators >= 4 && Rng(seed ^ 0x7365_7473).once_in(4);
+        let followers = followers.max(usize::from(changes));
         let is_alone = validators + followers == 1;
         let mut troubles = Vec::new();
         if !dice.once_in(8) {
@@ -157,6 +161,7 @@ impl Plan {
             trouble_ms: *dice.pick(&[SHORTEST_TROUBLE_MS, 2_000, 6_000]),
             troubles,
             forgets: false,
+            changes,
             skew_ms: Vec::new(),
             liar,
         };
@@ -181,10 +186,15 @@ impl Plan {
         self.validators + self.followers + usize::from(self.liar == Some(LiarKind::Twin))
     }
 
+    /// Nodes that have vote keys of their own.
+    pub fn keepers(&self) -> usize {
+        self.validators + usize::from(self.changes)
+    }
+
     /// How many heights may pass before an entry that a quorum has in its pools is in a block. Whose turn it is goes round by height
     /// and round, and all of a quorum propose it; messages that are lost change whose proposal is decided.
     pub fn patience(&self) -> u64 {
-        u64::try_from(3 * self.validators).unwrap()
+        u64::try_from(3 * self.keepers()).unwrap()
     }
 
     /// The number of the validator that lies.
@@ -208,6 +218,9 @@ impl Plan {
             ("torn_write", loses),
             ("lost_memory", self.forgets),
             ("recovered", self.forgets || flips),
+            ("validator_added", self.changes),
+            ("validator_removed", self.changes),
+            ("validator_renewed", self.changes),
             ("log_refused", flips),
             ("block_refused", flips),
             ("clock_skew", self.skew_ms.iter().any(|skew| *skew != 0)),

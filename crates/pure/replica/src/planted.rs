@@ -38,11 +38,15 @@ pub enum Bug {
     StaleCandidates,
     /// The host cuts damage off the log as if it were a write that a crash cut off.
     DamageCutOff,
+    /// A change of the set takes effect one height too early.
+    SetTooEarly,
+    /// Whether a node votes is not asked again when the set has changed.
+    PlaceKept,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -60,6 +64,8 @@ impl Bug {
         Self::PoolNotPurged,
         Self::StaleCandidates,
         Self::DamageCutOff,
+        Self::SetTooEarly,
+        Self::PlaceKept,
     ];
 }
 

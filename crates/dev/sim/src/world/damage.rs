@@ -24,7 +24,7 @@ impl World {
             return;
         }
         self.fault(trouble.name());
-        self.nodes[node].damaged = true;
+        self.nodes[node].disk.damaged = true;
         if is_of_log || self.dice.once_in(2) {
             self.crash(node, Trouble::Crash.name());
         }
@@ -32,13 +32,13 @@ impl World {
 
     /// Whether a node's disk may fail now: one at a time, and none of a liar, which would be one that fails too many.
     fn may_lose(&self, node: usize) -> bool {
-        let is_whole = |node: &Node| !node.forgot && !node.damaged;
+        let is_whole = |node: &Node| !node.forgot && !node.disk.damaged;
         self.stormy && self.nodes[node].lies.is_none() && self.nodes.iter().all(is_whole)
     }
 
     /// Reads a node's disk for a start: the records of its log, if its process can run.
     pub(super) fn open(&mut self, number: usize) -> Option<Vec<Vec<u8>>> {
-        if std::mem::take(&mut self.nodes[number].read_fails) {
+        if std::mem::take(&mut self.nodes[number].disk.read_fails) {
             self.fault(Trouble::ReadError.name());
             self.start_later(number);
             return None;
@@ -63,9 +63,10 @@ impl World {
     /// A node refuses its consensus log. Its operator has it put aside (`recover`).
     fn log_refused(&mut self, number: usize) {
         self.fault("log_refused");
-        let Node { disk, forgot, damaged, is_validator, .. } = &mut self.nodes[number];
+        let Node { disk, forgot, is_validator, .. } = &mut self.nodes[number];
         disk.empty_log();
-        (*forgot, *damaged) = (*is_validator, false);
+        disk.damaged = false;
+        *forgot = *is_validator;
         self.start_later(number);
     }
 
@@ -74,9 +75,9 @@ impl World {
         self.fault("block_refused");
         self.crash(number, Trouble::Crash.name());
         let ledger = Ledger::new(self.genesis.clone()).unwrap();
-        let Node { disk, forgot, damaged, is_validator, .. } = &mut self.nodes[number];
+        let Node { disk, forgot, is_validator, .. } = &mut self.nodes[number];
         *disk = Disk::new(ledger);
-        (*forgot, *damaged) = (*is_validator, false);
+        *forgot = *is_validator;
         self.start_later(number);
     }
 

@@ -24,21 +24,22 @@ const AHEAD_MS: u64 = 4_000;
 impl World {
     /// Starts a node: its process, unless its disk cannot be read, or says what was never written.
     pub(super) fn start(&mut self, number: usize) {
-        if let Some(log) = self.open(number) {
-            self.run(number, &log);
+        let Some(log) = self.open(number) else { return };
+        if self.nodes[number].keys.len() > 1 && self.dice.once_in(2) {
+            self.nodes[number].promote();
         }
+        self.run(number, &log);
     }
 
     fn run(&mut self, number: usize, log: &[Vec<u8>]) {
         let node = &self.nodes[number];
         let ledger = &node.disk.ledger;
-        let settings = Settings::default();
+        let (keys, settings) = (node.keys.clone(), Settings::default());
+        let count = keys.len();
         let started = if node.forgot {
-            let keys = vec![node.key.clone()];
             Ok((Replica::recover(ledger, keys, settings, false), Vec::new()))
         } else if node.is_validator {
-            Replica::start(ledger, vec![node.key.clone()], settings, log)
-                .map_err(|error| error.to_string())
+            Replica::start(ledger, keys, settings, log).map_err(|error| error.to_string())
         } else {
             Ok((Replica::follow(node.id, settings), Vec::new()))
         };
@@ -49,14 +50,10 @@ impl World {
         replica.recall(ledger, &node.disk.evidence);
         let first = ledger.height() == 0;
         self.checks.started(number);
-        let process = Process { replica, calls: Vec::new(), owed: Vec::new() };
+        let process = Process { replica, keys: count, calls: Vec::new(), owed: Vec::new() };
         self.nodes[number].process = Some(process);
         self.carry_out(number, actions);
-        for peer in (0..self.nodes.len()).filter(|peer| *peer != number) {
-            self.disconnected(peer, number);
-            self.after(3, Happening::Connected { node: number, peer });
-            self.after(3, Happening::Connected { node: peer, peer: number });
-        }
+        self.introduce(number, 3);
         if first {
             // As every founder has the genesis file.
             for entry in Clients::first(&self.genesis) {
@@ -104,7 +101,7 @@ impl World {
             match action {
                 Action::Log(record) => self.nodes[node].disk.append(&record),
                 Action::FlushLog => {
-                    if std::mem::take(&mut self.nodes[node].flush_fails) {
+                    if std::mem::take(&mut self.nodes[node].disk.flush_fails) {
                         // A flush that failed has promised nothing; the process must not go on.
                         return self.crash(node, Trouble::FlushError.name());
                     }
@@ -133,11 +130,12 @@ impl World {
                     }
                 }
                 Action::SendBlocks { to, from } => {
-                    let Node { disk, key, is_validator, .. } = &self.nodes[node];
-                    let Ok(blocks) = disk.blocks(from, ANSWER_BLOCKS) else {
+                    let from_node = &self.nodes[node];
+                    let Ok(blocks) = from_node.disk.blocks(from, ANSWER_BLOCKS) else {
                         return self.block_refused(node);
                     };
-                    let message = Message::blocks(&blocks, is_validator.then_some(key));
+                    let signs = from_node.is_validator.then(|| from_node.key());
+                    let message = Message::blocks(&blocks, signs);
                     for to in self.numbers(&to) {
                         self.send(node, to, &message);
                     }
@@ -188,19 +186,26 @@ impl World {
         let Decided { block, executed } = decided;
         let empty_log = self.dice.once_in(4);
         self.nodes[node].disk.commit(&block, &executed.ids, empty_log);
-        let now_ms = self.clock_ms(node);
         let Node { process, disk, .. } = &mut self.nodes[node];
         let Some(process) = process else { return Vec::new() };
         for id in &executed.ids {
             process.settled(id);
         }
-        let taken = disk.ledger.commit(executed).map_err(|error| error.to_string());
-        let stepped = taken.and_then(|()| {
-            let stepped = process.replica.step(&disk.ledger, now_ms, Event::Committed);
-            stepped.map_err(|stopped| stopped.to_string())
-        });
-        stepped.unwrap_or_else(|why| {
-            self.stopped(node, why);
+        if let Err(error) = disk.ledger.commit(executed) {
+            self.stopped(node, error.to_string());
+            return Vec::new();
+        }
+        self.set_in_force(node);
+        let now_ms = self.clock_ms(node);
+        let Node { process, disk, .. } = &mut self.nodes[node];
+        let Some(process) = process else { return Vec::new() };
+        let was_voting = process.replica.is_voting();
+        let stepped = process.replica.step(&disk.ledger, now_ms, Event::Committed);
+        if was_voting && !process.replica.is_voting() {
+            self.fairness.lost(node);
+        }
+        stepped.unwrap_or_else(|stopped| {
+            self.stopped(node, stopped.to_string());
             Vec::new()
         })
     }

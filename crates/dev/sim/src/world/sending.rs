@@ -14,7 +14,7 @@ use crate::liars::{Saying, Voice};
 const TRACED: usize = 128;
 
 /// How long it takes until a connection that ended is made anew.
-const RECONNECT_MS: u64 = 50;
+pub(super) const RECONNECT_MS: u64 = 50;
 
 impl World {
     pub(super) fn arrives(&mut self, arrival: &Arrival) {
@@ -147,7 +147,7 @@ impl World {
         let id = self.nodes[from].id;
         let validators = self.nodes.iter().filter(|node| node.is_validator && node.id != id);
         let others: Vec<KeyId> = validators.map(|node| node.id).collect();
-        let (ledger, key) = (self.genesis.id(), &self.nodes[from].key);
+        let (ledger, key) = (self.genesis.id(), self.nodes[from].key());
         let voice = Voice { ledger, id, key, others: &others };
         let said = liar.says(&voice, to, message, &mut self.dice);
         let is_at_it = liar.is_at_it(&voice, message);
@@ -194,6 +194,20 @@ impl World {
     pub(super) fn disconnected(&mut self, node: usize, peer: usize) {
         let peer = self.nodes[peer].id;
         self.tell(node, Event::Disconnected(peer));
+    }
+
+    /// A node's connections begin anew, under the name that it has now.
+    pub(super) fn introduce(&mut self, node: usize, after_ms: u64) {
+        let id = self.nodes[node].identity();
+        for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
+            self.disconnected(peer, node);
+            if id != self.nodes[node].id {
+                self.broken.extend([(node, peer), (peer, node)]);
+            }
+            self.after(after_ms, Happening::Connected { node, peer });
+            self.after(after_ms, Happening::Connected { node: peer, peer: node });
+        }
+        self.nodes[node].id = id;
     }
 
     pub(super) fn mend(&mut self, from: usize, to: usize) {

@@ -17,7 +17,7 @@ impl World {
         let node = self.dice.below(self.nodes.len());
         match trouble {
             Trouble::Crash => self.crash(node, trouble.name()),
-            Trouble::FlushError => self.nodes[node].flush_fails = true,
+            Trouble::FlushError => self.nodes[node].disk.flush_fails = true,
             Trouble::CrashAtAction => {
                 let left = self.dice.below(40);
                 self.nodes[node].left = Some(left);
@@ -44,7 +44,7 @@ impl World {
                 self.fault(trouble.name());
             }
             Trouble::BitFlipLog | Trouble::BitFlipBlock => self.flip(node, trouble),
-            Trouble::ReadError => self.nodes[node].read_fails = true,
+            Trouble::ReadError => self.nodes[node].disk.read_fails = true,
         }
     }
 
