@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_format::block::Block;
 use ledger_format::digest::{BlockHash, EntryId, KeyId};
+use ledger_format::validators::Validators;
 use ledger_replica::{Statement, StatementKind};
 
 /// Something that must not be.
@@ -26,6 +27,18 @@ pub enum Violation {
         round: u32,
         /// What was signed.
         kind: &'static str,
+    },
+    /// An honest validator signed for a height whose set it is not in.
+    Outsider {
+        /// Who.
+        validator: KeyId,
+        /// The height.
+        height: u64,
+    },
+    /// A node votes without a place in the set, or has one and does not vote.
+    Misplaced {
+        /// Which.
+        node: usize,
     },
     /// A node said that an entry is in the ledger, and it is not, or elsewhere.
     LostAcknowledgement {
@@ -85,11 +98,23 @@ pub enum Violation {
         /// Whom it names.
         validator: KeyId,
     },
+    /// A node asked somebody who had lied to it about a height again and again, instead of others.
+    Gullible {
+        /// Which.
+        node: usize,
+        /// Whom.
+        peer: KeyId,
+        /// The height.
+        height: u64,
+    },
     /// The chain does not stand before the auditor's verifier.
     Refuted(String),
     /// A history is not complete.
     Index(String),
 }
+
+/// How often a process may name another node for the same height, while somebody honest could be asked for it.
+const SUSPICIONS: u32 = 16;
 
 /// Of each kind of statement a validator makes one in a round of a height.
 type Slot = (KeyId, u64, u32, &'static str);
@@ -102,6 +127,10 @@ pub struct Checks {
     blocks: BTreeMap<u64, BlockHash>,
     said: BTreeMap<Slot, Said>,
     acknowledged: BTreeMap<EntryId, u64>,
+    /// The validators of each height.
+    sets: BTreeMap<u64, Validators>,
+    /// How often a node named another for a height.
+    suspicions: BTreeMap<(usize, KeyId, u64), u32>,
     /// Validators that lie: what they sign is their own affair.
     liars: BTreeSet<KeyId>,
     /// What must not be.
@@ -112,6 +141,20 @@ impl Checks {
     /// Leaves a validator out of the checks of honest ones.
     pub fn lies(&mut self, validator: KeyId) {
         self.liars.insert(validator);
+    }
+
+    /// A node has a new process, which has no memory of liars.
+    pub fn started(&mut self, node: usize) {
+        self.suspicions.retain(|(of, ..), _| *of != node);
+    }
+
+    /// A node was sent what may not follow, and could have asked somebody honest.
+    pub fn suspected(&mut self, node: usize, peer: KeyId, height: u64) {
+        let count = self.suspicions.entry((node, peer, height)).or_default();
+        *count += 1;
+        if *count == SUSPICIONS {
+            self.violations.push(Violation::Gullible { node, peer, height });
+        }
     }
 
     /// A node accuses a validator.
@@ -132,10 +175,24 @@ impl Checks {
         }
     }
 
+    /// Who signs at a height.
+    pub fn in_force(&mut self, height: u64, validators: &Validators) {
+        self.sets.entry(height).or_insert_with(|| validators.clone());
+    }
+
+    /// Who signs at a height, as far as it is known.
+    pub fn set_of(&self, height: u64) -> Option<&Validators> {
+        self.sets.get(&height)
+    }
+
     /// A validator has said something.
     pub fn says(&mut self, statement: &Statement) {
         if self.liars.contains(&statement.validator) {
             return;
+        }
+        let (height, validator) = (statement.height, statement.validator);
+        if self.set_of(height).is_some_and(|set| set.get(&validator).is_none()) {
+            self.violations.push(Violation::Outsider { validator, height });
         }
         let (kind, valid_round) = match statement.kind {
             StatementKind::Proposal { valid_round } => ("proposal", valid_round),

@@ -5,6 +5,8 @@ use ledger_event::Role;
 use ledger_format::digest::LedgerId;
 use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
+use ledger_replay::Ledger;
+use ledger_rules::view::read;
 use ledger_story::cast::{OMNI, SUPPLIER};
 use ledger_story::deed::{Deed, Place, alone};
 use ledger_story::{ANNOUNCED, acts, data};
@@ -25,14 +27,19 @@ impl Clients {
     }
 
     fn seal(&mut self, deed: &Deed, time_ms: u64) -> Entry {
+        self.seal_after(deed, Vec::new(), time_ms)
+    }
+
+    /// A change of the set, which names the last one.
+    pub(crate) fn change(&mut self, deed: &Deed, ledger: &Ledger, time_ms: u64) -> Entry {
+        let timeline = read(&ledger.state(), &deed.subject).and_then(|record| record.timeline);
+        let head = timeline.map(|timeline| timeline.head.to_vec()).unwrap_or_default();
+        self.seal_after(deed, head, time_ms)
+    }
+
+    fn seal_after(&mut self, deed: &Deed, head: Vec<u8>, time_ms: u64) -> Entry {
         self.serial += 1;
-        let place = Place {
-            ledger: self.ledger,
-            time_ms,
-            head: Vec::new(),
-            serial: self.serial,
-            signed: true,
-        };
+        let place = Place { ledger: self.ledger, time_ms, head, serial: self.serial, signed: true };
         deed.seal(&place)
     }
 

@@ -20,11 +20,18 @@ pub(crate) struct Fairness {
 impl Fairness {
     pub(crate) const fn new(validators: usize) -> Self {
         Self {
-            quorum: validators - validators.saturating_sub(1) / 3,
+            quorum: quorum(validators),
             seen: BTreeMap::new(),
             since: BTreeMap::new(),
             longest: 0,
         }
+    }
+
+    /// The set has so many members from now on.
+    pub(crate) fn members(&mut self, validators: usize) {
+        self.quorum = quorum(validators);
+        let Self { quorum, seen, since, .. } = self;
+        since.retain(|entry, _| seen.get(entry).is_some_and(|seen| seen.len() >= *quorum));
     }
 
     /// An honest validator has an entry in its pool.
@@ -36,7 +43,7 @@ impl Fairness {
         }
     }
 
-    /// A validator has lost its pool: what is no longer with a quorum may have to be submitted again.
+    /// A validator has lost its pool, or its place: what is no longer with a quorum may have to be submitted again.
     pub(crate) fn lost(&mut self, node: usize) {
         for (entry, seen) in &mut self.seen {
             if seen.remove(&node) && seen.len() < self.quorum {
@@ -60,4 +67,8 @@ impl Fairness {
         self.longest = self.longest.max(waited);
         waited
     }
+}
+
+const fn quorum(validators: usize) -> usize {
+    validators - validators.saturating_sub(1) / 3
 }

@@ -28,6 +28,8 @@ impl Call {
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) replica: Replica,
+    /// How many of its node's keys it was started with.
+    pub(crate) keys: usize,
     /// Calls that are awaited, each under its number.
     pub(crate) calls: Vec<(u64, Call)>,
     /// Entries that clients handed to this process, and that have no verdict yet.
@@ -37,9 +39,15 @@ pub(crate) struct Process {
 /// A machine: its disk and clock go on when the process dies.
 #[derive(Debug)]
 pub(crate) struct Node {
+    /// Who others know it as: its key in the set, or its first one.
     pub(crate) id: KeyId,
-    /// Its vote key; a follower's is no validator's.
-    pub(crate) key: SigningKey,
+    /// Its vote keys; a follower's is no validator's.
+    pub(crate) keys: Vec<SigningKey>,
+    /// The name of the last of them.
+    pub(crate) name: String,
+    /// Whose it is.
+    pub(crate) party: &'static str,
+    /// It has vote keys, whether they are in the set or not.
     pub(crate) is_validator: bool,
     pub(crate) disk: Disk,
     pub(crate) process: Option<Process>,
@@ -52,8 +60,6 @@ pub(crate) struct Node {
     pub(crate) forgot: bool,
     /// Actions until the process dies, when it is about to.
     pub(crate) left: Option<usize>,
-    /// The next flush fails.
-    pub(crate) flush_fails: bool,
 }
 
 impl Process {
@@ -63,6 +69,41 @@ impl Process {
 }
 
 impl Node {
+    /// The keys that its process has; all of them, while none runs.
+    fn known(&self) -> &[SigningKey] {
+        &self.keys[..self.process.as_ref().map_or(self.keys.len(), |process| process.keys)]
+    }
+
+    /// Who it speaks as.
+    pub(crate) fn identity(&self) -> KeyId {
+        let ledger = &self.disk.ledger;
+        let sets = [ledger.validators(), ledger.next_validators()];
+        let has_place = |id: &KeyId| sets.iter().any(|set| set.get(id).is_some());
+        let mut ids = self.known().iter().map(id_of);
+        let first = id_of(&self.keys[0]);
+        if self.is_validator { ids.find(has_place).unwrap_or(first) } else { first }
+    }
+
+    /// The key that it speaks with.
+    pub(crate) fn key(&self) -> &SigningKey {
+        self.keys.iter().find(|key| id_of(key) == self.id).unwrap_or(&self.keys[0])
+    }
+
+    /// Whether it has keys that its process does not know of.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.keys < self.keys.len())
+    }
+
+    /// Puts the first key away once only the other one has a place.
+    pub(crate) fn promote(&mut self) {
+        let set = self.disk.ledger.validators();
+        if let [.., last] = self.keys.as_slice()
+            && set.get(&id_of(last)).is_some()
+        {
+            self.keys.drain(..self.keys.len() - 1);
+        }
+    }
+
     /// Where it stands, for a finding: its height, waiting entries, whether it is at rest.
     pub(crate) fn standing(&self) -> (u64, usize, bool) {
         self.process.as_ref().map_or((0, 0, false), |process| {
@@ -70,4 +111,8 @@ impl Node {
             (self.disk.ledger.height(), pool, process.replica.is_at_rest())
         })
     }
+}
+
+pub(crate) fn id_of(key: &SigningKey) -> KeyId {
+    KeyId::of(key.verifying_key().as_bytes())
 }

@@ -57,9 +57,15 @@ pub enum Trouble {
     Reconnect,
     /// A clock jumps.
     ClockJump,
+    /// A bit flips in what was flushed of the consensus log, and the process dies.
+    BitFlipLog,
+    /// A bit flips in a stored block.
+    BitFlipBlock,
+    /// The next start of a process cannot read its disk.
+    ReadError,
 }
 
-/// All kinds of trouble.
+/// All kinds of trouble but those of disks that say something else than what was written.
 pub const TROUBLES: [Trouble; 8] = [
     Trouble::Crash,
     Trouble::FlushError,
@@ -88,6 +94,9 @@ impl Trouble {
             Self::OneWay => "one_way",
             Self::Reconnect => "reconnect",
             Self::ClockJump => "clock_jump",
+            Self::BitFlipLog => "bit_flip_log",
+            Self::BitFlipBlock => "bit_flip_block",
+            Self::ReadError => "read_error",
         }
     }
 }
@@ -118,6 +127,8 @@ pub struct Plan {
     pub troubles: Vec<Trouble>,
     /// Whether validators lose their memory, one at a time, in a network that tolerates that beside its liar.
     pub forgets: bool,
+    /// Whether validators come, go and get other keys: the first follower is a standby then.
+    pub changes: bool,
     /// How far clocks are from the truth, in milliseconds.
     pub skew_ms: Vec<i64>,
     /// What one validator does wrong.
@@ -131,6 +142,8 @@ impl Plan {
         let has_liar = validators >= 4 && dice.once_in(2);
         let liar = has_liar.then(|| *dice.pick(&LiarKind::ALL));
         let followers = dice.below(2);
+        let changes = validators >= 4 && Rng(seed ^ 0x7365_7473).once_in(4);
+        let followers = followers.max(usize::from(changes));
         let is_alone = validators + followers == 1;
         let mut troubles = Vec::new();
         if !dice.once_in(8) {
@@ -148,14 +161,21 @@ impl Plan {
             trouble_ms: *dice.pick(&[SHORTEST_TROUBLE_MS, 2_000, 6_000]),
             troubles,
             forgets: false,
+            changes,
             skew_ms: Vec::new(),
             liar,
         };
         // Whoever recovers is one that fails: where all others are needed, and one of them dies all the time, heights take minutes.
-        plan.forgets = plan.troubles.contains(&Trouble::Crash)
-            && plan.trouble_ms > SHORTEST_TROUBLE_MS
-            && (validators - 1) / 3 > usize::from(has_liar)
-            && Rng(seed ^ 0x616d_6e65).once_in(2);
+        let crashes = plan.troubles.contains(&Trouble::Crash);
+        let is_mild = plan.trouble_ms > SHORTEST_TROUBLE_MS;
+        let may_forget = crashes && is_mild && (validators - 1) / 3 > usize::from(has_liar);
+        plan.forgets = may_forget && Rng(seed ^ 0x616d_6e65).once_in(2);
+        if may_forget && Rng(seed ^ 0x666c_6970).once_in(2) {
+            plan.troubles.extend([Trouble::BitFlipLog, Trouble::BitFlipBlock]);
+        }
+        if crashes && is_mild && Rng(seed ^ 0x7265_6164).once_in(2) {
+            plan.troubles.push(Trouble::ReadError);
+        }
         // One more than most plans need: a twin has a clock of its own.
         plan.skew_ms = (0..=validators + followers).map(|_| skew(&mut dice)).collect();
         plan
@@ -166,10 +186,15 @@ impl Plan {
         self.validators + self.followers + usize::from(self.liar == Some(LiarKind::Twin))
     }
 
+    /// Nodes that have vote keys of their own.
+    pub fn keepers(&self) -> usize {
+        self.validators + usize::from(self.changes)
+    }
+
     /// How many heights may pass before an entry that a quorum has in its pools is in a block. Whose turn it is goes round by height
     /// and round, and all of a quorum propose it; messages that are lost change whose proposal is decided.
     pub fn patience(&self) -> u64 {
-        u64::try_from(3 * self.validators).unwrap()
+        u64::try_from(3 * self.keepers()).unwrap()
     }
 
     /// The number of the validator that lies.
@@ -182,6 +207,7 @@ impl Plan {
         let Weather { loss, doubled, slow, damage, delay_ms } = self.weather;
         let loses = self.troubles.contains(&Trouble::CrashAtAction);
         let links = self.nodes() > 1;
+        let flips = self.troubles.contains(&Trouble::BitFlipLog);
         let chosen = [
             ("loss", links && loss > 0),
             ("duplication", links && doubled > 0),
@@ -191,7 +217,12 @@ impl Plan {
             ("lost_writes", loses),
             ("torn_write", loses),
             ("lost_memory", self.forgets),
-            ("recovered", self.forgets),
+            ("recovered", self.forgets || flips),
+            ("validator_added", self.changes),
+            ("validator_removed", self.changes),
+            ("validator_renewed", self.changes),
+            ("log_refused", flips),
+            ("block_refused", flips),
             ("clock_skew", self.skew_ms.iter().any(|skew| *skew != 0)),
         ];
         let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);

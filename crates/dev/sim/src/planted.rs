@@ -79,6 +79,7 @@ fn plan(bug: Bug, seed: u64) -> Plan {
     let mut plan = Plan::of(seed, 4, HEIGHTS);
     plan.storm_ms = STORM_MS;
     plan.forgets = false;
+    plan.changes = false;
     let stormy = Weather { loss: 30, doubled: 20, slow: 30, damage: 0, delay_ms: (1, 30) };
     let deaths = vec![Trouble::Crash, Trouble::FlushError, Trouble::CrashAtAction];
     match bug {
@@ -95,6 +96,19 @@ fn plan(bug: Bug, seed: u64) -> Plan {
             plan.liar = None;
             plan.troubles = deaths;
             plan.trouble_ms = 700;
+            plan.weather = stormy;
+        }
+        Bug::DamageCutOff => {
+            plan.liar = None;
+            plan.troubles = vec![Trouble::BitFlipLog, Trouble::Crash];
+            plan.trouble_ms = 700;
+            plan.weather = stormy;
+        }
+        Bug::SetTooEarly | Bug::PlaceKept => {
+            plan.liar = None;
+            plan.changes = true;
+            plan.followers = 1;
+            plan.skew_ms.push(0);
             plan.weather = stormy;
         }
         // What shows only at the end, when nobody says anything that helps.

@@ -4,29 +4,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use ledger_event::Clock;
 use ledger_fixtures::Rng;
 use ledger_format::digest::{BlockHash, EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
-use ledger_replay::Ledger;
-use ledger_story::{LIMITS, china, genesis_of, validator_key_of};
 use sha2::{Digest as _, Sha256};
 
 use crate::checks::{Checks, Violation};
 use crate::clients::Clients;
-use crate::disk::Disk;
 use crate::fairness::Fairness;
-use crate::liars::LiarKind;
 use crate::network::Network;
 use crate::node::Node;
 use crate::plan::{Plan, Trouble};
 
+mod damage;
 mod ending;
+mod founding;
 mod hosting;
+mod membership;
 mod sending;
 mod trouble;
 mod writing;
+
+use membership::Change;
 
 /// For how long faults go on at most after clients have stopped.
 const DUSK_MS: usize = 15_000;
@@ -41,6 +41,8 @@ enum Happening {
     Connected { node: usize, peer: usize },
     Starts { node: usize },
     Trouble,
+    Members,
+    Renewed { node: usize },
     Mends { from: usize, to: usize },
     Clients,
 }
@@ -112,6 +114,10 @@ struct World {
     busy: bool,
     /// What lets the suppliers write.
     admissions: Vec<Entry>,
+    /// Nodes whose last key is in the set, after the last change.
+    members: BTreeSet<usize>,
+    /// A change of the set that is not in a block yet.
+    change: Option<Change>,
     fairness: Fairness,
     /// Certificates that were found good.
     certified: BTreeSet<Certified>,
@@ -141,48 +147,24 @@ pub fn run(plan: Plan) -> Result<Report, Box<Failure>> {
 
 impl World {
     fn new(plan: Plan) -> Self {
-        let names: Vec<String> = (0..plan.validators).map(|n| format!("{n}-")).collect();
-        let texts: Vec<&str> = names.iter().map(String::as_str).collect();
-        let start_ms = china("2026-08-03");
-        let genesis = genesis_of(&texts, Clock::Wall, start_ms, LIMITS);
-        let liar = plan.liar.map(|kind| (plan.who_lies(), kind));
+        let genesis = founding::genesis(&plan);
+        let nodes = founding::nodes(&plan, &genesis);
+        let count = nodes.len();
         let mut checks = Checks::default();
-        let count = plan.nodes();
-        let node = |number: usize| {
-            // A twin is the last node, with the key of the validator that lies.
-            let is_twin = number + 1 == count && plan.liar == Some(LiarKind::Twin);
-            let identity = if is_twin { plan.who_lies() } else { number };
-            let is_validator = identity < plan.validators;
-            let name = format!("{identity}-");
-            let key = validator_key_of(&name, if is_validator { "vote" } else { "follower" });
-            let id = KeyId::of(key.verifying_key().as_bytes());
-            let lies = liar.filter(|(who, _)| *who == identity).map(|(_, kind)| kind);
-            if lies.is_some() {
-                checks.lies(id);
-            }
-            Node {
-                id,
-                key,
-                is_validator,
-                disk: Disk::new(Ledger::new(genesis.clone()).unwrap()),
-                process: None,
-                skew_ms: plan.skew_ms[number] + lies.map_or(0, LiarKind::clock_ms),
-                liar: lies.map(LiarKind::liar),
-                lies,
-                forgot: false,
-                left: None,
-                flush_fails: false,
-            }
-        };
-        let nodes: Vec<Node> = (0..count).map(node).collect();
-        let ledger = genesis.id();
+        for liar in nodes.iter().filter(|node| node.lies.is_some()) {
+            checks.lies(liar.id);
+        }
+        for height in [1, 2] {
+            checks.in_force(height, genesis.validators());
+        }
+        let (ledger, validators) = (genesis.id(), plan.validators);
         let mut world = Self {
             dice: Rng(plan.seed),
             network: Network::new(count, plan.weather),
             fairness: Fairness::new(plan.validators),
             plan,
+            now_ms: genesis.message().start_ms + 1_000,
             genesis,
-            now_ms: start_ms + 1_000,
             queue: BTreeMap::new(),
             number: 0,
             nodes,
@@ -195,6 +177,8 @@ impl World {
             stormy: true,
             busy: true,
             admissions: Vec::new(),
+            members: (0..validators).collect(),
+            change: None,
             certified: BTreeSet::new(),
             arrived: BTreeMap::new(),
             broken: BTreeSet::new(),
@@ -208,6 +192,9 @@ impl World {
         }
         world.after(250, Happening::Clients);
         world.after(400, Happening::Trouble);
+        if world.plan.changes {
+            world.after(400, Happening::Members);
+        }
         world
     }
 
@@ -255,8 +242,10 @@ impl World {
         self.network.heal();
         for number in 0..self.nodes.len() {
             self.nodes[number].left = None;
-            self.nodes[number].flush_fails = false;
+            self.nodes[number].disk.heal();
             self.nodes[number].skew_ms = self.plan.skew_ms[number];
+            self.look_through(number);
+            self.renewed(number);
             if self.nodes[number].process.is_none() {
                 self.start(number);
             }
@@ -301,6 +290,8 @@ impl World {
                 }
             }
             Happening::Trouble => self.trouble(),
+            Happening::Members => self.members(),
+            Happening::Renewed { node } => self.renewed(node),
             Happening::Mends { from, to } => self.mend(from, to),
             Happening::Clients => self.clients(),
         }

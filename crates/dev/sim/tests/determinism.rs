@@ -1,7 +1,7 @@
 //! A seed decides everything: otherwise a run that failed could not be repeated.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-use ledger_sim::plan::Plan;
+use ledger_sim::plan::{Plan, Trouble};
 use ledger_sim::run;
 
 /// A plan with trouble and a liar, from a seed on.
@@ -23,4 +23,13 @@ fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
         (again.heights, again.simulated_ms, again.messages, again.acknowledged, &again.faults)
     );
     assert_ne!(once.trace, other.trace);
+}
+
+#[test]
+fn so_it_does_where_disks_are_damaged_and_the_set_changes() {
+    let is_meant = |plan: &Plan| plan.changes && plan.troubles.contains(&Trouble::BitFlipLog);
+    let plan = (1..1_000).map(|seed| Plan::of(seed, 4, 30)).find(is_meant).unwrap();
+    let (once, again) = (run(plan.clone()).unwrap(), run(plan).unwrap());
+    assert!(once.faults.contains_key("validator_added"), "{:?}", once.faults);
+    assert_eq!((once.trace, once.faults), (again.trace, again.faults));
 }

@@ -46,8 +46,10 @@ pub enum StoreError {
         /// Which bytes.
         what: String,
     },
-    /// The consensus log is damaged before its end.
-    #[error("the consensus log is damaged at byte {offset}, with whole records after it")]
+    /// The consensus log is not what was written.
+    #[error(
+        "the consensus log is damaged at byte {offset}: a write that was cut off looks otherwise"
+    )]
     WalDamaged {
         /// Where.
         offset: u64,
@@ -143,9 +145,9 @@ pub const CODES: &[Explanation] = &[
     },
     Explanation {
         code: "STORE_WAL_DAMAGED",
-        text: "The consensus log is damaged before its end, not merely cut off by a crash.",
+        text: "The consensus log is damaged, not merely cut off by a crash.",
         source: "docs/OPERATING.md, damage",
-        help: "Do not delete it: it holds what this validator has voted. Restore it, or ask the other validators first.",
+        help: "Do not delete it: it holds what this validator has voted. `ledger-node recover` puts it aside, and asks the other validators.",
     },
     Explanation {
         code: "STORE_IO",

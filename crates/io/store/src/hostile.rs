@@ -204,9 +204,10 @@ fn a_log_of_noise_is_cut_or_refused() {
     let (mut whole, mut refused) = (0, 0);
     for round in 0..3_000 {
         let mut bytes = good.clone();
-        match round % 3 {
+        match round % 4 {
             0 => rng.mutate(&mut bytes, 4),
-            1 => bytes = rng.some_bytes(200),
+            1 => bytes.truncate(rng.below(bytes.len() + 1)),
+            2 => bytes = rng.some_bytes(200),
             _ => {
                 // A length that claims more than there is.
                 bytes[4..8].copy_from_slice(&rng.bytes::<4>());

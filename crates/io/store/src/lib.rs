@@ -5,6 +5,7 @@
 
 mod blocks;
 mod error;
+pub mod frames;
 #[cfg(test)]
 mod hostile;
 mod ids;

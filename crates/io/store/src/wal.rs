@@ -1,19 +1,15 @@
 //! The consensus log: an append-only file of checksummed frames.
 //!
 //! It holds what this validator has seen and signed at the height it is working on, so that a crash never makes it vote twice.
-//! A frame is the mark `LWAL`, length 4, CRC-32 4 (big-endian), payload. A frame that a crash cut off at the end is dropped; a
-//! broken frame with whole frames after it is damage, and the node must not go on.
+//! A frame that a crash cut off at the end is dropped; any other broken frame is damage, and the node must not go on (`frames.rs`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
+use crate::frames;
 
-const MARK: &[u8; 4] = b"LWAL";
-const HEAD_BYTES: usize = 12;
-/// Longest payload: a block body and its wrapping.
-const MAX_PAYLOAD_BYTES: usize = 20 * 1024 * 1024;
 /// Above this the file is emptied once its height is committed.
 const RESET_ABOVE_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -43,23 +39,21 @@ impl Wal {
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(StoreError::io(&name))?;
-        let (payloads, end) = read_frames(&bytes)?;
+        let (payloads, end) = frames::read(&bytes)?;
         let length = u64::try_from(end).unwrap_or(u64::MAX);
         if end < bytes.len() {
             tracing::warn!(path = %name, at = length, cut = bytes.len() - end, "consensus log ends in a partial frame");
             file.set_len(length).map_err(StoreError::io(&name))?;
         }
+        // Frames that were written and not synced when the process died count from here on: what they say is said again.
+        file.sync_data().map_err(StoreError::io(&name))?;
         file.seek(SeekFrom::Start(length)).map_err(StoreError::io(&name))?;
         Ok((Self { file, path, length, pending: Vec::new() }, payloads))
     }
 
     /// Adds a frame. It is durable after the next [`Wal::sync`].
     pub fn append(&mut self, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        self.pending.extend_from_slice(MARK);
-        self.pending.extend_from_slice(&length.to_be_bytes());
-        self.pending.extend_from_slice(&crc32fast::hash(payload).to_be_bytes());
-        self.pending.extend_from_slice(payload);
+        frames::append(&mut self.pending, payload);
     }
 
     /// Makes everything appended so far durable. After an error the process must stop: what the disk holds is then unknown.
@@ -106,36 +100,10 @@ pub(crate) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     File::open(directory).and_then(|file| file.sync_all()).map_err(StoreError::io(name))
 }
 
-fn read_frames(bytes: &[u8]) -> Result<(Vec<Vec<u8>>, usize), StoreError> {
-    let mut payloads = Vec::new();
-    let mut at = 0;
-    while let Some(payload) = bytes.get(at..).and_then(frame) {
-        at += HEAD_BYTES + payload.len();
-        payloads.push(payload.to_vec());
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    let marks = rest.windows(MARK.len()).enumerate().skip(1).filter(|(_, w)| *w == MARK);
-    let mut later = marks.filter_map(|(offset, _)| rest.get(offset..));
-    if later.any(|tail| frame(tail).is_some()) {
-        let offset = u64::try_from(at).unwrap_or(u64::MAX);
-        return Err(StoreError::WalDamaged { offset });
-    }
-    Ok((payloads, at))
-}
-
-/// The payload of the whole frame that `bytes` begins with.
-fn frame(bytes: &[u8]) -> Option<&[u8]> {
-    let (head, rest) = bytes.split_at_checked(HEAD_BYTES)?;
-    let (mark, numbers) = head.split_first_chunk::<4>()?;
-    let (length, crc) = numbers.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-    let payload = rest.get(..length).filter(|_| mark == MARK && length <= MAX_PAYLOAD_BYTES)?;
-    (crc32fast::hash(payload).to_be_bytes() == *crc).then_some(payload)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frames::HEAD_BYTES;
 
     fn written(payloads: &[&[u8]]) -> (tempfile::TempDir, Vec<u8>) {
         let directory = tempfile::tempdir().unwrap();
@@ -195,15 +163,16 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_before_a_whole_frame_stops_the_node() {
+    fn every_flipped_bit_stops_the_node() {
         let (directory, bytes) = written(&[b"one", b"two"]);
         let path = directory.path().join("consensus.wal");
-        for bit in 0..(HEAD_BYTES + 3) * 8 {
+        for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             std::fs::write(&path, &flipped).unwrap();
             let opened = Wal::open(directory.path());
-            assert!(matches!(opened, Err(StoreError::WalDamaged { offset: 0 })), "bit {bit}");
+            assert!(matches!(opened, Err(StoreError::WalDamaged { .. })), "bit {bit}");
+            assert_eq!(std::fs::read(&path).unwrap(), flipped, "it is left as it is");
         }
     }
 }

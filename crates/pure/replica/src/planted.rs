@@ -36,11 +36,17 @@ pub enum Bug {
     PoolNotPurged,
     /// Blocks of a height that is over are kept, and proposed again.
     StaleCandidates,
+    /// The host cuts damage off the log as if it were a write that a crash cut off.
+    DamageCutOff,
+    /// A change of the set takes effect one height too early.
+    SetTooEarly,
+    /// Whether a node votes is not asked again when the set has changed.
+    PlaceKept,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -57,6 +63,9 @@ impl Bug {
         Self::NeverDistrusts,
         Self::PoolNotPurged,
         Self::StaleCandidates,
+        Self::DamageCutOff,
+        Self::SetTooEarly,
+        Self::PlaceKept,
     ];
 }
 
@@ -76,18 +85,16 @@ mod soil {
     }
 
     /// Whether this bug is planted.
-    pub(crate) fn is(bug: Bug) -> bool {
+    pub fn is(bug: Bug) -> bool {
         PLANTED.get() == Some(bug)
     }
 }
 
 #[cfg(feature = "planted")]
-pub(crate) use soil::is;
-#[cfg(feature = "planted")]
-pub use soil::plant;
+pub use soil::{is, plant};
 
 /// Whether this bug is planted: there are none in the product.
 #[cfg(not(feature = "planted"))]
-pub(crate) const fn is(_: Bug) -> bool {
+pub const fn is(_: Bug) -> bool {
     false
 }

@@ -18,6 +18,7 @@ use ed25519_dalek::SigningKey;
 use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
+use ledger_format::validators::Validators;
 use ledger_replay::Ledger;
 
 use crate::bodies::Bodies;
@@ -149,7 +150,7 @@ impl Replica {
 
     /// Takes the place that one of the node's keys has in the set of the next height; without one, the node follows.
     fn take_place(&mut self, ledger: &Ledger) {
-        let validators = ledger.validators();
+        let validators = signing(ledger);
         let key = self.keys.iter().find(|key| validators.get(&id_of(key)).is_some());
         let Some(key) = key else {
             self.engine = None;
@@ -199,7 +200,7 @@ impl Replica {
         }
         self.phase = Phase::Deciding;
         let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
-        let outputs = engine.resume(height, ledger.validators(), found.inputs)?;
+        let outputs = engine.resume(height, signing(ledger), found.inputs)?;
         // The engine asks for a value before it is told again which one it had; it needs no second one.
         let again = |output: &Output| match output {
             Output::GetValue { round } => !proposed.contains(round),
@@ -332,7 +333,7 @@ impl Replica {
         let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
         self.phase = Phase::Deciding;
         let height = next(ledger);
-        let outputs = engine.start(height, ledger.validators())?;
+        let outputs = engine.start(height, signing(ledger))?;
         let mut actions = self.carry_out(ledger, outputs)?;
         for (from, content) in self.ahead.take(height) {
             if !self.is_open() {
@@ -449,6 +450,11 @@ fn log(record: &LogRecord) -> Action {
 
 fn next(ledger: &Ledger) -> u64 {
     ledger.height().saturating_add(1)
+}
+
+/// The set that signs the next height.
+fn signing(ledger: &Ledger) -> &Validators {
+    if planted::is(Bug::SetTooEarly) { ledger.next_validators() } else { ledger.validators() }
 }
 
 fn id_of(key: &SigningKey) -> KeyId {

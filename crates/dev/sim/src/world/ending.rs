@@ -6,9 +6,9 @@ use bytes::Bytes;
 use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::{Entry, leaf_hash};
-use ledger_format::evidence::EvidenceFile;
+use ledger_format::evidence::{Evidence, EvidenceFile};
 use ledger_replay::Replay;
-use ledger_verify::evidence::verify_evidence_file;
+use ledger_verify::evidence::{Culprit, judge, verify_evidence_file};
 use ledger_verify::verdict::Verdict;
 
 use super::{Failure, Report, World};
@@ -33,6 +33,7 @@ impl World {
         if self.checks.violations.is_empty() {
             self.check_chains();
             self.check_evidence();
+            self.check_places();
         }
         let report = Report {
             seed: self.plan.seed,
@@ -60,8 +61,11 @@ impl World {
             for evidence in &node.disk.evidence {
                 let bytes = EvidenceFile::encode(Some(&self.genesis), &[], evidence);
                 let file = EvidenceFile::decode(bytes.into()).unwrap();
-                let (report, proven) = verify_evidence_file(&file, None, &trust);
+                let (report, mut proven) = verify_evidence_file(&file, None, &trust);
                 if report.verdict != Verdict::Proven {
+                    proven = self.judged(&report.verdict, evidence);
+                }
+                if proven.is_empty() {
                     let unproven = Violation::Framed { node: number, validator: None };
                     self.checks.violations.push(unproven);
                 }
@@ -80,14 +84,35 @@ impl World {
         }
     }
 
+    /// An evidence file shows the set of genesis alone. What that cannot determine is judged by the set of the height.
+    fn judged(&self, verdict: &Verdict, evidence: &Evidence) -> Vec<Culprit> {
+        let set =
+            self.checks.set_of(evidence.height).filter(|set| *set != self.genesis.validators());
+        match (verdict, set) {
+            (Verdict::NotDetermined(_), Some(set)) => {
+                judge(&self.genesis.id(), set, evidence).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Those honest nodes vote that have a place in the set and their memory, and no others.
+    fn check_places(&mut self) {
+        for (number, node) in self.nodes.iter().enumerate().filter(|(_, n)| n.lies.is_none()) {
+            let has_place = node.disk.ledger.validators().get(&node.id).is_some();
+            let votes = node.process.as_ref().is_some_and(|process| process.replica.is_voting());
+            if votes != (has_place && !node.forgot) {
+                self.checks.violations.push(Violation::Misplaced { node: number });
+            }
+        }
+    }
+
     /// Every honest node's chain holds what was acknowledged, and one of them stands before the auditor's verifier.
     pub(super) fn check_chains(&mut self) {
         let all = 0..self.nodes.len();
         let honest: Vec<usize> = all.filter(|node| self.nodes[*node].liar.is_none()).collect();
         for (first, node) in honest.into_iter().enumerate() {
-            let blocks = &self.nodes[node].disk.blocks;
-            let blocks: Vec<Block> =
-                blocks.iter().map(|bytes| Block::decode(bytes.clone()).unwrap()).collect();
+            let blocks = self.nodes[node].disk.blocks(1, usize::MAX).unwrap();
             let entry = |height: u64, bytes: &Bytes| (EntryId(leaf_hash(bytes)), height);
             let chain: BTreeMap<EntryId, u64> = blocks
                 .iter()

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::evidence::Evidence;
 use ledger_replica::{Action, Decided, Event, Message, Replica, Settings};
@@ -23,16 +22,24 @@ const ANSWER_BLOCKS: usize = 16;
 const AHEAD_MS: u64 = 4_000;
 
 impl World {
+    /// Starts a node: its process, unless its disk cannot be read, or says what was never written.
     pub(super) fn start(&mut self, number: usize) {
+        let Some(log) = self.open(number) else { return };
+        if self.nodes[number].keys.len() > 1 && self.dice.once_in(2) {
+            self.nodes[number].promote();
+        }
+        self.run(number, &log);
+    }
+
+    fn run(&mut self, number: usize, log: &[Vec<u8>]) {
         let node = &self.nodes[number];
         let ledger = &node.disk.ledger;
-        let settings = Settings::default();
+        let (keys, settings) = (node.keys.clone(), Settings::default());
+        let count = keys.len();
         let started = if node.forgot {
-            let keys = vec![node.key.clone()];
             Ok((Replica::recover(ledger, keys, settings, false), Vec::new()))
         } else if node.is_validator {
-            Replica::start(ledger, vec![node.key.clone()], settings, &node.disk.log)
-                .map_err(|error| error.to_string())
+            Replica::start(ledger, keys, settings, log).map_err(|error| error.to_string())
         } else {
             Ok((Replica::follow(node.id, settings), Vec::new()))
         };
@@ -42,18 +49,15 @@ impl World {
         };
         replica.recall(ledger, &node.disk.evidence);
         let first = ledger.height() == 0;
-        let process = Process { replica, calls: Vec::new(), owed: Vec::new() };
+        self.checks.started(number);
+        let process = Process { replica, keys: count, calls: Vec::new(), owed: Vec::new() };
         self.nodes[number].process = Some(process);
         self.carry_out(number, actions);
-        for peer in (0..self.nodes.len()).filter(|peer| *peer != number) {
-            self.disconnected(peer, number);
-            self.after(3, Happening::Connected { node: number, peer });
-            self.after(3, Happening::Connected { node: peer, peer: number });
-        }
+        self.introduce(number, 3);
         if first {
             // As every founder has the genesis file.
             for entry in Clients::first(&self.genesis) {
-                self.take_in(number, entry);
+                self.take_in(number, None, entry);
             }
         }
     }
@@ -95,9 +99,9 @@ impl World {
                 return;
             }
             match action {
-                Action::Log(record) => self.nodes[node].disk.append(record),
+                Action::Log(record) => self.nodes[node].disk.append(&record),
                 Action::FlushLog => {
-                    if std::mem::take(&mut self.nodes[node].flush_fails) {
+                    if std::mem::take(&mut self.nodes[node].disk.flush_fails) {
                         // A flush that failed has promised nothing; the process must not go on.
                         return self.crash(node, Trouble::FlushError.name());
                     }
@@ -126,12 +130,12 @@ impl World {
                     }
                 }
                 Action::SendBlocks { to, from } => {
-                    let first = usize::try_from(from - 1).unwrap();
-                    let Node { disk, key, is_validator, .. } = &self.nodes[node];
-                    let blocks = disk.blocks.iter().skip(first).take(ANSWER_BLOCKS);
-                    let blocks: Vec<Block> =
-                        blocks.map(|block| Block::decode(block.clone()).unwrap()).collect();
-                    let message = Message::blocks(&blocks, is_validator.then_some(key));
+                    let from_node = &self.nodes[node];
+                    let Ok(blocks) = from_node.disk.blocks(from, ANSWER_BLOCKS) else {
+                        return self.block_refused(node);
+                    };
+                    let signs = from_node.is_validator.then(|| from_node.key());
+                    let message = Message::blocks(&blocks, signs);
                     for to in self.numbers(&to) {
                         self.send(node, to, &message);
                     }
@@ -146,7 +150,12 @@ impl World {
                 Action::Twin { height, .. } => {
                     return self.stopped(node, format!("its key signed elsewhere at {height}"));
                 }
-                Action::Suspect { .. } => self.fault("suspected"),
+                Action::Suspect { peer, height, .. } => {
+                    self.fault("suspected");
+                    if self.has_better(node, height) {
+                        self.checks.suspected(node, peer, height);
+                    }
+                }
             }
         }
     }
@@ -177,19 +186,26 @@ impl World {
         let Decided { block, executed } = decided;
         let empty_log = self.dice.once_in(4);
         self.nodes[node].disk.commit(&block, &executed.ids, empty_log);
-        let now_ms = self.clock_ms(node);
         let Node { process, disk, .. } = &mut self.nodes[node];
         let Some(process) = process else { return Vec::new() };
         for id in &executed.ids {
             process.settled(id);
         }
-        let taken = disk.ledger.commit(executed).map_err(|error| error.to_string());
-        let stepped = taken.and_then(|()| {
-            let stepped = process.replica.step(&disk.ledger, now_ms, Event::Committed);
-            stepped.map_err(|stopped| stopped.to_string())
-        });
-        stepped.unwrap_or_else(|why| {
-            self.stopped(node, why);
+        if let Err(error) = disk.ledger.commit(executed) {
+            self.stopped(node, error.to_string());
+            return Vec::new();
+        }
+        self.set_in_force(node);
+        let now_ms = self.clock_ms(node);
+        let Node { process, disk, .. } = &mut self.nodes[node];
+        let Some(process) = process else { return Vec::new() };
+        let was_voting = process.replica.is_voting();
+        let stepped = process.replica.step(&disk.ledger, now_ms, Event::Committed);
+        if was_voting && !process.replica.is_voting() {
+            self.fairness.lost(node);
+        }
+        stepped.unwrap_or_else(|stopped| {
+            self.stopped(node, stopped.to_string());
             Vec::new()
         })
     }
@@ -223,6 +239,15 @@ impl World {
             }
         }
         self.checks.committed(node, block, &executed.ids);
+    }
+
+    /// Whether an honest node within reach has the block that a liar was asked for: then there is no need to ask a liar again.
+    fn has_better(&self, node: usize, height: u64) -> bool {
+        (0..self.nodes.len()).any(|number| {
+            let Node { process, disk, lies, .. } = &self.nodes[number];
+            let has = process.is_some() && lies.is_none() && disk.ledger.height() >= height;
+            has && !self.network.is_cut(node, number) && !self.network.is_cut(number, node)
+        })
     }
 
     fn numbers(&self, id: &KeyId) -> Vec<usize> {

@@ -14,7 +14,7 @@ use crate::liars::{Saying, Voice};
 const TRACED: usize = 128;
 
 /// How long it takes until a connection that ended is made anew.
-const RECONNECT_MS: u64 = 50;
+pub(super) const RECONNECT_MS: u64 = 50;
 
 impl World {
     pub(super) fn arrives(&mut self, arrival: &Arrival) {
@@ -48,8 +48,11 @@ impl World {
         };
         match message.addressed() {
             Addressed::Intake(entries) => {
+                let from = self.nodes[from].id;
+                let validators = self.nodes[to].disk.ledger.validators();
+                let follower = validators.get(&from).is_none().then_some(from);
                 for bytes in entries {
-                    self.submit_bytes(to, Bytes::from(bytes));
+                    self.submit_bytes(to, follower, Bytes::from(bytes));
                 }
             }
             Addressed::Replica(message) => {
@@ -61,12 +64,13 @@ impl World {
         }
     }
 
-    /// What a node's intake does with bytes that another node calls an entry.
-    pub(super) fn submit_bytes(&mut self, node: usize, bytes: Bytes) {
+    /// What a node's intake does with bytes that another node calls an entry; a follower wants to hear what becomes of it.
+    pub(super) fn submit_bytes(&mut self, node: usize, follower: Option<KeyId>, bytes: Bytes) {
         let Some(process) = &self.nodes[node].process else { return };
         // Most of what others pass on is here already.
         let id = EntryId(leaf_hash(&bytes));
-        if process.replica.is_waiting(&id) || self.nodes[node].disk.ids.contains(&id) {
+        let waits = process.replica.is_waiting(&id) && follower.is_none();
+        if waits || self.nodes[node].disk.ids.contains(&id) {
             return;
         }
         let Ok(entry) = Entry::decode(bytes) else { return };
@@ -82,17 +86,17 @@ impl World {
         } else if !verifies && !self.verified.contains(&id) {
             self.lied(node);
         }
-        self.take_in(node, entry);
+        self.take_in(node, follower, entry);
     }
 
     /// An entry whose signatures were checked enters a node's pool, unless the ledger has it.
-    pub(super) fn take_in(&mut self, node: usize, entry: Entry) {
+    pub(super) fn take_in(&mut self, node: usize, follower: Option<KeyId>, entry: Entry) {
         let id = entry.id();
         if self.nodes[node].disk.ids.contains(&id) {
             return;
         }
         let Some(liar) = &mut self.nodes[node].liar else {
-            self.tell(node, Event::Submitted(Box::new(entry)));
+            self.tell(node, submission(follower, entry));
             let Some(process) = &self.nodes[node].process else { return };
             // What a follower has no block can be made of.
             if process.replica.is_voting() && process.replica.is_waiting(&id) {
@@ -105,7 +109,7 @@ impl World {
             self.lied(node);
         }
         for entry in taken {
-            self.tell(node, Event::Submitted(Box::new(entry)));
+            self.tell(node, submission(follower, entry));
         }
     }
 
@@ -143,7 +147,7 @@ impl World {
         let id = self.nodes[from].id;
         let validators = self.nodes.iter().filter(|node| node.is_validator && node.id != id);
         let others: Vec<KeyId> = validators.map(|node| node.id).collect();
-        let (ledger, key) = (self.genesis.id(), &self.nodes[from].key);
+        let (ledger, key) = (self.genesis.id(), self.nodes[from].key());
         let voice = Voice { ledger, id, key, others: &others };
         let said = liar.says(&voice, to, message, &mut self.dice);
         let is_at_it = liar.is_at_it(&voice, message);
@@ -192,11 +196,34 @@ impl World {
         self.tell(node, Event::Disconnected(peer));
     }
 
+    /// A node's connections begin anew, under the name that it has now.
+    pub(super) fn introduce(&mut self, node: usize, after_ms: u64) {
+        let id = self.nodes[node].identity();
+        for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
+            self.disconnected(peer, node);
+            if id != self.nodes[node].id {
+                self.broken.extend([(node, peer), (peer, node)]);
+            }
+            self.after(after_ms, Happening::Connected { node, peer });
+            self.after(after_ms, Happening::Connected { node: peer, peer: node });
+        }
+        self.nodes[node].id = id;
+    }
+
     pub(super) fn mend(&mut self, from: usize, to: usize) {
         self.network.set_cut(from, to, false);
         self.disconnected(from, to);
         self.disconnected(to, from);
         self.after(5, Happening::Connected { node: from, peer: to });
         self.after(5, Happening::Connected { node: to, peer: from });
+    }
+}
+
+/// What a follower passes on, it wants to hear of; validators judge for themselves.
+fn submission(follower: Option<KeyId>, entry: Entry) -> Event {
+    let entry = Box::new(entry);
+    match follower {
+        Some(from) => Event::PassedOn { from, entry },
+        None => Event::Submitted(entry),
     }
 }

@@ -1,10 +1,6 @@
 //! Trouble: what breaks, and for how long.
 
-use ledger_replay::Ledger;
-
 use super::{Happening, World};
-use crate::disk::Disk;
-use crate::node::Node;
 use crate::plan::Trouble;
 
 impl World {
@@ -21,7 +17,7 @@ impl World {
         let node = self.dice.below(self.nodes.len());
         match trouble {
             Trouble::Crash => self.crash(node, trouble.name()),
-            Trouble::FlushError => self.nodes[node].flush_fails = true,
+            Trouble::FlushError => self.nodes[node].disk.flush_fails = true,
             Trouble::CrashAtAction => {
                 let left = self.dice.below(40);
                 self.nodes[node].left = Some(left);
@@ -47,6 +43,8 @@ impl World {
                 self.nodes[node].skew_ms = self.plan.skew_ms[node] + by;
                 self.fault(trouble.name());
             }
+            Trouble::BitFlipLog | Trouble::BitFlipBlock => self.flip(node, trouble),
+            Trouble::ReadError => self.nodes[node].disk.read_fails = true,
         }
     }
 
@@ -91,24 +89,5 @@ impl World {
         self.perhaps_forget(node);
         let after = 50 + u64::try_from(self.dice.below(4_000)).unwrap();
         self.after(after, Happening::Starts { node });
-    }
-
-    /// A validator's disk is lost, or the consensus log alone: it comes back as its operator lets it.
-    fn perhaps_forget(&mut self, node: usize) {
-        let Node { is_validator, lies, .. } = self.nodes[node];
-        let may = self.plan.forgets && self.stormy && is_validator && lies.is_none();
-        if !may || self.nodes.iter().any(|node| node.forgot) || !self.dice.once_in(4) {
-            return;
-        }
-        self.fault("lost_memory");
-        let ledger = Ledger::new(self.genesis.clone()).unwrap();
-        let Node { disk, forgot, .. } = &mut self.nodes[node];
-        *forgot = true;
-        if self.dice.once_in(2) {
-            *disk = Disk::new(ledger);
-        } else {
-            disk.log.clear();
-            disk.flush();
-        }
     }
 }

@@ -46,7 +46,7 @@ impl World {
         self.fault("forged_entry");
         let bytes = self.clients.forged(self.now_ms);
         for node in 0..self.nodes.len() {
-            self.submit_bytes(node, bytes.clone());
+            self.submit_bytes(node, None, bytes.clone());
         }
     }
 
@@ -58,7 +58,7 @@ impl World {
         if let Some(process) = &mut self.nodes[node].process {
             process.owed.push(entry.clone());
         }
-        self.take_in(node, entry.clone());
+        self.take_in(node, None, entry.clone());
         self.broadcast(node, &Message::entries(vec![entry.bytes().to_vec()]));
     }
 }

@@ -9,6 +9,7 @@ use ledger_replay::Ledger;
 use super::{Action, Replica, id_of, next};
 use crate::engine::EngineStopped;
 use crate::message::{Content, Message, Statement};
+use crate::planted::{self, Bug};
 use crate::recall::{Recovering, is_signed_by};
 use crate::said::Said;
 use crate::settings::Settings;
@@ -63,7 +64,9 @@ impl Replica {
     fn take_up(&mut self, ledger: &Ledger) -> Vec<Action> {
         let was_voting = self.is_voting();
         let mut actions: Vec<Action> = self.remember_again(ledger).into_iter().collect();
-        self.take_place(ledger);
+        if !planted::is(Bug::PlaceKept) {
+            self.take_place(ledger);
+        }
         actions.extend(self.change_sides(was_voting));
         if self.is_voting() && !was_voting {
             let present: Vec<KeyId> = self.present.iter().copied().collect();
