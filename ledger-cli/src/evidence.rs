@@ -4,16 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use ledger_client::ClientError;
+use ledger_event::MisconductRecorded;
 use ledger_event::event::Act;
-use ledger_event::{MisconductRecorded, SetChange, ValidatorSet};
-use ledger_format::block::Block;
 use ledger_format::digest::{hash_from_hex, hex};
-use ledger_format::entry::Entry;
 use ledger_format::evidence::{Evidence, EvidenceFile};
-use ledger_format::header::Header;
 use ledger_format::id::SubjectKind;
-use ledger_format::message;
-use ledger_format::vote::Certificate;
+use ledger_replay::SetHistory;
 use ledger_verify::verdict::Verdict;
 use serde_json::{Value, json};
 
@@ -123,76 +119,41 @@ async fn record(common: &Common, file: &Path, sign: &SignArgs) -> Result<Answer,
     act(common, sign, kind, &id, Act::MisconductRecorded(event)).await
 }
 
-/// What a chain shows of its validators.
-#[derive(Default)]
-struct Certified {
-    certificates: Vec<Certificate>,
-    /// How the sets since genesis follow from each other.
-    changes: Vec<SetChange>,
-    /// The set of the last change that no header has named yet.
-    agreed: Option<ValidatorSet>,
-}
-
-impl Certified {
-    /// A change takes effect two heights later: the header in between names the set after (docs/spec/genesis.md).
-    fn push(&mut self, block: &Block) {
-        let Block { body, certificate } = block;
-        if body.header.validators != body.header.next_validators
-            && let Some(set) = self.agreed.take()
-        {
-            self.changes.push(SetChange {
-                header: body.header.encode().into(),
-                certificate: certificate.encode().into(),
-                validators: message::encode(&set).into(),
-            });
-        }
-        // They were verified before: what does not decode is not there.
-        let entries = body.entries.iter().filter_map(|bytes| Entry::decode(bytes.clone()).ok());
-        for entry in entries {
-            if let Some(Act::ValidatorsChanged(event)) = &entry.event().act {
-                self.agreed.clone_from(&event.validators);
-            }
-        }
-        self.certificates.push(certificate.clone());
-    }
-}
-
 /// Verifies both chains, and writes the certificates of the first height at which they have different blocks.
 fn compare(common: &Common, args: &Compare) -> Result<Answer, ClientError> {
     let mut chains = Vec::new();
     for path in [&args.one, &args.other] {
-        let mut certified = Certified::default();
-        let read = read_chain(common, path, |block| certified.push(block))?;
+        let (mut certificates, mut sets) = (Vec::new(), SetHistory::default());
+        let read = read_chain(common, path, |block| {
+            certificates.push(block.certificate.clone());
+            sets.push(block);
+        })?;
         let Some(replay) = read
             .replay
             .filter(|_| matches!(read.report.verdict, Verdict::Proven | Verdict::NotDetermined(_)))
         else {
             return Ok(answer(path, &read.report, json!({})));
         };
-        chains.push((replay.ledger().genesis().clone(), certified));
+        chains.push((replay.ledger().genesis().clone(), certificates, sets));
     }
-    let [(genesis, one), (other_genesis, other)] = chains.as_slice() else {
+    let [(genesis, one, sets), (other_genesis, other, _)] = chains.as_slice() else {
         return Err(ClientError::usage("two chains are compared"));
     };
     if genesis.id() != other_genesis.id() {
         let (one, other) = (genesis.id(), other_genesis.id());
         return Err(ClientError::usage(format!("the chains are of ledgers {one} and {other}")));
     }
-    let (one, other) = (one, &other.certificates);
-    let pairs = one.certificates.iter().zip(other);
+    let pairs = one.iter().zip(other);
     let Some((first, second)) = pairs.into_iter().find(|(one, other)| one.block != other.block)
     else {
-        let shorter = one.certificates.len().min(other.len());
+        let shorter = one.len().min(other.len());
         let text = format!("one history: the same {shorter} blocks");
         return Ok(Answer::new("compared", json!({ "fork": null, "blocks": shorter }), text));
     };
     let certificates = [first.clone(), second.clone()];
     let evidence = Evidence::conflicting_certificates(genesis.id(), certificates);
     // Before they part both show the same changes.
-    let shown = |change: &&SetChange| {
-        Header::decode(change.header.clone()).is_ok_and(|header| header.height < evidence.height)
-    };
-    let changes: Vec<SetChange> = one.changes.iter().filter(shown).cloned().collect();
+    let changes = sets.up_to(evidence.height);
     write_file(&args.out, &EvidenceFile::encode(Some(genesis), &changes, &evidence))?;
     let path = args.out.display().to_string();
     let value = json!({ "fork": evidence.height, "id": evidence.id().to_string(), "file": path });

@@ -7,7 +7,7 @@ use ledger_api::Shared;
 use ledger_format::evidence::{Evidence, EvidenceFile, EvidenceId};
 use ledger_replay::Ledger;
 use ledger_store::write_durably;
-use ledger_verify::evidence::{Culprit, judge, verify_evidence_file};
+use ledger_verify::evidence::{Culprit, verify_evidence_file};
 
 use crate::failure::Failure;
 
@@ -77,8 +77,8 @@ fn read_one(ledger: &Ledger, path: &Path) -> Result<Found, Failure> {
         return Ok((file.evidence, culprits));
     }
     // A file may not show the change with which a validator came in.
-    let judged = judge(&genesis.id(), ledger.validators(), &file.evidence);
-    let culprits = judged.map_err(|_unknown| failed(path, report.verdict.reason()))?;
+    let culprits =
+        ledger.judge(&file.evidence).map_err(|_unknown| failed(path, report.verdict.reason()))?;
     Ok((file.evidence, culprits))
 }
 

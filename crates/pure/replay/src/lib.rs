@@ -12,9 +12,11 @@ pub mod execution;
 pub mod ledger;
 mod misconduct;
 pub mod replay;
+mod set_history;
 pub mod window;
 
 pub use execution::{Executed, Proposal};
 pub use ledger::{Ledger, RestoreError, StateView};
 pub use replay::{Counts, Replay};
+pub use set_history::SetHistory;
 pub use window::{Known, Window};

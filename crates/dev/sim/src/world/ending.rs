@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use ledger_event::SetChange;
 use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::{Entry, leaf_hash};
 use ledger_format::evidence::{Evidence, EvidenceFile};
-use ledger_replay::Replay;
-use ledger_verify::evidence::{Culprit, judge, verify_evidence_file};
+use ledger_replay::{Replay, SetHistory};
+use ledger_verify::evidence::verify_evidence_file;
 use ledger_verify::verdict::Verdict;
 
 use super::{Failure, Report, World};
@@ -52,48 +53,51 @@ impl World {
         Err(Box::new(Failure { report, violations: self.checks.violations }))
     }
 
-    /// What honest nodes hold against liars stands before the offline verifier, and all of them know the same liars.
+    /// What honest nodes hold against liars stands before the offline verifier, and whoever can judge it knows it: the state has the last
+    /// two sets, and a block that was given away with a certificate of an older one is beyond judgement.
     fn check_evidence(&mut self) {
         let trust = self.genesis.id();
-        let mut named: Vec<(usize, BTreeSet<KeyId>)> = Vec::new();
+        let changes = self.set_changes();
+        let mut named: BTreeMap<usize, BTreeSet<KeyId>> = BTreeMap::new();
+        let mut all: Vec<(KeyId, Evidence)> = Vec::new();
         for (number, node) in self.nodes.iter().enumerate().filter(|(_, n)| n.liar.is_none()) {
-            let mut culprits = BTreeSet::new();
+            let known = named.entry(number).or_default();
             for evidence in &node.disk.evidence {
-                let bytes = EvidenceFile::encode(Some(&self.genesis), &[], evidence);
+                let bytes = EvidenceFile::encode(Some(&self.genesis), &changes, evidence);
                 let file = EvidenceFile::decode(bytes.into()).unwrap();
-                let (report, mut proven) = verify_evidence_file(&file, None, &trust);
+                let (report, proven) = verify_evidence_file(&file, None, &trust);
                 if report.verdict != Verdict::Proven {
-                    proven = self.judged(&report.verdict, evidence);
-                }
-                if proven.is_empty() {
                     let unproven = Violation::Framed { node: number, validator: None };
                     self.checks.violations.push(unproven);
                 }
                 for culprit in proven {
                     self.checks.accused(number, culprit.key);
-                    culprits.insert(culprit.key);
+                    known.insert(culprit.key);
+                    all.push((culprit.key, evidence.clone()));
                 }
             }
-            named.push((number, culprits));
         }
-        let all: BTreeSet<KeyId> = named.iter().flat_map(|(_, keys)| keys).copied().collect();
         for (node, known) in &named {
-            let untold = all.difference(known);
-            let untold = untold.map(|key| Violation::Untold { node: *node, validator: *key });
+            let ledger = &self.nodes[*node].disk.ledger;
+            let can_judge = |evidence: &Evidence| ledger.judge(evidence).is_ok();
+            let untold =
+                all.iter().filter(|(key, evidence)| !known.contains(key) && can_judge(evidence));
+            let untold: BTreeSet<KeyId> = untold.map(|(key, _)| *key).collect();
+            let untold =
+                untold.into_iter().map(|validator| Violation::Untold { node: *node, validator });
             self.checks.violations.extend(untold);
         }
     }
 
-    /// An evidence file shows the set of genesis alone. What that cannot determine is judged by the set of the height.
-    fn judged(&self, verdict: &Verdict, evidence: &Evidence) -> Vec<Culprit> {
-        let set =
-            self.checks.set_of(evidence.height).filter(|set| *set != self.genesis.validators());
-        match (verdict, set) {
-            (Verdict::NotDetermined(_), Some(set)) => {
-                judge(&self.genesis.id(), set, evidence).unwrap_or_default()
-            }
-            _ => Vec::new(),
+    /// How the validators since genesis follow from each other, as an honest node's chain shows it.
+    fn set_changes(&self) -> Vec<SetChange> {
+        let honest = self.nodes.iter().filter(|node| node.lies.is_none());
+        let longest = honest.max_by_key(|node| node.disk.ledger.height()).unwrap();
+        let mut history = SetHistory::default();
+        for block in longest.disk.blocks(1, usize::MAX).unwrap() {
+            history.push(&block);
         }
+        history.up_to(u64::MAX)
     }
 
     /// Those honest nodes vote that have a place in the set and their memory, and no others.

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use ledger_format::digest::KeyId;
 use ledger_format::evidence::Evidence;
 use ledger_replay::Ledger;
-use ledger_verify::evidence::{Culprit, judge};
 use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::Verdict;
 
@@ -18,7 +17,7 @@ impl Replica {
     /// Takes back evidence that was kept before the node was started. What does not prove is left out; how much was taken.
     pub fn recall(&mut self, ledger: &Ledger, evidence: &[Evidence]) -> usize {
         let mut keep = |evidence: &Evidence| {
-            let judged = judge_now(ledger, evidence);
+            let judged = ledger.judge(evidence);
             judged.is_ok_and(|culprits| self.witness.keep(evidence, &culprits))
         };
         evidence.iter().filter(|evidence| keep(evidence)).count()
@@ -98,7 +97,7 @@ impl Replica {
             if known > 0 && known == accused.len() {
                 continue;
             }
-            match judge_now(ledger, &evidence) {
+            match ledger.judge(&evidence) {
                 Ok(_) => actions.extend(self.accuse(ledger, evidence)),
                 Err(Verdict::NotDetermined(_)) => {}
                 Err(verdict) => {
@@ -112,7 +111,7 @@ impl Replica {
 
     /// Keeps evidence if it proves and is new, and tells everybody.
     pub(super) fn accuse(&mut self, ledger: &Ledger, evidence: Evidence) -> Vec<Action> {
-        let Ok(culprits) = judge_now(ledger, &evidence) else {
+        let Ok(culprits) = ledger.judge(&evidence) else {
             return Vec::new();
         };
         if !self.witness.keep(&evidence, &culprits) {
@@ -138,9 +137,4 @@ fn nothing(height: u64, verdict: Verdict) -> Refuted {
         Verdict::Proven => "it names nobody".to_owned(),
     };
     Refuted::new(Code::NoConflict, Place::block(height), why)
-}
-
-/// Judges evidence by the validators in force. Of members that are none any more it is left undetermined.
-fn judge_now(ledger: &Ledger, evidence: &Evidence) -> Result<Vec<Culprit>, Verdict> {
-    judge(&ledger.genesis().id(), ledger.validators(), evidence)
 }
