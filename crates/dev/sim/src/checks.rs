@@ -111,6 +111,8 @@ pub enum Violation {
     Refuted(String),
     /// A history is not complete.
     Index(String),
+    /// More is in the blocks than a budget allows.
+    Overspent(String),
 }
 
 /// How often a process may name another node for the same height, while somebody honest could be asked for it.

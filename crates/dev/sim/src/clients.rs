@@ -30,8 +30,8 @@ impl Clients {
         self.seal_after(deed, Vec::new(), time_ms)
     }
 
-    /// A change of the set, which names the last one.
-    pub(crate) fn change(&mut self, deed: &Deed, ledger: &Ledger, time_ms: u64) -> Entry {
+    /// What members agree on, which names what they saw.
+    pub(crate) fn agreed(&mut self, deed: &Deed, ledger: &Ledger, time_ms: u64) -> Entry {
         let timeline = read(&ledger.state(), &deed.subject).and_then(|record| record.timeline);
         let head = timeline.map(|timeline| timeline.head.to_vec()).unwrap_or_default();
         self.seal_after(deed, head, time_ms)
@@ -60,14 +60,17 @@ impl Clients {
 
     /// An asset of its own name, of one of the suppliers.
     pub(crate) fn asset(&mut self, time_ms: u64) -> Entry {
+        if self.serial.is_multiple_of(2) {
+            return self.flood(time_ms);
+        }
         let name = format!("asset-{}", self.serial);
-        let deed = acts::asset_described(&name);
-        let deed = if self.serial.is_multiple_of(2) {
-            deed
-        } else {
-            deed.about(format!("asset:{OMNI}/{name}")).signed_by(alone(OMNI, Role::Supplier))
-        };
-        self.seal(&deed, time_ms)
+        let deed = acts::asset_described(&name).about(format!("asset:{OMNI}/{name}"));
+        self.seal(&deed.signed_by(alone(OMNI, Role::Supplier)), time_ms)
+    }
+
+    /// One more of the supplier that writes too much where somebody does.
+    pub(crate) fn flood(&mut self, time_ms: u64) -> Entry {
+        self.seal(&acts::asset_described(&format!("asset-{}", self.serial)), time_ms)
     }
 
     /// The bytes of an entry whose signature is not its issuer's.

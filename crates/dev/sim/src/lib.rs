@@ -27,6 +27,7 @@ mod node;
 pub mod plan;
 #[cfg(feature = "planted")]
 pub mod planted;
+mod spending;
 mod world;
 
 pub use world::{Failure, Report, run};

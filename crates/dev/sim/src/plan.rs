@@ -129,6 +129,8 @@ pub struct Plan {
     pub forgets: bool,
     /// Whether validators come, go and get other keys: the first follower is a standby then.
     pub changes: bool,
+    /// Whether a party writes more than the budgets allow that the validators have agreed on.
+    pub floods: bool,
     /// How far clocks are from the truth, in milliseconds.
     pub skew_ms: Vec<i64>,
     /// What one validator does wrong.
@@ -162,6 +164,7 @@ impl Plan {
             troubles,
             forgets: false,
             changes,
+            floods: Rng(seed ^ 0x666c_6f6f).once_in(4),
             skew_ms: Vec::new(),
             liar,
         };
@@ -221,6 +224,8 @@ impl Plan {
             ("validator_added", self.changes),
             ("validator_removed", self.changes),
             ("validator_renewed", self.changes),
+            ("over_budget", self.floods),
+            ("turned_away", self.floods),
             ("log_refused", flips),
             ("block_refused", flips),
             ("clock_skew", self.skew_ms.iter().any(|skew| *skew != 0)),

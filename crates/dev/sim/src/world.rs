@@ -114,6 +114,8 @@ struct World {
     busy: bool,
     /// What lets the suppliers write.
     admissions: Vec<Entry>,
+    /// Entries that set budgets, one of which will be taken.
+    budgets: Vec<EntryId>,
     /// Nodes whose last key is in the set, after the last change.
     members: BTreeSet<usize>,
     /// A change of the set that is not in a block yet.
@@ -177,6 +179,7 @@ impl World {
             stormy: true,
             busy: true,
             admissions: Vec::new(),
+            budgets: Vec::new(),
             members: (0..validators).collect(),
             change: None,
             certified: BTreeSet::new(),

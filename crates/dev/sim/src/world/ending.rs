@@ -15,6 +15,7 @@ use ledger_verify::verdict::Verdict;
 use super::{Failure, Report, World};
 use crate::checks::Violation;
 use crate::index::Index;
+use crate::spending::Spending;
 use sha2::Digest as _;
 
 impl World {
@@ -135,7 +136,7 @@ impl World {
     /// As an auditor does, and every history that the index leads through is the state's.
     fn audit(&mut self, blocks: &[Block]) {
         let mut replay = Replay::new(self.genesis.clone()).unwrap();
-        let mut index = Index::default();
+        let (mut index, mut spending) = (Index::default(), Spending::new(&self.genesis));
         for block in blocks {
             let entries: Vec<Entry> = block
                 .body
@@ -146,6 +147,8 @@ impl World {
             let mut indexed = Ok(());
             let pushed = replay.push(block, |executed| indexed = index.push(executed, &entries));
             self.checks.violations.extend(indexed.err().map(Violation::Index));
+            let spent = spending.push(block.body.header.time_ms, &entries);
+            self.checks.violations.extend(spent.err().map(Violation::Overspent));
             if let Err(refuted) = pushed {
                 self.checks.violations.push(Violation::Refuted(refuted.to_string()));
                 return;

@@ -13,7 +13,7 @@ use crate::node::{Node, id_of};
 use crate::plan::Plan;
 
 /// Whose the first validators are, in turn.
-const PARTIES: [&str; 3] = [EXCHANGE, REGISTRY, AUTHORITY];
+pub(super) const PARTIES: [&str; 3] = [EXCHANGE, REGISTRY, AUTHORITY];
 
 fn name_of(number: usize) -> String {
     format!("{number}-")
@@ -23,7 +23,9 @@ pub(super) fn genesis(plan: &Plan) -> GenesisDocument {
     let names: Vec<String> = (0..plan.validators).map(name_of).collect();
     let members = names.iter().map(String::as_str).zip(PARTIES.into_iter().cycle());
     let members: Vec<(&str, &str)> = members.collect();
-    genesis_with(set(&members), 1, Clock::Wall, china("2026-08-03"), LIMITS)
+    // Budgets came with version 3.
+    let version = if plan.floods { 3 } else { 1 };
+    genesis_with(set(&members), version, Clock::Wall, china("2026-08-03"), LIMITS)
 }
 
 pub(super) fn nodes(plan: &Plan, genesis: &GenesisDocument) -> Vec<Node> {

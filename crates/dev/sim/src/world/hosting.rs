@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::evidence::Evidence;
 use ledger_replica::{Action, Decided, Event, Message, Replica, Settings};
+use ledger_rules::Code;
 use ledger_verify::block::check_certificate;
 use ledger_verify::evidence::Culprit;
 use sha2::Digest as _;
@@ -63,7 +64,7 @@ impl World {
     }
 
     /// The time that a node's clock shows.
-    fn clock_ms(&self, node: usize) -> u64 {
+    pub(super) fn clock_ms(&self, node: usize) -> u64 {
         self.now_ms.saturating_add_signed(self.nodes[node].skew_ms)
     }
 
@@ -117,7 +118,7 @@ impl World {
                     Call::Gathered => true,
                 }),
                 Action::Commit(decided) => actions.extend(self.commit(node, *decided)),
-                Action::Refused(id, _) => self.refused(node, &id),
+                Action::Refused(id, refusal) => self.refused(node, &id, refusal.code),
                 Action::Turned(id, _) => {
                     if let Some(process) = &mut self.nodes[node].process {
                         process.settled(&id);
@@ -169,7 +170,10 @@ impl World {
         self.nodes[node].disk.evidence.push(evidence);
     }
 
-    fn refused(&mut self, node: usize, id: &EntryId) {
+    fn refused(&mut self, node: usize, id: &EntryId, code: Code) {
+        if code == Code::BudgetSpent {
+            self.fault("over_budget");
+        }
         self.fairness.refused(node, id);
         let Node { process, disk, lies, .. } = &mut self.nodes[node];
         if let Some(process) = process {

@@ -93,7 +93,7 @@ impl World {
         let parties: Vec<&'static str> = parties.into_iter().collect();
         let deed = validators_changed(set(&members), &parties);
         let ledger = &self.nodes.iter().find(knows)?.disk.ledger;
-        let entry = self.clients.change(&deed, ledger, self.now_ms);
+        let entry = self.clients.agreed(&deed, ledger, self.now_ms);
         Some(Change { kind, entry, after })
     }
 

@@ -1,12 +1,23 @@
 //! Clients, and what they write to whom.
 
+use ledger_event::{Budget, Budgets};
 use ledger_format::entry::Entry;
 use ledger_replica::Message;
+use ledger_story::members::budgets_set;
 
+use super::founding::PARTIES;
 use super::{Happening, World};
 
 /// Between two rounds of clients, at most.
 const CLIENTS_MS: usize = 500;
+/// Entries of a flood in a round of clients.
+const FLOOD: usize = 5;
+/// Less than a flood is, and more than others write.
+const BUDGETS: Budgets = Budgets {
+    window_s: 2,
+    party: Some(Budget { entries: 15, bytes: 0 }),
+    exchange: Some(Budget { entries: 25, bytes: 0 }),
+};
 
 impl World {
     /// Clients write to nodes that run: usually to one, sometimes to several.
@@ -27,6 +38,9 @@ impl World {
         let admissions = self.admissions.iter();
         let mut entries: Vec<Entry> =
             admissions.filter(|entry| !self.checks.is_acknowledged(&entry.id())).cloned().collect();
+        if entries.is_empty() && self.plan.floods {
+            self.flood();
+        }
         if entries.is_empty() {
             entries = (0..=self.dice.below(3)).map(|_| self.clients.asset(now)).collect();
         }
@@ -39,6 +53,29 @@ impl World {
         if self.dice.once_in(16) {
             self.submit_forged();
         }
+    }
+
+    /// Members agree on budgets, and one supplier writes more, through an exchange that lets it: its entries are in all pools.
+    fn flood(&mut self) {
+        let now = self.now_ms;
+        if !self.budgets.iter().any(|id| self.checks.is_acknowledged(id)) {
+            let parties = &PARTIES[..self.plan.validators.min(PARTIES.len())];
+            let ledger = self.nodes.iter().map(|node| &node.disk.ledger).max_by_key(|l| l.height());
+            let entry =
+                self.clients.agreed(&budgets_set(Some(BUDGETS), parties), ledger.unwrap(), now);
+            self.budgets.push(entry.id());
+            let node = self.dice.below(self.nodes.len());
+            return self.submit(node, &entry);
+        }
+        for _ in 0..FLOOD {
+            let entry = self.clients.flood(now);
+            for node in 0..self.nodes.len() {
+                self.submit_bytes(node, None, entry.bytes().clone());
+            }
+        }
+        let entry = self.clients.flood(now);
+        let node = self.dice.below(self.nodes.len());
+        self.submit(node, &entry);
     }
 
     /// Somebody hands an entry to all nodes that its issuer did not sign.
@@ -54,6 +91,10 @@ impl World {
     pub(super) fn submit(&mut self, node: usize, entry: &Entry) {
         if self.nodes[node].process.is_none() {
             return;
+        }
+        let clock_ms = self.clock_ms(node);
+        if !self.nodes[node].disk.ledger.beyond_budget(clock_ms, &[entry]).is_empty() {
+            return self.fault("turned_away");
         }
         if let Some(process) = &mut self.nodes[node].process {
             process.owed.push(entry.clone());
