@@ -59,7 +59,7 @@ impl Replica {
                 // It was decided here while it was on its way.
                 continue;
             }
-            let known = |id: &EntryId| self.pool.contains(id);
+            let known = |id: &EntryId| self.pool.get(id);
             let block = block.and_then(|block| {
                 check_giver(ledger, &from, &block, signature.as_ref()).map(|()| block)
             });
