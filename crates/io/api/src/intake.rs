@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ledger_format::digest::KeyId;
 
@@ -25,6 +25,8 @@ const MAX_BYTES: usize = 32 * 1024 * 1024;
 const MAX_BYTES_OF_ONE: usize = MAX_BYTES / 4;
 /// Connections whose bad signatures are remembered.
 const REMEMBERED: usize = 4_096;
+/// How long after a batch the next one is left to fill. What comes after a quiet time does not wait.
+const PAUSE: Duration = Duration::from_millis(1);
 /// How often a waiting thread looks whether the node is stopping.
 const POLL: Duration = Duration::from_millis(200);
 /// How long a client is asked to wait when the intake is full.
@@ -72,6 +74,10 @@ struct Queues {
     bytes: usize,
     /// Batches taken so far: the ticket of the next.
     taken: u64,
+    /// When the last one was taken.
+    taken_at: Option<Instant>,
+    /// A thread lets the next batch fill, and will take it: no other need be woken for what comes.
+    filling: bool,
     closed: bool,
 }
 
@@ -105,20 +111,45 @@ impl Intake {
         }
         queues.bytes += bytes;
         queues.add(source, submissions, bytes);
-        self.arrived.notify_one();
+        if !queues.filling {
+            self.arrived.notify_one();
+        }
         Ok(())
     }
 
     /// The next batch; `None` when nothing has come for a while.
     pub(crate) fn take(&self) -> Option<Batch> {
         let queues = lock(&self.queues);
-        let waiting = self.arrived.wait_timeout_while(queues, POLL, |q| q.waiting.is_empty());
-        let (mut queues, _) = waiting.unwrap_or_else(PoisonError::into_inner);
+        let idle = |queues: &mut Queues| queues.waiting.is_empty() || queues.filling;
+        let waiting = self.arrived.wait_timeout_while(queues, POLL, idle);
+        let (mut queues, waited) = waiting.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return None;
+        }
+        let since = queues.taken_at.map_or(Duration::MAX, |at| at.elapsed());
+        if let Some(left) = PAUSE.checked_sub(since) {
+            queues = self.fill(queues, left);
+        }
+        queues.taken_at = Some(Instant::now());
         let batch = queues.batch()?;
         if !queues.waiting.is_empty() {
             self.arrived.notify_one();
         }
         Some(batch)
+    }
+
+    /// Leaves the next batch to fill: one of many costs less than many of one, here and at all whom its entries are passed on to.
+    fn fill<'a>(
+        &'a self,
+        mut queues: MutexGuard<'a, Queues>,
+        left: Duration,
+    ) -> MutexGuard<'a, Queues> {
+        queues.filling = true;
+        drop(queues);
+        std::thread::sleep(left);
+        let mut queues = lock(&self.queues);
+        queues.filling = false;
+        queues
     }
 
     /// Does something when all batches before have had their turn.
@@ -221,4 +252,25 @@ impl Queues {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_story::{Story, acts};
+
+    use super::*;
+
+    #[test]
+    fn a_batch_is_left_to_fill_for_a_moment_after_the_one_before() {
+        let (story, intake) = (Story::opened(), Intake::default());
+        let take = |name: &str| {
+            let entry = Box::new(story.seal(&acts::asset_described(name)));
+            intake.put(Source::Client(None), vec![Submission { entry }]).unwrap();
+            assert_eq!(intake.take().unwrap().submissions.len(), 1);
+            lock(&intake.queues).taken_at.unwrap()
+        };
+        let (first, second) = (take("rain"), take("sun"));
+        assert!(second.duration_since(first) >= PAUSE);
+        assert!(!lock(&intake.queues).filling);
+    }
 }

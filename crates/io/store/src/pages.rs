@@ -3,6 +3,11 @@
 //! sled pays per key, and dearly for random ones (docs/adr/0006), so everything that a block brings goes in as a few pages. A
 //! page is zstd over items of a 4-byte length and their bytes.
 
+use std::cell::RefCell;
+use std::io;
+
+use zstd::bulk::Compressor;
+
 use crate::error::StoreError;
 
 /// Raw bytes after which a page is closed. One item may exceed it; sled turns values above 128 KiB into blob files, which a
@@ -41,12 +46,24 @@ pub(crate) fn pack<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Pages, S
 
 impl Pages {
     fn close(&mut self, raw: &mut Vec<u8>, first: u32) -> Result<(), StoreError> {
-        let page = zstd::bulk::compress(raw, LEVEL).map_err(StoreError::io("compress a page"))?;
+        let page = compress(raw).map_err(StoreError::io("compress a page"))?;
         self.pages.push(page);
         self.first_items.push(first);
         raw.clear();
         Ok(())
     }
+}
+
+thread_local! {
+    /// The compressor's tables are larger than most pages: a thread makes them once.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn compress(raw: &[u8]) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|compressor| match compressor {
+        Some(compressor) => compressor.compress(raw),
+        None => compressor.insert(Compressor::new(LEVEL)?).compress(raw),
+    })
 }
 
 /// The raw bytes of a page.

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 
 use ledger_event::Clock;
 use ledger_event::event::Act;
@@ -149,7 +150,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The first contradiction.
-    pub fn check(&self, body: &Body, entries: &[Entry]) -> Result<Executed, Refuted> {
+    pub fn check(&self, body: &Body, entries: &[impl Borrow<Entry>]) -> Result<Executed, Refuted> {
         let header = &body.header;
         check_header(
             self.genesis(),
@@ -158,13 +159,14 @@ impl Ledger {
             self.validators(),
             header,
         )?;
-        let latest = entries.iter().map(|entry| entry.claims().issued_s).max().unwrap_or_default();
+        let latest =
+            entries.iter().map(|entry| entry.borrow().claims().issued_s).max().unwrap_or_default();
         check_fixed_time(self.genesis(), self.time_ms(), header, latest)?;
         let place = || Place::block(header.height);
         let state = self.state();
         let mut execution = Execution::begin(self, &state, header.time_ms)
             .ok_or_else(|| Refuted::new(Finding::Genesis, place(), "the state is no ledger's"))?;
-        for entry in entries {
+        for entry in entries.iter().map(Borrow::borrow) {
             if !execution.has_room(entry) {
                 return Err(Refuted::new(
                     Finding::BlockLimits,

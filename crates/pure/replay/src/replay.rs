@@ -9,7 +9,7 @@ use ledger_event::event::Act;
 use ledger_event::{Clock, Record};
 use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, Hash, KeyId};
-use ledger_format::entry::Entry;
+use ledger_format::entry::{Entry, leaf_hash};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::id::state_key;
 use ledger_format::message;
@@ -272,13 +272,18 @@ fn count(number: usize) -> u64 {
 /// # Errors
 /// [`Code::EntryForm`].
 pub fn decode_entries(height: u64, first: u64, entries: &[Bytes]) -> Result<Vec<Entry>, Refuted> {
-    let decode = |(leaf, bytes): (u64, &Bytes)| {
-        Entry::decode(bytes.clone()).map_err(|malformed| {
-            let id = EntryId(ledger_format::entry::leaf_hash(bytes));
-            Refuted::new(Code::EntryForm, Place::entry(height, leaf, id), format!("{malformed}"))
-        })
-    };
-    (first..).zip(entries).map(decode).collect()
+    (first..).zip(entries).map(|(leaf, bytes)| decode_entry(height, leaf, bytes)).collect()
+}
+
+/// Decodes one entry of a block.
+///
+/// # Errors
+/// [`Code::EntryForm`].
+pub fn decode_entry(height: u64, leaf: u64, bytes: &Bytes) -> Result<Entry, Refuted> {
+    Entry::decode(bytes.clone()).map_err(|malformed| {
+        let id = EntryId(leaf_hash(bytes));
+        Refuted::new(Code::EntryForm, Place::entry(height, leaf, id), format!("{malformed}"))
+    })
 }
 
 /// Whether an entry is the one that brings genesis.

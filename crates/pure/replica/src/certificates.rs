@@ -12,6 +12,7 @@ use ledger_verify::signature;
 
 use crate::context::{EngineSignature, EngineValidators, EngineVote, Ledger, ValidatorId};
 use crate::engine::decided;
+use crate::verified::Verified;
 
 type Verdict = Result<(), CertificateError<Ledger>>;
 
@@ -67,13 +68,15 @@ pub(crate) fn check_commit(
     ledger: &LedgerId,
     certificate: &CommitCertificate<Ledger>,
     set: &EngineValidators,
+    verified: &mut Verified,
 ) -> Verdict {
     let message = decided(certificate).signed_bytes(ledger);
     let mut count = Count::new(set);
     for commit in &certificate.commit_signatures {
         let key = count.add(commit.address)?;
-        signature::verify(&key, &message, &commit.signature.0)
-            .map_err(|_invalid| CertificateError::InvalidCommitSignature(commit.clone()))?;
+        if !verified.check(&key, &message, &commit.signature.0) {
+            return Err(CertificateError::InvalidCommitSignature(commit.clone()));
+        }
     }
     count.enough(count.is_quorum())
 }

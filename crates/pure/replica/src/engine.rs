@@ -18,7 +18,6 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use ledger_format::digest::{BlockHash, KeyId, LedgerId};
 use ledger_format::validators::Validators;
 use ledger_format::vote::Certificate;
-use ledger_verify::signature;
 
 use crate::certificates::{check_commit, check_polka, check_round};
 use crate::context::{
@@ -28,6 +27,7 @@ use crate::log_record::LogInput;
 use crate::message::Statement;
 use crate::planted::{self, Bug};
 use crate::said::{Said, SaidProposal, SaidRound, SaidVote};
+use crate::verified::Verified;
 
 /// Inputs for heights to come that the engine may hold back.
 const QUEUED_HEIGHTS: usize = 16;
@@ -106,6 +106,7 @@ struct Host {
     /// What the log holds while it is gone through again.
     replayed: Option<Vec<LogInput>>,
     timeouts: LinearTimeouts,
+    verified: Verified,
     outputs: Vec<Output>,
 }
 
@@ -150,6 +151,7 @@ impl Engine {
             alone: false,
             replayed: None,
             timeouts,
+            verified: Verified::default(),
             outputs: Vec::new(),
         };
         Self { state, host }
@@ -178,6 +180,7 @@ impl Engine {
     ) -> Result<Vec<Output>, EngineStopped> {
         self.host.height = height;
         self.host.decided = false;
+        self.host.verified.clear();
         self.host.alone = validators.members().len() == 1;
         let set = EngineValidators::new(validators);
         // No target time: it is the engine's only use of a real clock.
@@ -294,8 +297,10 @@ impl Host {
         }
     }
 
-    fn sign(&self, message: &[u8]) -> EngineSignature {
-        EngineSignature(self.key.sign(message).to_bytes())
+    fn sign(&mut self, message: &[u8; 96]) -> EngineSignature {
+        let signature = self.key.sign(message).to_bytes();
+        self.verified.made(self.key.verifying_key().as_bytes(), message, &signature);
+        EngineSignature(signature)
     }
 
     /// Answers one effect. Never an error: the engine would print it and go on.
@@ -356,7 +361,7 @@ impl Host {
     }
 
     /// Answers what the engine asks: signatures of its own, and whether those of others are good.
-    fn answer(&self, effect: Effect<Ledger>) -> Resume<Ledger> {
+    fn answer(&mut self, effect: Effect<Ledger>) -> Resume<Ledger> {
         match effect {
             Effect::SignVote(vote, r) => {
                 let signature = self.sign(&vote.signed_bytes(&self.ledger));
@@ -370,7 +375,7 @@ impl Host {
                 r.resume_with(self.is_signed(&message, &key))
             }
             Effect::VerifyCommitCertificate(certificate, set, _, r) => {
-                r.resume_with(check_commit(&self.ledger, &certificate, &set))
+                r.resume_with(check_commit(&self.ledger, &certificate, &set, &mut self.verified))
             }
             Effect::VerifyPolkaCertificate(certificate, set, _, r) => {
                 r.resume_with(check_polka(&self.ledger, &certificate, &set))
@@ -383,7 +388,7 @@ impl Host {
     }
 
     fn is_signed(
-        &self,
+        &mut self,
         message: &SignedMessage<Ledger, ConsensusMsg<Ledger>>,
         key: &[u8; 32],
     ) -> bool {
@@ -391,8 +396,7 @@ impl Host {
             ConsensusMsg::Vote(vote) => vote.signed_bytes(&self.ledger),
             ConsensusMsg::Proposal(proposal) => proposal.signed_bytes(&self.ledger),
         };
-        planted::is(Bug::VotesUnchecked)
-            || signature::verify(key, &bytes, &message.signature.0).is_ok()
+        planted::is(Bug::VotesUnchecked) || self.verified.check(key, &bytes, &message.signature.0)
     }
 }
 

@@ -1,12 +1,14 @@
 //! Whether a block that somebody else made may follow: its form, the signatures of its entries, and everything that its header says.
 //! The same code as an auditor's.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use ledger_format::block::{Block, Body};
 use ledger_format::digest::EntryId;
-use ledger_format::entry::Entry;
+use ledger_format::entry::{Entry, leaf_hash};
 use ledger_format::malformed::Malformed;
-use ledger_replay::replay::decode_entries;
+use ledger_replay::replay::decode_entry;
 use ledger_replay::{Executed, Ledger};
 use ledger_verify::block::check_certificate;
 use ledger_verify::entry::EntryBatch;
@@ -20,31 +22,36 @@ use crate::replica::Decided;
 ///
 /// # Errors
 /// Why it may not follow.
-pub(crate) fn examine(
+pub(crate) fn examine<'a>(
     ledger: &Ledger,
     bytes: Bytes,
-    is_checked: impl Fn(&EntryId) -> bool,
+    checked: impl Fn(&EntryId) -> Option<&'a Entry>,
 ) -> Result<(Body, Executed), Refuted> {
     let body = Body::decode(bytes).map_err(|malformed| broken(ledger, &malformed))?;
-    let executed = execute(ledger, &body, is_checked)?;
+    let executed = execute(ledger, &body, checked)?;
     Ok((body, executed))
 }
 
-fn execute(
+fn execute<'a>(
     ledger: &Ledger,
     body: &Body,
-    is_checked: impl Fn(&EntryId) -> bool,
+    checked: impl Fn(&EntryId) -> Option<&'a Entry>,
 ) -> Result<Executed, Refuted> {
     let first = ledger.tree_size().saturating_add(u64::from(ledger.height() > 0));
-    let entries = decode_entries(body.header.height, first, &body.entries)?;
+    let read = |(leaf, bytes): (u64, &Bytes)| match checked(&EntryId(leaf_hash(bytes))) {
+        Some(entry) => Ok(Cow::Borrowed(entry)),
+        None => decode_entry(body.header.height, leaf, bytes).map(Cow::Owned),
+    };
+    let entries: Vec<Cow<'_, Entry>> =
+        (first..).zip(&body.entries).map(read).collect::<Result<_, _>>()?;
     let mut batch = EntryBatch::new();
     for (number, entry) in entries.iter().enumerate() {
-        if !is_checked(&entry.id()) && !planted::is(Bug::EntriesUnchecked) {
+        if matches!(entry, Cow::Owned(_)) && !planted::is(Bug::EntriesUnchecked) {
             batch.push(number, entry, |kid| ledger.public_key(kid));
         }
     }
     if let Some((number, refuted)) = batch.verify().into_iter().next() {
-        let id = entries.get(number).map(Entry::id).unwrap_or_default();
+        let id = entries.get(number).map(|entry| entry.id()).unwrap_or_default();
         let leaf = first.saturating_add(u64::try_from(number).unwrap_or_default());
         return Err(refuted.at(Place::entry(body.header.height, leaf, id)));
     }
@@ -69,10 +76,10 @@ pub(crate) fn read_block(ledger: &Ledger, bytes: Bytes) -> Result<Block, Refuted
 ///
 /// # Errors
 /// Why it may not follow.
-pub(crate) fn examine_decided(
+pub(crate) fn examine_decided<'a>(
     ledger: &Ledger,
     block: Block,
-    is_checked: impl Fn(&EntryId) -> bool,
+    checked: impl Fn(&EntryId) -> Option<&'a Entry>,
 ) -> Result<Decided, Refuted> {
     let (next, header) = (ledger.height().saturating_add(1), &block.body.header);
     if header.height != next {
@@ -81,6 +88,6 @@ pub(crate) fn examine_decided(
     if !planted::is(Bug::CertificatesUnchecked) {
         check_certificate(ledger.validators(), header, &block.certificate)?;
     }
-    let executed = execute(ledger, &block.body, is_checked)?;
+    let executed = execute(ledger, &block.body, checked)?;
     Ok(Decided { block, executed })
 }

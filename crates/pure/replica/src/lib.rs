@@ -25,6 +25,7 @@ mod recovery;
 pub mod replica;
 mod said;
 mod settings;
+mod verified;
 mod witness;
 
 pub use engine::EngineStopped;

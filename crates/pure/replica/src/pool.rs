@@ -120,6 +120,11 @@ impl Pool {
         self.waiting.is_empty()
     }
 
+    /// Entries that were ever added.
+    pub const fn added(&self) -> u64 {
+        self.next
+    }
+
     /// Bytes of waiting entries.
     pub const fn bytes(&self) -> usize {
         self.bytes

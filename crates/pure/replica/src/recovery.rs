@@ -78,7 +78,7 @@ pub(crate) fn recover(ledger: &Ledger, log: &[Vec<u8>]) -> Result<Recovered, Sta
 
 /// A body from the log was executed before it was logged, and is verified like anybody else's all the same.
 fn candidate(ledger: &Ledger, bytes: Vec<u8>) -> Result<Candidate, StartError> {
-    let (body, executed) = examine(ledger, Bytes::from(bytes), |_| false)
+    let (body, executed) = examine(ledger, Bytes::from(bytes), |_| None)
         .map_err(|refuted| StartError::Body(refuted.to_string()))?;
     Ok(Candidate { hash: body.header.hash(), body, executed })
 }

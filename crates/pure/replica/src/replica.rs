@@ -94,6 +94,10 @@ pub struct Replica {
     /// Something was logged and is not durable yet.
     unflushed: bool,
     now_ms: u64,
+    /// When the last block was committed.
+    committed_ms: u64,
+    /// Entries that the pool will have been given once all whom that block answered have sent another one.
+    expected: u64,
 }
 
 impl Replica {
@@ -145,6 +149,8 @@ impl Replica {
             witness: Witness::default(),
             unflushed: false,
             now_ms: 0,
+            committed_ms: 0,
+            expected: 0,
         }
     }
 
@@ -317,6 +323,7 @@ impl Replica {
             return Ok(vec![Action::Turned(id, turned)]);
         }
         match self.phase {
+            Phase::Silent | Phase::Waiting if self.has_all(ledger) => self.take_turn(ledger),
             Phase::Silent => Ok(self.wait(ledger)),
             Phase::Deciding if self.owed.is_some() => {
                 let mut actions = self.pay(ledger)?;
@@ -410,6 +417,7 @@ impl Replica {
         self.ahead.forget_below(next(ledger));
         self.witness.forget_below(next(ledger));
         self.unflushed = false;
+        self.committed_ms = self.now_ms;
         self.forget_former(ledger);
         let mut actions = self.look_back(ledger);
         actions.push(Action::Broadcast(Message::tip(ledger.height())));
@@ -429,7 +437,7 @@ impl Replica {
         if self.is_called(ledger) {
             actions.extend(self.open(ledger)?);
         } else if !self.pool.is_empty() && self.engine.is_some() {
-            actions.extend(if self.has_turn(ledger) {
+            actions.extend(if self.has_turn(ledger) && !self.expects_more(ledger) {
                 self.take_turn(ledger)?
             } else {
                 self.wait(ledger)

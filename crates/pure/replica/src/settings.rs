@@ -9,9 +9,11 @@ use crate::pool::PoolLimits;
 /// Settings of a replica.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// How long to gather entries before the first block after a quiet time. Under load blocks fill while the one before is
-    /// written.
+    /// How long to gather entries before the first block after a quiet time.
     pub gather: Duration,
+    /// How long after a block at most, with several validators, to wait for those whom it answered to send their next entries. The
+    /// votes on a block cost the same for few entries as for many.
+    pub pace: Duration,
     /// How long entries wait for whose turn it is before the height is opened without it.
     pub patience: Duration,
     /// How long to wait for the turn and the proposal of a validator that is not connected. Not nothing: it may have just come back.
@@ -26,6 +28,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             gather: Duration::from_millis(2),
+            pace: Duration::from_millis(15),
             patience: Duration::from_millis(250),
             absence: Duration::from_millis(50),
             timeouts: Timeouts::default(),

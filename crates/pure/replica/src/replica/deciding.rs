@@ -209,7 +209,7 @@ impl Replica {
         bytes: &Bytes,
     ) -> Result<Vec<Action>, EngineStopped> {
         let mut actions = Vec::new();
-        match examine(ledger, bytes.clone(), |id| self.pool.contains(id)) {
+        match examine(ledger, bytes.clone(), |id| self.pool.get(id)) {
             Ok((body, executed)) => {
                 let (height, body_bytes) = (next(ledger), bytes.to_vec());
                 if !planted::is(Bug::BodyNotLogged) {

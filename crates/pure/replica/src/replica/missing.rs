@@ -29,6 +29,8 @@ impl Replica {
             self.askers.take(id);
             self.verdicts.forget(id);
         }
+        let answered = u64::try_from(decided.executed.ids.len()).unwrap_or(u64::MAX);
+        self.expected = self.pool.added().saturating_add(answered);
         vec![Action::CancelTimers, Action::Commit(Box::new(decided))]
     }
 
@@ -59,7 +61,7 @@ impl Replica {
                 // It was decided here while it was on its way.
                 continue;
             }
-            let known = |id: &EntryId| self.pool.contains(id);
+            let known = |id: &EntryId| self.pool.get(id);
             let block = block.and_then(|block| {
                 check_giver(ledger, &from, &block, signature.as_ref()).map(|()| block)
             });

@@ -23,13 +23,37 @@ impl Replica {
     pub(super) fn wait(&mut self, ledger: &Ledger) -> Vec<Action> {
         self.phase = Phase::Waiting;
         if self.has_turn(ledger) {
-            return vec![Action::Gather(self.settings.gather)];
+            return vec![Action::Gather(self.left(ledger).unwrap_or(self.settings.gather))];
         }
         let timer = Timer(Wake::Patience { height: next(ledger) });
         let patience = self.settings.patience;
         let absence = self.settings.absence;
         let wait = if self.is_away(ledger, 0) { patience.min(absence) } else { patience };
         vec![Action::SetTimer(timer, wait)]
+    }
+
+    /// What is left of the time after a block in which those whom it answered are waited for. A validator alone waits for nobody: no
+    /// votes are to be saved.
+    fn left(&self, ledger: &Ledger) -> Option<Duration> {
+        let since = Duration::from_millis(self.now_ms.saturating_sub(self.committed_ms));
+        let left = self.settings.pace.checked_sub(since).filter(|left| !left.is_zero());
+        left.filter(|_| ledger.validators().members().len() > 1)
+    }
+
+    /// Whether a block has just been committed and the next one is to wait for entries: some whom it answered have not sent another
+    /// one, and there is room.
+    pub(super) fn expects_more(&self, ledger: &Ledger) -> bool {
+        let limits = ledger.genesis().limits();
+        let is_below = |value: usize, cap: u32| usize::try_from(cap).is_ok_and(|cap| value < cap);
+        self.left(ledger).is_some()
+            && self.pool.added() < self.expected
+            && is_below(self.pool.len(), limits.block_entries)
+            && is_below(self.pool.bytes(), limits.block_bytes)
+    }
+
+    /// Whether it is this validator's turn, and all that a block just committed let expect has come.
+    pub(super) fn has_all(&self, ledger: &Ledger) -> bool {
+        self.left(ledger).is_some() && !self.expects_more(ledger) && self.has_turn(ledger)
     }
 
     /// Whether it is the turn of a validator in a round that is not connected. A validator without a way to it cannot hear its

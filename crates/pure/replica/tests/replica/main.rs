@@ -15,6 +15,7 @@ mod log;
 mod membership;
 mod network;
 mod notary;
+mod pacing;
 mod passing;
 mod pool;
 mod recall;
