@@ -29,6 +29,9 @@ fn directory() -> &'static Path {
     BUILT.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--offline", "--workspace", "--bins"]);
+        // A small test beside them, so that dependencies have the features that they have in a test of the workspace: else all of them
+        // would be built a second time.
+        cargo.args(["--test", "tidy"]);
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }

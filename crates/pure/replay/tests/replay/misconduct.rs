@@ -97,6 +97,26 @@ fn a_validator_that_was_just_replaced_does_not_get_away() {
 }
 
 #[test]
+fn nodes_judge_by_the_last_two_sets_what_they_hear_after_a_change() {
+    let mut all = consortium();
+    let ledger = all.chain.ledger.genesis().id();
+    let named = |all: &Consortium, name: &str| {
+        let evidence = voted(ledger, name, 1, [1, 2]);
+        let culprits = all.chain.ledger.judge(&evidence);
+        culprits.is_ok_and(|culprits| culprits[0].key == evidence.accused()[0])
+    };
+    assert!(named(&all, "a-") && !named(&all, "a2-"));
+    all.did(&validators_changed(set(&RENEWED), QUORUM));
+    assert!(named(&all, "a-") && named(&all, "a2-"));
+    let mut again = RENEWED;
+    again[0].0 = "a3-";
+    all.did(&validators_changed(set(&again), QUORUM));
+    assert!(!named(&all, "a-") && named(&all, "a2-") && named(&all, "a3-"));
+    let innocent = voted(ledger, "a3-", 1, [1, 1]);
+    assert!(all.chain.ledger.judge(&innocent).is_err());
+}
+
+#[test]
 fn a_forged_certificate_is_judged_by_the_set_that_its_header_names() {
     use ed25519_dalek::Signer as _;
     let mut all = consortium();
