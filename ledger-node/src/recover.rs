@@ -9,7 +9,7 @@ use ledger_client::keys::kid;
 use ledger_format::digest::KeyId;
 use ledger_replay::Ledger;
 use ledger_replica::Replica;
-use ledger_store::{Store, VoteLock, VoteMode, Wal};
+use ledger_store::{Store, StoreError, VoteLock, VoteMode, Wal};
 use serde_json::json;
 
 use crate::args::RecoverArgs;
@@ -112,25 +112,40 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
             return Err(Failure::recover_alone(height));
         }
     };
-    if mode != VoteMode::Votes {
-        set_log_aside(&store.directory().wal())?;
+    // A validator that nobody can tell anything goes on from its log, if it can be read.
+    let log = store.directory().wal();
+    let aside = mode != VoteMode::Votes || is_damaged(&log)?;
+    if aside {
+        set_log_aside(&log)?;
     }
     VoteLock { mode }.write(&args.data_dir)?;
     let ids: Vec<String> = own.iter().map(KeyId::to_string).collect();
     let text = format!(
         "{}: {}\n\nnext: ledger-node run --data-dir {}",
         ids.join(", "),
-        what_follows(mode),
+        what_follows(mode, aside),
         args.data_dir.display()
     );
     let votes = mode == VoteMode::Votes;
-    let json = json!({ "keys": ids, "votes": votes, "height": ledger.height() });
+    let json =
+        json!({ "keys": ids, "votes": votes, "height": ledger.height(), "log_put_aside": aside });
     report::result(output, &text, &json);
     Ok(())
 }
 
-fn what_follows(mode: VoteMode) -> &'static str {
+fn is_damaged(log: &Path) -> Result<bool, Failure> {
+    match Wal::open(log) {
+        Err(StoreError::WalDamaged { .. }) => Ok(true),
+        opened => Ok(opened.map(|_| false)?),
+    }
+}
+
+fn what_follows(mode: VoteMode, aside: bool) -> &'static str {
     match mode {
+        VoteMode::Votes if aside => {
+            "votes again at its next start, without its consensus log, which is damaged and was put aside.\n\
+             It may sign a second block at the open height, if the first one was sent to followers: these can prove that."
+        }
         VoteMode::Votes => {
             "votes again at its next start, on your word that no other copy of it has voted.\n\
              If one has, there may be two histories."

@@ -296,6 +296,28 @@ fn a_damaged_consensus_log_stops_the_node_and_a_torn_one_does_not() {
     assert_eq!(whole_or_refused(directory.path(), "an unfinished frame"), None);
 }
 
+/// Nobody else can tell a validator that is alone what it has voted: its operator lets it go on without the log.
+#[test]
+fn a_validator_alone_comes_back_from_a_damaged_log() {
+    let directory = copy();
+    let path = directory.path().join("wal/consensus.wal");
+    let mut log = fs::read(&path).unwrap();
+    let middle = log.len() / 2;
+    log[middle] ^= 4;
+    fs::write(&path, &log).unwrap();
+    assert_refused(&refused(directory.path()), "STORE_WAL_DAMAGED", 31, "ledger-node recover");
+    let data = directory.path().to_str().unwrap();
+    let recover = ["-o", "json", "recover", "--data-dir", data];
+    assert_eq!(run(NODE, recover).error_code(), "NODE_RECOVER_ALONE");
+    let recovered = run(NODE, recover.iter().chain(&["--alone"])).expect(0).json();
+    assert_eq!(recovered["log_put_aside"], true, "{recovered}");
+    assert_eq!(fs::read(path.with_extension("wal.1")).unwrap(), log);
+    assert_eq!(whole_or_refused(directory.path(), "after recover"), None);
+    // A log that can be read stays.
+    let again = run(NODE, recover.iter().chain(&["--alone"])).expect(0).json();
+    assert_eq!(again["log_put_aside"], false, "{again}");
+}
+
 /// Everything that a ledger tells of some subjects.
 fn told(node: &Running) -> Vec<String> {
     let told = |words: &[&str]| node.cli(&[words, &["-o", "json"]].concat()).expect(0).out;

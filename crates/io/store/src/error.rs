@@ -147,7 +147,7 @@ pub const CODES: &[Explanation] = &[
         code: "STORE_WAL_DAMAGED",
         text: "The consensus log is damaged, not merely cut off by a crash.",
         source: "docs/OPERATING.md, damage",
-        help: "Do not delete it: it holds what this validator has voted. `ledger-node recover` puts it aside, and asks the other validators.",
+        help: "Do not delete it: it holds what this validator has voted. `ledger-node recover` puts it aside, and asks the other validators; with --alone where there are none.",
     },
     Explanation {
         code: "STORE_IO",
