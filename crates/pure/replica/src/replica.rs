@@ -12,12 +12,13 @@
 //! | 6 state in memory moved on | as 5 | the state, read from the store or rebuilt from blocks |
 //! | 7 client answered | as 5 | the client asks again and gets the same receipt |
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ed25519_dalek::SigningKey;
 use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
+use ledger_format::evidence::Evidence;
 use ledger_format::validators::Validators;
 use ledger_replay::Ledger;
 
@@ -91,6 +92,8 @@ pub struct Replica {
     askers: Askers,
     verdicts: Verdicts,
     witness: Witness,
+    /// Evidence that could not be judged yet, by who told it.
+    put_off: BTreeMap<KeyId, VecDeque<Evidence>>,
     /// Something was logged and is not durable yet.
     unflushed: bool,
     now_ms: u64,
@@ -147,6 +150,7 @@ impl Replica {
             askers: Askers::default(),
             verdicts: Verdicts::default(),
             witness: Witness::default(),
+            put_off: BTreeMap::new(),
             unflushed: false,
             now_ms: 0,
             committed_ms: 0,
@@ -422,6 +426,7 @@ impl Replica {
         let mut actions = self.look_back(ledger);
         actions.push(Action::Broadcast(Message::tip(ledger.height())));
         actions.extend(self.drop_expired(ledger));
+        actions.extend(self.judge_again(ledger));
         actions.extend(self.conclude(ledger));
         actions.extend(self.go_on(ledger)?);
         Ok(actions)

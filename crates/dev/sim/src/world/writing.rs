@@ -12,11 +12,11 @@ use super::{Happening, World};
 const CLIENTS_MS: usize = 500;
 /// Entries of a flood in a round of clients.
 const FLOOD: usize = 5;
-/// Less than a flood is, and more than others write.
+/// Less than a flood is, and more than others write, also where a header that is ahead makes a window longer.
 const BUDGETS: Budgets = Budgets {
-    window_s: 2,
-    party: Some(Budget { entries: 15, bytes: 0 }),
-    exchange: Some(Budget { entries: 25, bytes: 0 }),
+    window_s: 10,
+    party: Some(Budget { entries: 110, bytes: 0 }),
+    exchange: Some(Budget { entries: 220, bytes: 0 }),
 };
 
 impl World {

@@ -13,6 +13,11 @@ use crate::message::{Content, Message, Statement};
 use crate::said::Said;
 use crate::witness::pair;
 
+/// Evidence of one node that is put off at most, the newest.
+const PUT_OFF: usize = 8;
+/// Nodes whose evidence is put off at most.
+const TELLERS: usize = 256;
+
 impl Replica {
     /// Takes back evidence that was kept before the node was started. What does not prove is left out; how much was taken.
     pub fn recall(&mut self, ledger: &Ledger, evidence: &[Evidence]) -> usize {
@@ -99,10 +104,40 @@ impl Replica {
             }
             match ledger.judge(&evidence) {
                 Ok(_) => actions.extend(self.accuse(ledger, evidence)),
-                Err(Verdict::NotDetermined(_)) => {}
+                Err(Verdict::NotDetermined(_)) => self.put_off(from, evidence),
                 Err(verdict) => {
                     actions.push(Action::suspect(from, height, nothing(height, verdict)));
                     break;
+                }
+            }
+        }
+        actions
+    }
+
+    /// Keeps evidence that only a set tells which this node has not, for when it has it: others tell it once.
+    fn put_off(&mut self, from: KeyId, evidence: Evidence) {
+        if self.put_off.len() >= TELLERS && !self.put_off.contains_key(&from) {
+            return;
+        }
+        let told = self.put_off.entry(from).or_default();
+        if told.contains(&evidence) {
+            return;
+        }
+        if told.len() == PUT_OFF {
+            told.pop_front();
+        }
+        told.push_back(evidence);
+    }
+
+    /// Judges again, with a new block, what was put off.
+    pub(super) fn judge_again(&mut self, ledger: &Ledger) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for (from, all) in std::mem::take(&mut self.put_off) {
+            for evidence in all {
+                match ledger.judge(&evidence) {
+                    Ok(_) => actions.extend(self.accuse(ledger, evidence)),
+                    Err(Verdict::NotDetermined(_)) => self.put_off(from, evidence),
+                    Err(_) => {}
                 }
             }
         }
