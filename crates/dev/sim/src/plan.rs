@@ -195,11 +195,9 @@ impl Plan {
     }
 
     /// How many heights may pass before an entry that a quorum has in its pools is in a block. Whose turn it is goes round by height
-    /// and round, and all of a quorum propose it; messages that are lost change whose proposal is decided. Beside a flood it takes longer:
-    /// 27 heights with seven validators were seen (seed 54).
+    /// and round, and all of a quorum propose it; messages that are lost change whose proposal is decided.
     pub fn patience(&self) -> u64 {
-        let turns = if self.floods { 6 } else { 3 };
-        u64::try_from(turns * self.keepers()).unwrap()
+        u64::try_from(3 * self.keepers()).unwrap()
     }
 
     /// The number of the validator that lies.

@@ -15,6 +15,7 @@ const STORM_MS: u64 = 10 * 60 * 1000;
 /// Heights of a run, and of one whose end matters.
 const HEIGHTS: u64 = 25;
 const FEW_HEIGHTS: u64 = 6;
+const MANY_HEIGHTS: u64 = 60;
 
 /// What became of a bug.
 #[derive(Clone, Debug)]
@@ -110,6 +111,14 @@ fn plan(bug: Bug, seed: u64) -> Plan {
             plan.followers = 1;
             plan.skew_ms.push(0);
             plan.weather = stormy;
+        }
+        // Heights that take long, so that much comes until it is a node's turn.
+        Bug::CrowdedOut => {
+            plan.liar = None;
+            plan.troubles = Vec::new();
+            plan.floods = true;
+            plan.heights = MANY_HEIGHTS;
+            plan.weather = Weather { loss: 200, delay_ms: (5, 150), ..stormy };
         }
         // What shows only at the end, when nobody says anything that helps.
         Bug::NoTipOnConnect => {

@@ -42,11 +42,13 @@ pub enum Bug {
     SetTooEarly,
     /// Whether a node votes is not asked again when the set has changed.
     PlaceKept,
+    /// A block is made of as many of the first waiting entries as it has room for, whether or not they are refused.
+    CrowdedOut,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -66,6 +68,7 @@ impl Bug {
         Self::DamageCutOff,
         Self::SetTooEarly,
         Self::PlaceKept,
+        Self::CrowdedOut,
     ];
 }
 

@@ -79,6 +79,11 @@ impl Pool {
         self.waiting.values().filter(|entry| holds(entry)).map(|entry| entry.id()).collect()
     }
 
+    /// All entries in order of arrival, with the tickets to remove them by.
+    pub fn all(&self) -> (Vec<u64>, Vec<&Entry>) {
+        self.waiting.iter().map(|(ticket, entry)| (*ticket, &**entry)).unzip()
+    }
+
     /// The first entries in order of arrival that together have at most `bytes`, with the tickets to remove them by.
     pub fn first(&self, count: usize, bytes: usize) -> (Vec<u64>, Vec<&Entry>) {
         let mut left = bytes;

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::{Entry, leaf_hash};
 use ledger_replica::{Addressed, Event, Message};
-use ledger_story::cast::SUPPLIER;
 use ledger_verify::entry::EntryBatch;
 use sha2::Digest as _;
 
@@ -96,14 +95,11 @@ impl World {
         if self.nodes[node].disk.ids.contains(&id) {
             return;
         }
-        // What is beyond a budget waits for the next window, whoever has it.
-        let may_wait = self.plan.floods && entry.claims().issuer == SUPPLIER;
         let Some(liar) = &mut self.nodes[node].liar else {
             self.tell(node, submission(follower, entry));
             let Some(process) = &self.nodes[node].process else { return };
             // What a follower has no block can be made of.
-            let waits = process.replica.is_voting() && process.replica.is_waiting(&id);
-            if waits && !may_wait {
+            if process.replica.is_voting() && process.replica.is_waiting(&id) {
                 self.fairness.saw(node, id, self.checks.height());
             }
             return;

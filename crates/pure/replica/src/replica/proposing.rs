@@ -130,7 +130,7 @@ impl Replica {
         Ok(actions)
     }
 
-    /// Builds a block from the first waiting entries, and drops those that are refused, until there is a block or no entry.
+    /// Builds a block from waiting entries, and drops those that are refused, until there is a block or no entry.
     pub(super) fn build(
         &mut self,
         ledger: &Ledger,
@@ -152,11 +152,14 @@ impl Replica {
         Ok(None)
     }
 
+    /// Of all that waits, until the block is full: who sends what is refused does not stand in front of others.
     pub(super) fn try_build(&mut self, ledger: &Ledger) -> (Option<Candidate>, Vec<Action>) {
-        let limits = ledger.genesis().limits();
-        let size = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
-        let (tickets, entries) =
-            self.pool.first(size(limits.block_entries), size(limits.block_bytes));
+        let (tickets, entries) = if planted::is(Bug::CrowdedOut) {
+            let room = usize::try_from(ledger.genesis().limits().block_entries);
+            self.pool.first(room.unwrap_or(usize::MAX), usize::MAX)
+        } else {
+            self.pool.all()
+        };
         let proposal = ledger.propose(self.id, self.now_ms, &entries);
         let candidate = proposal.block.map(|executed| {
             let bytes = |number: &usize| entries.get(*number).map(|entry| entry.bytes().clone());

@@ -10,7 +10,7 @@ use ledger_format::vote::{VoteStep, vote_bytes};
 use ledger_replica::{Message, Statement, StatementKind};
 use ledger_story::cast::{AUTHORITY, EXCHANGE, OMNI, REGISTRY};
 use ledger_story::deed::Deed;
-use ledger_story::members::{MEMBERS, genesis, set, validators_changed};
+use ledger_story::members::{MEMBERS, genesis, set, validators_changed, voted};
 use ledger_story::{ANNOUNCED, LIMITS, Story, acts, china, data, validator_key_of};
 
 use crate::network::Network;
@@ -101,6 +101,23 @@ fn who_comes_in_votes_from_its_height_on() {
     // Who was down catches up, by the sets of the heights that it missed.
     told.network.start_again(3);
     told.goes_on(2);
+}
+
+/// A node that is behind hears what others tell once before it has the set that says whose key it is.
+#[test]
+fn evidence_waits_until_the_set_that_tells_is_known() {
+    let mut told = Told::begun(&FOUR);
+    let lie = voted(told.story.genesis.id(), "e-", 9, [1, 2]);
+    told.network.liars.insert(id("e-"));
+    told.network.hear(0, id("b-"), &Message::evidence(vec![lie.encode()]));
+    told.goes_on(2);
+    assert_eq!(told.network.accused, []);
+    let five = set(&[MEMBERS.as_slice(), &[("e-", OMNI)]].concat());
+    told.changes_to(five, &[EXCHANGE, REGISTRY, OMNI]);
+    told.goes_on(1);
+    let accused: BTreeSet<(usize, KeyId)> = told.network.accused.iter().copied().collect();
+    assert_eq!(accused, (0..4).map(|node| (node, id("e-"))).collect());
+    assert_eq!(told.network.accused.len(), 4, "each accuses once");
 }
 
 #[test]

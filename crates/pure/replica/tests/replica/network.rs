@@ -38,6 +38,10 @@ pub(crate) struct Network {
     pub(crate) said: Vec<(usize, Option<Statement>)>,
     /// Nodes that stopped since somebody else has signed with their key.
     pub(crate) twins: Vec<usize>,
+    /// Who lies; nobody else may be accused.
+    pub(crate) liars: BTreeSet<KeyId>,
+    /// Whom nodes have accused.
+    pub(crate) accused: Vec<(usize, KeyId)>,
 }
 
 impl Node {
@@ -64,6 +68,8 @@ impl Network {
             begin_ms,
             said: Vec::new(),
             twins: Vec::new(),
+            liars: BTreeSet::new(),
+            accused: Vec::new(),
         };
         for keys in keys {
             let ledger = Ledger::new(genesis.clone()).unwrap();
@@ -256,7 +262,11 @@ impl Network {
                     return self.stop(number);
                 }
                 Action::Suspect { why, .. } => panic!("nobody lies: {why}"),
-                Action::Accuse { evidence, .. } => panic!("nobody lies: {evidence:?}"),
+                Action::Accuse { evidence, culprits } => {
+                    let lied = culprits.iter().all(|culprit| self.liars.contains(&culprit.key));
+                    assert!(lied, "none of these lies: {evidence:?}");
+                    self.accused.extend(culprits.iter().map(|culprit| (number, culprit.key)));
+                }
             }
         }
     }

@@ -1,13 +1,13 @@
 //! The pool's bounds: what is beyond them is turned away, and nothing is lost or counted twice.
 
-use ledger_event::Clock;
+use ledger_event::{Clock, Limits};
 use ledger_fixtures::Rng;
 use ledger_format::entry::Entry;
 use ledger_replica::pool::Pool;
 use ledger_replica::{PoolLimits, Settings, Turned};
-use ledger_story::{LIMITS, Story};
+use ledger_story::{LIMITS, Story, acts};
 
-use crate::blocks::{assets, begun_with};
+use crate::blocks::{assets, begun_with, sealed};
 
 #[test]
 fn what_does_not_fit_is_turned_away_and_may_come_back() {
@@ -31,6 +31,21 @@ fn what_does_not_fit_is_turned_away_and_may_come_back() {
     host.submit_all(&entries[5..]).unwrap();
     host.gathered().unwrap();
     assert_eq!((host.turned.len(), host.entries(4).len()), (0, 2));
+}
+
+/// Whoever sends what the rules refuse, such as more than its budget, does not stand in front of others.
+#[test]
+fn a_block_is_filled_behind_entries_that_are_refused() {
+    let limits = Limits { block_entries: 5, ..LIMITS };
+    let (mut story, mut host) = begun_with(Clock::Wall, limits, Settings::default());
+    let same = acts::asset_described("same");
+    let flood: Vec<Entry> = (0..12).map(|_| sealed(&mut story, &same)).collect();
+    let others = assets(&mut story, "rain", 3);
+    host.submit_all(&[flood.clone(), others.clone()].concat()).unwrap();
+    host.gathered().unwrap();
+    let expected = [&flood[..1], &others].concat();
+    assert_eq!(host.entries(3), expected.iter().map(Entry::id).collect::<Vec<_>>());
+    assert_eq!(host.replica.pool_size(), (0, 0));
 }
 
 #[test]
