@@ -51,10 +51,7 @@ pub fn judge(
     validators: &Validators,
     evidence: &Evidence,
 ) -> Result<Vec<Culprit>, Verdict> {
-    if evidence.ledger != *ledger {
-        let reason = format!("it is of ledger {}, trust was stated in {ledger}", evidence.ledger);
-        return Err(Verdict::TrustNotMet(reason));
-    }
+    check_ledger(ledger, evidence)?;
     match &evidence.offence {
         Offence::DoubleVote { round, step, validator, votes } => {
             let [first, second] = votes;
@@ -116,6 +113,14 @@ pub fn check_presented(
         let detail = format!("presentation by {}: {error}", member.id);
         Refuted::new(Code::Signature, Place::block(header.height), detail)
     })
+}
+
+fn check_ledger(ledger: &LedgerId, evidence: &Evidence) -> Result<(), Verdict> {
+    if evidence.ledger == *ledger {
+        return Ok(());
+    }
+    let reason = format!("it is of ledger {}, trust was stated in {ledger}", evidence.ledger);
+    Err(Verdict::TrustNotMet(reason))
 }
 
 fn place(evidence: &Evidence) -> Place {
@@ -214,6 +219,7 @@ fn judge_file(
     trust: &LedgerId,
 ) -> Result<Vec<Culprit>, Verdict> {
     check_genesis(genesis, trust)?;
+    check_ledger(trust, &file.evidence)?;
     let changed = check_changes(genesis, &file.changes)?;
     let signs = |(above, _): &&(u64, Validators)| *above < file.evidence.height;
     let own = changed.iter().rfind(signs).map_or_else(|| genesis.validators(), |(_, set)| set);

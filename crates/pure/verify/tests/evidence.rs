@@ -234,6 +234,22 @@ mod later {
         }
     }
 
+    /// docs/spec/evidence.md says in which order: of another ledger's evidence the changes do not matter.
+    #[test]
+    fn whose_evidence_it_is_comes_before_what_the_changes_say() {
+        let chain = chain();
+        let newcomer = &chain.validators_at(9).1[1].vote;
+        let few = SetChange {
+            certificate: chain.certificate(1, &[0, 1]).encode().into(),
+            ..changes(&chain)[0].clone()
+        };
+        let mut of_other = file(&chain, newcomer, 9, &[few]);
+        of_other.evidence.ledger = LedgerId([9; 32]);
+        let (report, named) = judged(&chain, &of_other);
+        assert!(matches!(report.verdict, Verdict::TrustNotMet(_)), "{report:?}");
+        assert_eq!(named, []);
+    }
+
     #[test]
     fn a_change_that_the_set_before_did_not_certify_names_nobody() {
         let chain = chain();
