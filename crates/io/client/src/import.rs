@@ -397,3 +397,32 @@ fn remarks(record: &CatalogueRecord) -> impl Iterator<Item = Remark> + '_ {
         reason: finding.text.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str) -> v1::SubmitStreamResponse {
+        let refused = v1::Refused { code: code.to_owned(), ..v1::Refused::default() };
+        let result = Some(v1::outcome::Result::Refused(refused));
+        let outcomes = vec![v1::Outcome { result, ..v1::Outcome::default() }];
+        v1::SubmitStreamResponse { outcomes, ..v1::SubmitStreamResponse::default() }
+    }
+
+    fn planned() -> Vec<Planned> {
+        let subject = Subject::new(SubjectKind::Asset, "supplier/one").expect("an id");
+        let what = What::Claim(ImportedHistory::default());
+        vec![Planned { subject, place: "line 1".to_owned(), what }]
+    }
+
+    #[test]
+    fn a_budget_that_is_spent_ends_the_import_and_other_refusals_do_not() {
+        let (mut done, mut retry) = (Imported::default(), Vec::new());
+        settle(planned(), refused("FIELD_VALUE"), &mut done, &mut retry).expect("it goes on");
+        assert_eq!((done.skipped.len(), done.skipped[0].code.as_str()), (1, "FIELD_VALUE"));
+        let ended = settle(planned(), refused("BUDGET_SPENT"), &mut done, &mut retry);
+        let ended = ended.expect_err("it ends");
+        assert_eq!((ended.failure, ended.code.as_str()), (Failure::Busy, "BUDGET_SPENT"));
+        assert!(!ended.help.is_empty() && done.skipped.len() == 1);
+    }
+}

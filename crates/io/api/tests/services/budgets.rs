@@ -1,6 +1,7 @@
 //! Budgets at the door: what a client sends beyond one is turned away before its signatures are looked at.
 
 use ledger_event::{Budget, Budgets, Clock};
+use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
 use ledger_proto::v1;
 use ledger_story::acts::{asset_described, key_revoked};
@@ -40,6 +41,10 @@ async fn beyond_a_budget_nothing_is_checked_until_the_next_window() {
         assert_eq!(refused(answer), (Code::ResourceExhausted, "BUDGET_SPENT".into()));
     }
     assert!(node.nothing_arrived());
+    // What another node passes on is judged with the block: its client waits for the validators' verdict.
+    let passed = vec![entry.bytes().to_vec()];
+    assert_eq!(node.shared.take_from_peer(KeyId([7; 32]), passed).unwrap(), 1);
+    assert_eq!(node.arrived(), [entry.id()]);
     // The very same entry is good in the next window. Others' entries bring the time here.
     let other = key_revoked(BUYER, Label::System);
     let other = sealed(&mut story, &other);
