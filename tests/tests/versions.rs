@@ -70,6 +70,8 @@ fn budgets_hold(all: &mut Activated) {
     let shown = all.network.cli(FOLLOWER, "budget show supplier", 0);
     assert_eq!(shown["spent"]["own"]["entries"], 2, "{shown}");
     assert_eq!(shown["budgets"]["party"]["entries"], 2, "{shown}");
+    let nobody = all.network.cli(FOLLOWER, "budget show nobody", 23);
+    assert_eq!(nobody["code"], "CLIENT_ABSENT", "{nobody}");
     // The exchange that admitted it is not in the way of others, and those who set a budget can lift it.
     all.network.cli(2, &format!("budget lift{}", all.network.signed_by(&[0, 1, 2])), 0);
     all.network.agree(2);

@@ -14,7 +14,7 @@ use crate::report::Answer;
 use crate::session::Common;
 use crate::signing::SignArgs;
 use crate::text;
-use crate::values::seconds;
+use crate::values::{seconds, subject};
 
 /// Budgets. What a party writes is charged to the exchange that admitted it
 #[derive(Clone, Debug, Subcommand)]
@@ -90,6 +90,11 @@ async fn show(common: &Common, party: Option<&str>) -> Result<Answer, ClientErro
     let LedgerRecord { budgets, .. } = ledger;
     let mut value = json!({ "budgets": budgets.as_ref().map(limits) });
     if let Some(party) = party {
+        let subject = subject(SubjectKind::Party, party)?;
+        if body(&mut node, subject.as_str()).await?.is_none() {
+            return Err(ClientError::absent(subject));
+        }
+        let party = subject.name();
         let id = format!("activity:party/{party}");
         let activity = match body(&mut node, &id).await? {
             Some(Body::Activity(activity)) => activity,
