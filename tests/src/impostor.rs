@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -13,9 +14,7 @@ use ledger_format::genesis::GenesisDocument;
 use ledger_format::genesis_file::GenesisFile;
 use ledger_format::message;
 use ledger_format::vote::{VoteStep, proposal_bytes, vote_bytes};
-use ledger_peer::{
-    Certificate, Event, Events, Identity, Lane, Network, Peer, PeerStatus, Role, Settings,
-};
+use ledger_peer::{Certificate, Event, Events, Identity, Lane, Network, Peer, Role, Settings};
 use ledger_replica::{Message, Statement, StatementKind};
 use tokio::task::JoinHandle;
 
@@ -32,7 +31,8 @@ pub struct Impostor {
     network: Network,
     /// The node that hears everything it says.
     hearer: KeyId,
-    _events: Events,
+    said: Arc<Mutex<Vec<Bytes>>>,
+    repeating: JoinHandle<()>,
 }
 
 /// Takes a node's place in the network.
@@ -56,19 +56,24 @@ fn enter(exchanges: &Exchanges, node: usize) -> (SigningKey, LedgerId, Network, 
 }
 
 impl Impostor {
-    /// Takes a node's place, and waits until it is connected with somebody.
+    /// Takes a node's place, and waits until it is connected with a validator.
     pub fn of(exchanges: &Exchanges, node: usize) -> Self {
-        let (key, ledger, network, events) = enter(exchanges, node);
-        let begun = Instant::now();
-        let hearer = loop {
-            let connected = |peer: &PeerStatus| peer.connected_since.is_some();
-            if let Some(peer) = network.peers().into_iter().find(connected) {
-                break peer.identity;
+        let (key, ledger, network, mut events) = enter(exchanges, node);
+        let connected = async {
+            loop {
+                let event = events.recv().await.expect("the network runs");
+                // Votes concern validators: a follower does not listen to them.
+                if let Event::Connected { peer, role: Role::Validator, .. } = event {
+                    break peer;
+                }
             }
-            assert!(begun.elapsed() < PATIENCE, "nobody connects");
-            std::thread::sleep(Duration::from_millis(20));
         };
-        Self { key, ledger, network, hearer, _events: events }
+        let connected = async { tokio::time::timeout(PATIENCE, connected).await };
+        let hearer = exchanges.runtime.block_on(connected).expect("somebody connects");
+        let said = Arc::<Mutex<Vec<Bytes>>>::default();
+        let repeating =
+            exchanges.runtime.spawn(repeat(network.clone(), events, hearer, Arc::clone(&said)));
+        Self { key, ledger, network, hearer, said, repeating }
     }
 
     /// The key's id.
@@ -79,6 +84,7 @@ impl Impostor {
     /// Gives the place back.
     pub fn leave(self, exchanges: &Exchanges) {
         exchanges.runtime.block_on(self.network.stop());
+        self.repeating.abort();
     }
 
     /// Signs a statement.
@@ -103,10 +109,24 @@ impl Impostor {
         Message::stating(&statement).expect("a statement")
     }
 
-    /// Says something to one of those it is connected with, the same one each time.
+    /// Says something to one of the validators, the same one each time, who hears it even if the connection is another one soon.
     pub fn say(&self, message: &Message) {
         let bytes = Bytes::from(message.encode());
-        assert!(self.network.send(&self.hearer, Lane::Consensus, bytes), "it is queued");
+        let mut said = self.said.lock().expect("nobody panics with it");
+        said.push(bytes.clone());
+        let _at_once = self.network.send(&self.hearer, Lane::Consensus, bytes);
+    }
+}
+
+/// Says everything again to the one that hears it when it is connected anew, as whoever wants to be heard has to ([`Event::Connected`]).
+async fn repeat(network: Network, mut events: Events, hearer: KeyId, said: Arc<Mutex<Vec<Bytes>>>) {
+    while let Some(event) = events.recv().await {
+        if !matches!(event, Event::Connected { peer, .. } if peer == hearer) {
+            continue;
+        }
+        for bytes in said.lock().expect("nobody panics with it").iter() {
+            let _at_once = network.send(&hearer, Lane::Consensus, bytes.clone());
+        }
     }
 }
 
