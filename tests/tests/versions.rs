@@ -65,7 +65,10 @@ fn budgets_hold(all: &mut Activated) {
     for node in [1, FOLLOWER] {
         let beyond = all.submit(node, &entries[2]).unwrap_err();
         assert_eq!(beyond.code, "BUDGET_SPENT", "{beyond}");
-        assert!(beyond.message.contains("2 of 2 entries"), "{beyond}");
+        assert!(beyond.message.contains("has spent 2 of 2 entries,"), "{beyond}");
+        // A window of a day ends at midnight.
+        assert!(beyond.message.contains("begins at 20"), "{beyond}");
+        assert!(beyond.message.contains("T00:00:00Z"), "{beyond}");
     }
     let shown = all.network.cli(FOLLOWER, "budget show supplier", 0);
     assert_eq!(shown["spent"]["own"]["entries"], 2, "{shown}");

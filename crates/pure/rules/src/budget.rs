@@ -6,6 +6,7 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
+use jiff::Timestamp;
 use ledger_event::event::Act as Kind;
 use ledger_event::{
     ActivityRecord, Budget, Budgets, BudgetsSet, LedgerRecord, PartyRecord, Record, Spending,
@@ -127,22 +128,24 @@ impl Charge<'_> {
         Ok(())
     }
 
+    /// Says what is limited, what of it is gone, and when there is more.
     fn refusal(&self, payer: &Payer, spent: Spending, budget: Budget) -> Refusal {
-        let most = |limit: u64| if limit == 0 { "any".to_string() } else { limit.to_string() };
+        let of = |spent: u64, most: u64, what: &str| {
+            (most != 0).then(|| format!("{spent} of {most} {what}"))
+        };
+        let limited =
+            [of(spent.entries, budget.entries, "entries"), of(spent.bytes, budget.bytes, "bytes")];
         let Limits { budgets, since_s, .. } = self.limits;
         let whose = match payer.purse {
             Purse::Own => "",
             Purse::Charged => " with those that it admitted",
         };
         let detail = format!(
-            "{}{whose} has spent {} of {} entries and {} of {} bytes, and this is one of {}; the next window begins at {} s",
+            "{}{whose} has spent {}, and this entry has {} bytes; the next window begins at {}",
             payer.party,
-            spent.entries,
-            most(budget.entries),
-            spent.bytes,
-            most(budget.bytes),
+            limited.into_iter().flatten().collect::<Vec<_>>().join(" and "),
             self.bytes,
-            since_s.saturating_add(u64::from(budgets.window_s)),
+            instant(since_s.saturating_add(u64::from(budgets.window_s))),
         );
         Refusal::new(Code::BudgetSpent, detail)
     }
@@ -237,4 +240,10 @@ pub(crate) fn set(act: &Act<'_>, event: &BudgetsSet) -> Result<Writes, Refusal> 
 /// The tables above, in order.
 pub(crate) fn rows() -> Vec<Row> {
     alloc::vec![row("budgets_set", &SET)]
+}
+
+/// Seconds since 1970 as people write them (RFC 3339).
+fn instant(seconds: u64) -> String {
+    let instant = i64::try_from(seconds).ok().and_then(|s| Timestamp::from_second(s).ok());
+    instant.map_or_else(|| format!("{seconds} s"), |instant| instant.to_string())
 }
