@@ -120,6 +120,22 @@ fn evidence_waits_until_the_set_that_tells_is_known() {
     assert_eq!(told.network.accused.len(), 4, "each accuses once");
 }
 
+/// The only one that has a block speaks already with the key that the set after it has.
+#[test]
+fn blocks_are_taken_from_a_key_that_comes_into_force() {
+    let mut told = Told::begun(&[&["a-"], &["b-"], &["c-"], &["d-", "e-"]]);
+    let renewed = set(&[MEMBERS[0], MEMBERS[1], MEMBERS[2], ("e-", EXCHANGE)]);
+    told.changes_to(renewed, &[EXCHANGE, REGISTRY, AUTHORITY]);
+    told.network.stop(0);
+    told.goes_on(1);
+    assert_eq!(told.network.identity(3), id("e-"));
+    told.network.stop(1);
+    told.network.stop(2);
+    told.network.start_again(0);
+    assert_eq!(told.network.nodes[0].ledger.validators().get(&id("e-")), None);
+    told.network.reach(told.network.nodes[3].ledger.height());
+}
+
 #[test]
 fn who_leaves_follows_and_has_no_say() {
     let mut told = Told::begun(&FOUR);
