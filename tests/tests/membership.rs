@@ -243,30 +243,36 @@ impl Consortium {
         self.network.agree(4);
     }
 
-    /// Two votes of one round with the vote key that a node has, in a file, as its twin would have made them.
-    fn lie_of(&self, node: usize) -> (PathBuf, Evidence) {
+    /// Two votes of one height with the vote key that a node has, in a file, as its twin would have made them.
+    fn lie_of(&self, node: usize, height: u64) -> (PathBuf, Evidence) {
         let directory = self.network.path(node);
         let key = directory.join("keys/vote.pem");
         let key = ledger_client::keys::read(&key, || panic!("no passphrase")).unwrap();
         let ledger = LedgerId::from_hex(&self.genesis()).unwrap();
         let votes = [1, 2].map(|block| {
             let block = Some(BlockHash([block; 32]));
-            let bytes = vote_bytes(&ledger, VoteStep::Precommit, 9, 0, block.as_ref());
+            let bytes = vote_bytes(&ledger, VoteStep::Precommit, height, 0, block.as_ref());
             SignedVote { block, signature: key.sign(&bytes).to_bytes() }
         });
         let id = KeyId::of(key.verifying_key().as_bytes());
-        let lie = Evidence::double_vote(ledger, 9, (0, VoteStep::Precommit, id), votes);
-        let file = directory.join("lie.evidence");
+        let lie = Evidence::double_vote(ledger, height, (0, VoteStep::Precommit, id), votes);
+        let file = directory.join(format!("{height}.evidence"));
         fs::write(&file, EvidenceFile::encode(None, &[], &lie)).unwrap();
         (file, lie)
     }
 
     /// What proves a lie goes on the ledger, by anybody's hand, once the version that has such an act is in force.
     fn misconduct_is_recorded(&mut self) {
-        let (file, lie) = self.lie_of(2);
-        let record = format!("evidence record {}{}", file.display(), self.network.signed_by(&[1]));
-        let early = self.network.cli(1, &record, 1);
+        let record = |file: &Path| {
+            format!("evidence record {}{}", file.display(), self.network.signed_by(&[1]))
+        };
+        // Another lie than the one below: a validator that did not have its turn meanwhile may still hold the entry that this one
+        // refuses, and bring it into a block when it may.
+        let (file, _) = self.lie_of(2, 8);
+        let early = self.network.cli(1, &record(&file), 1);
         assert_eq!(early["code"], "PROTOCOL_NOT_ACTIVE", "{early}");
+        let (file, lie) = self.lie_of(2, 9);
+        let record = record(&file);
         self.protocol_goes_on();
         self.network.cli(1, &record, 0);
         self.network.agree(4);
