@@ -2,7 +2,7 @@
 //! memory is bounded by one message.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use ledger_format::digest::KeyId;
@@ -31,6 +31,8 @@ pub(crate) struct CatchUp {
     /// How often a peer did not answer, or answered with what may not follow. Who failed least is asked first, whatever others claim
     /// to have: several that lie must not keep those who do not from being asked.
     failures: BTreeMap<KeyId, u32>,
+    /// Who was asked for which block since the last turn of a stranger.
+    round: (u64, BTreeSet<KeyId>),
     blocks: VecDeque<Given>,
     /// When somebody who is behind was told last.
     reminded: BTreeMap<KeyId, u64>,
@@ -59,10 +61,10 @@ impl CatchUp {
     }
 
     /// Forgets a peer that is gone: it has to tell again what it has, and nothing is kept of strangers.
-    pub(crate) fn forget(&mut self, peer: &KeyId, is_validator: bool) {
+    pub(crate) fn forget(&mut self, peer: &KeyId, is_stranger: bool) {
         self.tips.remove(peer);
         self.reminded.remove(peer);
-        if !is_validator {
+        if is_stranger {
             self.failures.remove(peer);
         }
         if self.asked.is_some_and(|(_, asked)| asked == *peer) {
@@ -70,23 +72,48 @@ impl CatchUp {
         }
     }
 
-    /// The highest tip that a peer claims.
-    pub(crate) fn highest(&self) -> u64 {
-        self.tips.values().copied().max().unwrap_or_default()
+    /// The highest tip that any of these peers claims.
+    pub(crate) fn highest(&self, among: impl Fn(&KeyId) -> bool) -> u64 {
+        let tips = self.tips.iter().filter(|(peer, _)| among(peer));
+        tips.map(|(_, tip)| *tip).max().unwrap_or_default()
     }
 
     /// Whom to ask for `next` now, if anybody, and the number of the request: nobody while an answer may still come, or blocks wait.
-    pub(crate) fn ask(&mut self, next: u64) -> Option<(u64, KeyId)> {
+    ///
+    /// A stranger may be the only one that has the block, and there may be many that lie: one is asked each time that everybody else
+    /// who claims to have it was asked in vain.
+    pub(crate) fn ask(
+        &mut self,
+        next: u64,
+        is_stranger: impl Fn(&KeyId) -> bool,
+    ) -> Option<(u64, KeyId)> {
         if self.asked.is_some() || !self.blocks.is_empty() {
             return None;
         }
-        let having = self.tips.iter().filter(|(_, tip)| **tip >= next);
-        let failures = |peer: &KeyId| self.failures.get(peer).copied().unwrap_or_default();
-        let preferred = having.max_by_key(|(peer, tip)| (Reverse(failures(peer)), **tip));
-        let peer = preferred.map(|(peer, _)| *peer)?;
+        if self.round.0 != next {
+            self.round = (next, BTreeSet::new());
+        }
+        let known = self.preferred(next, |peer| !is_stranger(peer) && !self.has_had_its_turn(peer));
+        let peer = known.or_else(|| {
+            self.round.1.clear();
+            self.preferred(next, &is_stranger).or_else(|| self.preferred(next, |_| true))
+        })?;
+        self.round.1.insert(peer);
         self.requests += 1;
         self.asked = Some((self.requests, peer));
         self.asked
+    }
+
+    fn has_had_its_turn(&self, peer: &KeyId) -> bool {
+        self.round.1.contains(peer)
+    }
+
+    /// Who has failed least of these peers that claim to have a block.
+    fn preferred(&self, block: u64, among: impl Fn(&KeyId) -> bool) -> Option<KeyId> {
+        let having = self.tips.iter().filter(|(peer, tip)| **tip >= block && among(peer));
+        let failures = |peer: &KeyId| self.failures.get(peer).copied().unwrap_or_default();
+        let preferred = having.max_by_key(|(peer, tip)| (Reverse(failures(peer)), **tip));
+        preferred.map(|(peer, _)| *peer)
     }
 
     /// A request was not answered in time: another peer is asked if there is one.
@@ -129,5 +156,71 @@ impl CatchUp {
             self.reminded.insert(peer, now_ms);
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn peer(name: u8) -> KeyId {
+        KeyId([name; 32])
+    }
+
+    /// Peers from 100 on are strangers.
+    fn is_stranger(peer: &KeyId) -> bool {
+        peer.0[0] >= 100
+    }
+
+    /// All claim to have a block; none ever gives it.
+    fn claimed_by(peers: &[u8]) -> CatchUp {
+        let mut catch_up = CatchUp::default();
+        peers.iter().for_each(|name| catch_up.note(peer(*name), 9));
+        catch_up
+    }
+
+    fn asked_in_vain(catch_up: &mut CatchUp, block: u64) -> u8 {
+        let (request, asked) =
+            catch_up.ask(block, is_stranger).expect("somebody claims to have it");
+        catch_up.give_up(request);
+        asked.0[0]
+    }
+
+    #[test]
+    fn a_stranger_is_asked_when_all_others_were_in_vain() {
+        let mut catch_up = claimed_by(&[100, 2, 1, 101]);
+        let asked: Vec<u8> = (0..9).map(|_| asked_in_vain(&mut catch_up, 5)).collect();
+        assert_eq!(asked, [2, 1, 101, 2, 1, 100, 2, 1, 101]);
+        // Each block is asked of those first that are no strangers.
+        asked_in_vain(&mut catch_up, 5);
+        let asked: Vec<u8> = (0..3).map(|_| asked_in_vain(&mut catch_up, 6)).collect();
+        assert_eq!(
+            (asked[2], is_stranger(&peer(asked[0])), asked[0] == asked[1]),
+            (100, false, false)
+        );
+    }
+
+    #[test]
+    fn strangers_that_come_as_somebody_else_each_time_take_no_turn_of_the_others() {
+        let mut catch_up = claimed_by(&[1, 2]);
+        let asked: Vec<u8> = (100..109)
+            .map(|name| {
+                catch_up.note(peer(name), u64::MAX);
+                let asked = asked_in_vain(&mut catch_up, 5);
+                catch_up.forget(&peer(name), true);
+                asked
+            })
+            .collect();
+        let of = |one: u8| asked.iter().filter(|asked| **asked == one).count();
+        assert_eq!((of(1), of(2)), (3, 3), "{asked:?}");
+    }
+
+    #[test]
+    fn with_nobody_but_strangers_each_of_them_is_asked() {
+        let mut catch_up = claimed_by(&[100, 101]);
+        let asked: BTreeSet<u8> = (0..2).map(|_| asked_in_vain(&mut catch_up, 5)).collect();
+        assert_eq!(asked, BTreeSet::from([100, 101]));
+        assert_eq!(catch_up.highest(|_| true), 9);
+        assert_eq!(catch_up.highest(|peer| !is_stranger(peer)), 0);
     }
 }

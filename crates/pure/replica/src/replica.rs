@@ -19,7 +19,7 @@ use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_format::evidence::Evidence;
-use ledger_format::validators::Validators;
+use ledger_format::validators::{Member, Validators};
 use ledger_replay::Ledger;
 
 use crate::bodies::Bodies;
@@ -478,6 +478,11 @@ fn id_of(key: &SigningKey) -> KeyId {
 fn may_speak(ledger: &Ledger, from: &KeyId, height: u64) -> bool {
     let comes_in = height != next(ledger) && ledger.next_validators().get(from).is_some();
     comes_in || ledger.validators().get(from).is_some()
+}
+
+/// The place of a node in the set of the next height, or of the one after it.
+fn placed<'a>(ledger: &'a Ledger, id: &KeyId) -> Option<&'a Member> {
+    ledger.validators().get(id).or_else(|| ledger.next_validators().get(id))
 }
 
 fn said_at(height: u64, said: Said) -> Message {

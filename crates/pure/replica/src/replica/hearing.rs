@@ -3,7 +3,7 @@
 use ledger_format::digest::{BlockHash, EntryId, KeyId};
 use ledger_replay::Ledger;
 
-use super::{Action, Phase, Replica, may_speak, next, said_at};
+use super::{Action, Phase, Replica, next, said_at};
 use crate::engine::EngineStopped;
 use crate::message::{Content, Message};
 use crate::planted::{self, Bug};
@@ -55,11 +55,7 @@ impl Replica {
                 Ok(body.flatten().map(|body| Action::Send(from, body)).into_iter().collect())
             }
             Content::Tip { height } => {
-                // A validator takes blocks from validators: followers may be strangers, and many. Who has a block speaks of the height
-                // after it, perhaps with a key that is not in force here yet, and may be the only honest one that has it.
-                if self.engine.is_none() || may_speak(ledger, &from, height.saturating_add(1)) {
-                    self.catch_up.note(from, height);
-                }
+                self.catch_up.note(from, height);
                 let mut actions = self.told_tip(ledger, from, height)?;
                 actions.extend(self.consider_asking(ledger));
                 Ok(actions)

@@ -9,7 +9,7 @@ use ledger_replay::Ledger;
 use ledger_verify::evidence::check_presented;
 use ledger_verify::finding::{Code, Place, Refuted};
 
-use super::{Action, Decided, Replica, Timer, Wake, next};
+use super::{Action, Decided, Replica, Timer, Wake, next, placed};
 use crate::catch_up::Given;
 use crate::examine::{examine_decided, read_block};
 use crate::message::{Content, Message, PresentedBlock};
@@ -48,7 +48,8 @@ impl Replica {
         if let Some(recovering) = &mut self.recovering {
             recovering.forget(ledger, peer);
         }
-        self.catch_up.forget(peer, ledger.validators().get(peer).is_some());
+        let is_stranger = self.stranger(ledger)(peer);
+        self.catch_up.forget(peer, is_stranger);
         self.consider_asking(ledger)
     }
 
@@ -122,17 +123,20 @@ impl Replica {
         vec![Action::SetTimer(Timer(Wake::AlmostThere { next: next(ledger) }), ALMOST_THERE)]
     }
 
-    /// Asks for missing blocks: at once when a peer is well ahead, a little later when the block is about to be decided here.
+    /// Asks for missing blocks: at once when a peer is well ahead, a little later when the block is about to be decided here, or only
+    /// a stranger claims to have it.
     pub(super) fn consider_asking(&mut self, ledger: &Ledger) -> Vec<Action> {
-        let highest = self.catch_up.highest();
-        if highest < next(ledger) {
+        let height = next(ledger);
+        if self.catch_up.highest(|_| true) < height {
             return Vec::new();
         }
-        if highest == next(ledger) && self.engine.is_some() {
+        let stranger = self.stranger(ledger);
+        let known = self.catch_up.highest(|peer| !stranger(peer));
+        if known <= height && self.engine.is_some() {
             if planted::is(Bug::OneBehindNeverAsks) {
                 return Vec::new();
             }
-            let timer = Timer(Wake::AlmostThere { next: highest });
+            let timer = Timer(Wake::AlmostThere { next: height });
             return vec![Action::SetTimer(timer, ALMOST_THERE)];
         }
         self.ask(ledger)
@@ -140,9 +144,18 @@ impl Replica {
 
     pub(super) fn ask(&mut self, ledger: &Ledger) -> Vec<Action> {
         let from = next(ledger);
-        let Some((request, peer)) = self.catch_up.ask(from) else { return Vec::new() };
+        let stranger = self.stranger(ledger);
+        let Some((request, peer)) = self.catch_up.ask(from, stranger) else { return Vec::new() };
         let again = Action::SetTimer(Timer(Wake::Unanswered { request }), ANSWER);
         vec![Action::Send(peer, Message(Content::WantBlocks { from })), again]
+    }
+
+    /// Whom this node asks for blocks last. To a validator that is whoever is none: followers may be anybody, and many. Yet one may have
+    /// what nobody else gives: a validator that is ahead, and speaks with a key that is unknown here. To a follower nobody is a
+    /// stranger.
+    fn stranger<'a>(&self, ledger: &'a Ledger) -> impl Fn(&KeyId) -> bool + use<'a> {
+        let votes = self.engine.is_some();
+        move |peer| votes && placed(ledger, peer).is_none()
     }
 }
 
@@ -156,7 +169,7 @@ fn check_giver(
     block: &Block,
     signature: Option<&[u8; 64]>,
 ) -> Result<(), Refuted> {
-    let Some(member) = ledger.validators().get(from) else { return Ok(()) };
+    let Some(member) = placed(ledger, from) else { return Ok(()) };
     let (header, place) = (&block.body.header, Place::block(next(ledger)));
     let unsigned = "a validator did not sign for a block that it gave away";
     let signature = signature.ok_or_else(|| Refuted::new(Code::Signature, place, unsigned))?;

@@ -6,7 +6,7 @@ use ledger_format::digest::KeyId;
 use ledger_format::validators::Validators;
 use ledger_replay::Ledger;
 
-use super::{Action, Replica, id_of, next};
+use super::{Action, Replica, id_of, next, placed};
 use crate::engine::EngineStopped;
 use crate::message::{Content, Message, Statement};
 use crate::planted::{self, Bug};
@@ -137,7 +137,7 @@ impl Replica {
     /// Remembers the latest that a validator has said itself.
     pub(super) fn overhear(&mut self, ledger: &Ledger, from: KeyId, content: &Content) {
         if let Content::Said { height, said } = content
-            && has_say(ledger, &from)
+            && placed(ledger, &from).is_some()
         {
             self.overheard.note(from, *height, said);
         }
@@ -145,7 +145,7 @@ impl Replica {
 
     /// Forgets what those said who have no say any more.
     pub(super) fn forget_former(&mut self, ledger: &Ledger) {
-        self.overheard.keep_only(|from| has_say(ledger, from));
+        self.overheard.keep_only(|from| placed(ledger, from).is_some());
     }
 
     /// If a message shows that one of this node's keys has signed what this node did not: what that proves, and the end of the process.
@@ -170,9 +170,4 @@ impl Replica {
         let is_own = || said.height == next(ledger) && self.signed.knows(said);
         said.height > height && !is_own() && is_signed_by(&self.keys, &ledger.genesis().id(), said)
     }
-}
-
-/// Whether a node has a say at the next height, or at the one after it.
-fn has_say(ledger: &Ledger, id: &KeyId) -> bool {
-    [ledger.validators(), ledger.next_validators()].into_iter().any(|set| set.get(id).is_some())
 }

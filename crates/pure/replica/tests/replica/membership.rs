@@ -136,6 +136,26 @@ fn blocks_are_taken_from_a_key_that_comes_into_force() {
     told.network.reach(told.network.nodes[3].ledger.height());
 }
 
+/// The only one that has a block was taken out and put in again with another key, in two blocks of which the others have one: they
+/// cannot know whose the key is that it speaks with.
+#[test]
+fn blocks_are_taken_from_a_key_that_is_unknown_yet() {
+    let mut told = Told::begun(&[&["a-"], &["b-"], &["c-"], &["d-", "e-"]]);
+    let three = [MEMBERS[0], MEMBERS[1], MEMBERS[2]];
+    told.changes_to(set(&three), &[EXCHANGE, REGISTRY, AUTHORITY]);
+    told.network.stop(0);
+    let again = [three.as_slice(), &[("e-", EXCHANGE)]].concat();
+    told.changes_to(set(&again), &[EXCHANGE, REGISTRY, AUTHORITY]);
+    assert_eq!(told.network.identity(3), id("e-"));
+    told.network.stop(1);
+    told.network.stop(2);
+    told.network.start_again(0);
+    let behind = &told.network.nodes[0].ledger;
+    let sets = [behind.validators(), behind.next_validators()];
+    assert!(sets.iter().all(|set| set.get(&id("e-")).is_none()));
+    told.network.reach(told.network.nodes[3].ledger.height());
+}
+
 #[test]
 fn who_leaves_follows_and_has_no_say() {
     let mut told = Told::begun(&FOUR);
