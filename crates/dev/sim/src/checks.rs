@@ -58,7 +58,7 @@ pub enum Violation {
     Panicked(String),
     /// The network did not come to rest after everything was healed.
     Unrest(String),
-    /// The heights of the plan were not reached while faults lasted.
+    /// Nothing was decided for too long while faults lasted, or too little.
     Standstill {
         /// The height that was reached.
         height: u64,

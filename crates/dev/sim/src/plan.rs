@@ -103,8 +103,8 @@ impl Trouble {
 
 /// The shortest mean time between troubles.
 const SHORTEST_TROUBLE_MS: usize = 700;
-/// Faults go on for no longer than this.
-const STORM_MS: u64 = 20 * 60 * 1000;
+/// Faults go on for no longer than this: where a process is killed every few seconds, heights are slow.
+const STORM_MS: u64 = 60 * 60 * 1000;
 
 /// A run.
 #[derive(Clone, Debug)]

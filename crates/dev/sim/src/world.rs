@@ -30,6 +30,8 @@ use membership::Change;
 
 /// For how long faults go on at most after clients have stopped.
 const DUSK_MS: usize = 15_000;
+/// How long a network may decide nothing while faults happen.
+const STILL_MS: u64 = 10 * 60 * 1000;
 /// How long a healed network may take to come to rest.
 const REST_MS: u64 = 120_000;
 
@@ -214,18 +216,19 @@ impl World {
         *self.faults.entry(kind).or_default() += 1;
     }
 
-    /// The first part: until the height is reached, or it takes too long.
+    /// The first part: until the height is reached, or nothing is decided for too long.
     fn storm(&mut self) {
         let until = self.now_ms + self.plan.storm_ms;
-        while self.checks.height() < self.plan.heights
-            && self.now_ms < until
-            && self.checks.violations.is_empty()
-        {
+        let (mut height, mut since) = (self.checks.height(), self.now_ms);
+        while height < self.plan.heights && self.checks.violations.is_empty() {
+            if self.now_ms >= until.min(since + STILL_MS) {
+                self.checks.violations.push(Violation::Standstill { height });
+                break;
+            }
             self.next();
-        }
-        let height = self.checks.height();
-        if height < self.plan.heights && self.checks.violations.is_empty() {
-            self.checks.violations.push(Violation::Standstill { height });
+            if self.checks.height() > height {
+                (height, since) = (self.checks.height(), self.now_ms);
+            }
         }
         // At dusk nobody writes any more, so no entry comes to the help of whoever is behind or has opened a height for nothing.
         self.busy = false;
