@@ -175,7 +175,9 @@ mod tests {
     /// All claim to have a block; none ever gives it.
     fn claimed_by(peers: &[u8]) -> CatchUp {
         let mut catch_up = CatchUp::default();
-        peers.iter().for_each(|name| catch_up.note(peer(*name), 9));
+        for name in peers {
+            catch_up.note(peer(*name), 9);
+        }
         catch_up
     }
 
@@ -211,8 +213,8 @@ mod tests {
                 asked
             })
             .collect();
-        let of = |one: u8| asked.iter().filter(|asked| **asked == one).count();
-        assert_eq!((of(1), of(2)), (3, 3), "{asked:?}");
+        let known: Vec<u8> = asked.iter().copied().filter(|asked| *asked < 100).collect();
+        assert_eq!(known, [2, 1, 2, 1, 2, 1], "{asked:?}");
     }
 
     #[test]
