@@ -7,7 +7,9 @@ use alloc::vec::Vec;
 use ledger_event::event::Act;
 use ledger_format::entry::Entry;
 use ledger_format::evidence::Evidence;
+use ledger_format::validators::Validators;
 use ledger_rules::genesis::VALIDATORS_BEFORE;
+use ledger_rules::past_sets::past_set;
 use ledger_rules::{Code, Refusal};
 use ledger_verify::evidence::{Culprit, judge};
 use ledger_verify::verdict::Verdict;
@@ -15,7 +17,8 @@ use ledger_verify::verdict::Verdict;
 use crate::ledger::{Ledger, recorded_set};
 
 impl Ledger {
-    /// Whom evidence proves guilty, by the validators of the state, or else by those before the last change.
+    /// Whom evidence proves guilty, by the validators of the state, or else by those before the last change, or else by those that
+    /// signed the height that it is about.
     ///
     /// # Errors
     /// The verdict by the validators of the state, as [`judge`] gives it.
@@ -23,7 +26,9 @@ impl Ledger {
         let id = self.genesis().id();
         judge(&id, self.next_validators(), evidence).or_else(|verdict| {
             let before = recorded_set(&self.state(), VALIDATORS_BEFORE);
-            before.and_then(|set| judge(&id, &set, evidence).ok()).ok_or(verdict)
+            let by = |set: Option<Validators>| judge(&id, &set?, evidence).ok();
+            let past = || past_set(&self.state(), evidence.height);
+            by(before).or_else(|| by(past())).ok_or(verdict)
         })
     }
 }

@@ -180,7 +180,7 @@ codes! {
 
     MisconductUnproven = "MISCONDUCT_UNPROVEN",
         "The evidence does not prove that a validator of this ledger lied.", "docs/spec/rules.md, misconduct",
-        "See the message, and `ledger-cli verify evidence FILE`. Of validators that left, only the last set is known.";
+        "See the message, and `ledger-cli verify evidence FILE`. Before protocol version 4 only the last two sets of validators are known.";
 
     BudgetSpent = "BUDGET_SPENT",
         "The party, or the exchange that answers for it, has written as much as its budget allows for now.",

@@ -21,6 +21,8 @@ pub const LEDGER: &str = "ledger:genesis";
 pub const VALIDATORS: &str = "validators:current";
 /// Id of the record of the validators before the last change, which sign one height more.
 pub const VALIDATORS_BEFORE: &str = "validators:before";
+/// Id of the record that names the sets of validators out of force.
+pub const PAST_SETS: &str = "validators:past";
 
 /// The records of the state that block 1 is judged by, ascending by state key.
 pub fn genesis_records(genesis: &GenesisDocument) -> Vec<(Hash, Vec<u8>)> {

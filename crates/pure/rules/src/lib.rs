@@ -24,6 +24,7 @@ mod identity;
 mod listing;
 mod membership;
 mod misconduct;
+pub mod past_sets;
 pub mod protocol;
 pub mod registration;
 mod review;

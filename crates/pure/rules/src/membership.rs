@@ -12,6 +12,7 @@ use ledger_format::validators::{Member, Validators};
 use crate::act::{Act, Check, Rule, ensure};
 use crate::code::{Code, Refusal};
 use crate::genesis::{VALIDATORS, VALIDATORS_BEFORE};
+use crate::past_sets;
 use crate::signers::{Need, Who};
 use crate::table::{Row, row};
 use crate::view::{State, Writes};
@@ -137,6 +138,7 @@ pub(crate) fn changed(act: &Act<'_>, event: &ValidatorsChanged) -> Result<Writes
     let mut writes = Writes::default();
     writes.put(VALIDATORS, change.after.message().clone());
     writes.put(VALIDATORS_BEFORE, change.before.message().clone());
+    past_sets::keep(act, &change.before, &mut writes);
     Ok(writes)
 }
 

@@ -16,6 +16,7 @@ use crate::act::{Act, Check, Rule, ensure};
 use crate::code::{Code, Refusal};
 use crate::genesis::VALIDATORS_BEFORE;
 use crate::membership::in_force;
+use crate::past_sets::past_set;
 use crate::signers::{Need, Who};
 use crate::table::{Row, row};
 use crate::view::Writes;
@@ -46,18 +47,20 @@ const RECORDED: Rule<RecordingGuard> = Rule {
                 !recording.accused.iter().any(|accused| accused.validator == id.as_bytes()[..])
             });
             unknown.map_or(Ok(()), |id| {
-                Err(format!("{id} is a validator neither now nor before the last change"))
+                Err(format!("{id} is a validator neither now nor before the last change, nor was it at that height"))
             })
         }),
     ],
 };
 
-/// Those whom evidence accuses, as the last two sets have them.
+/// Those whom evidence accuses, as the last two sets have them, or the one that signed the height.
 fn accused(act: &Act<'_>, evidence: &Evidence) -> Result<Vec<Accused>, Refusal> {
     let now = in_force(&act.state)?;
     let before: Option<ValidatorSet> = act.state.in_force(VALIDATORS_BEFORE);
     let before = before.and_then(|set| Validators::new(set).ok());
-    let member = |id: &KeyId| now.get(id).or_else(|| before.as_ref().and_then(|set| set.get(id)));
+    let past = past_set(act.state.base(), evidence.height);
+    let sets = [Some(&now), before.as_ref(), past.as_ref()];
+    let member = |id: &KeyId| sets.into_iter().flatten().find_map(|set| set.get(id));
     Ok(evidence.accused().iter().filter_map(member).map(named).collect())
 }
 

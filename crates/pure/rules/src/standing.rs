@@ -78,6 +78,7 @@ pub fn standing(view: &dyn View, record: &Record, time_ms: u64) -> Standing {
             | Body::Calendar(_)
             | Body::Validators(_)
             | Body::Misconduct(_)
+            | Body::PastSets(_)
             | Body::Party(_)
             | Body::Asset(_)
             | Body::Activity(_),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ledger_event::record::Body;
 use ledger_event::{
     ActivityRecord, AssetRecord, Calendar, CertificateRecord, ContractRecord, DeliveryRecord,
-    KeyRecord, LedgerRecord, ListingRecord, MisconductRecord, PartyRecord, Record,
+    KeyRecord, LedgerRecord, ListingRecord, MisconductRecord, PartyRecord, PastSets, Record,
     RegistrationRecord, ReviewRecord, RuleSet, Timeline, ValidatorSet,
 };
 use ledger_format::digest::Hash;
@@ -62,6 +62,7 @@ typed! {
     Calendar = Calendar;
     ValidatorSet = Validators;
     MisconductRecord = Misconduct;
+    PastSets = PastSets;
     PartyRecord = Party;
     KeyRecord = Key;
     AssetRecord = Asset;

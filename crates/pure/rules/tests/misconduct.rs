@@ -1,7 +1,11 @@
 //! Evidence on the ledger: when, of whom, under which name. That it proves something is judged before.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-use ledger_event::{Clock, MisconductRecord, MisconductRecorded, Offence, Role};
+use ledger_event::{
+    Clock, MisconductRecord, MisconductRecorded, Offence, PastSets, Role, ValidatorSet,
+};
+use ledger_format::digest::hex;
+use ledger_format::validators::Validators;
 use ledger_rules::Code;
 use ledger_story::cast::{EXCHANGE, REGISTRY, SUPPLIER};
 use ledger_story::deed::Deed;
@@ -69,4 +73,67 @@ fn validators_of_the_last_two_sets_can_be_accused() {
     story.take(&acts::asset_described("one"));
     story.take(&validators_changed(renewed("a3-"), QUORUM));
     assert_eq!(story.refusal(&former), Some(Code::MisconductUnproven));
+}
+
+fn renewed(name: &'static str) -> ValidatorSet {
+    set(&[(name, EXCHANGE), MEMBERS[1], MEMBERS[2], MEMBERS[3]])
+}
+
+#[test]
+fn who_signed_a_height_can_be_accused_of_it_for_ever_since_version_4() {
+    let at = |story: &Story, name: &str, height: u64| {
+        let lie = voted(story.genesis.id(), name, height, [1, 2]);
+        story.refusal(&misconduct_recorded(&lie, SUPPLIER, Role::Supplier))
+    };
+    for (version, refused) in [(3, Some(Code::MisconductUnproven)), (4, None)] {
+        let mut story = story(version);
+        let mut last = Vec::new();
+        for name in ["a2-", "a3-", "a4-"] {
+            last.push(story.height + 2);
+            story.take(&validators_changed(renewed(name), QUORUM));
+            story.take(&acts::asset_described(name.trim_end_matches('-')));
+        }
+        let [first, second, _] = last[..] else { panic!("three changes") };
+        assert_eq!(at(&story, "a-", first), refused);
+        assert_eq!(at(&story, "a2-", first + 1), refused);
+        assert_eq!(at(&story, "a2-", second), refused);
+        // Each of the heights that its set signed.
+        let unproven = Some(Code::MisconductUnproven);
+        let outside = [("a-", first + 1), ("a2-", first), ("a2-", second + 1), ("a-", u64::MAX)];
+        for (name, height) in outside {
+            assert_eq!(at(&story, name, height), unproven, "{name} at {height}");
+        }
+        // The last two are known whatever the height.
+        assert_eq!((at(&story, "a3-", 1), at(&story, "a4-", 1)), (None, None));
+    }
+}
+
+#[test]
+fn past_sets_are_named_with_their_last_height_and_kept_by_their_hash() {
+    let mut story = story(4);
+    let first = story.height + 2;
+    story.take(&validators_changed(renewed("a2-"), QUORUM));
+    story.take(&validators_changed(renewed("a3-"), QUORUM));
+    let past: PastSets = story.record("validators:past");
+    let sets = [set(&MEMBERS), renewed("a2-")];
+    for ((past, set), until) in past.sets.iter().zip(&sets).zip(first..) {
+        let hash = Validators::new(set.clone()).unwrap().hash();
+        assert_eq!((past.until, &past.set[..]), (until, &hash[..]));
+        assert_eq!(story.record::<ValidatorSet>(&format!("validators:{}", hex(&hash))), *set);
+    }
+    assert_eq!(past.sets.len(), 2);
+    assert_eq!(story.timeline("validators:past").count, 2);
+}
+
+#[test]
+fn the_list_of_past_sets_is_bounded() {
+    let mut story = story(4);
+    let first = story.height + 2;
+    for number in 0..1_030_u64 {
+        let name = if number % 2 == 0 { "a2-" } else { "a-" };
+        story.take(&validators_changed(renewed(name), QUORUM));
+    }
+    let past: PastSets = story.record("validators:past");
+    let until: Vec<u64> = past.sets.iter().map(|past| past.until).collect();
+    assert_eq!(until, (first + 6..first + 1_030).collect::<Vec<u64>>());
 }

@@ -54,8 +54,8 @@ impl World {
         Err(Box::new(Failure { report, violations: self.checks.violations }))
     }
 
-    /// What honest nodes hold against liars stands before the offline verifier, and whoever can judge it knows it: the state has the last
-    /// two sets, and a block that was given away with a certificate of an older one is beyond judgement.
+    /// What honest nodes hold against liars stands before the offline verifier, and whoever can judge it knows it: before version 4
+    /// the state has the last two sets, and a block that was given away with a certificate of an older one is beyond judgement.
     fn check_evidence(&mut self) {
         let trust = self.genesis.id();
         let changes = self.set_changes();

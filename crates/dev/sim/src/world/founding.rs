@@ -23,8 +23,12 @@ pub(super) fn genesis(plan: &Plan) -> GenesisDocument {
     let names: Vec<String> = (0..plan.validators).map(name_of).collect();
     let members = names.iter().map(String::as_str).zip(PARTIES.into_iter().cycle());
     let members: Vec<(&str, &str)> = members.collect();
-    // Budgets came with version 3.
-    let version = if plan.floods { 3 } else { 1 };
+    // Budgets came with version 3; since version 4 the state has all sets, and not the last two alone.
+    let version = match (plan.changes, plan.floods) {
+        (true, _) if plan.seed % 4 < 3 => 4,
+        (_, true) => 3,
+        _ => 1,
+    };
     genesis_with(set(&members), version, Clock::Wall, china("2026-08-03"), LIMITS)
 }
 

@@ -15,8 +15,12 @@ use crate::chain::sealed;
 use crate::membership::{Consortium, QUORUM, RENEWED, certified};
 
 fn consortium() -> Consortium {
+    consortium_of(2)
+}
+
+fn consortium_of(version: u32) -> Consortium {
     let start = china("2026-08-03");
-    Consortium::of(Story::of(genesis_with(set(&MEMBERS), 2, Clock::Wall, start, LIMITS)))
+    Consortium::of(Story::of(genesis_with(set(&MEMBERS), version, Clock::Wall, start, LIMITS)))
 }
 
 fn recorded(evidence: &Evidence) -> Deed {
@@ -116,26 +120,52 @@ fn nodes_judge_by_the_last_two_sets_what_they_hear_after_a_change() {
     assert!(all.chain.ledger.judge(&innocent).is_err());
 }
 
-#[test]
-fn a_forged_certificate_is_judged_by_the_set_that_its_header_names() {
+/// The last block, as "b-" gives it away: with a certificate of two, and with its own.
+fn given(all: &Consortium) -> [Deed; 2] {
     use ed25519_dalek::Signer as _;
-    let mut all = consortium();
-    let header = all.chain.ledger.header().unwrap().clone();
-    let good = certified(&header, all.chain.ledger.validators());
+    let header = all.chain.ledger.header().unwrap();
+    let good = certified(header, all.chain.ledger.validators());
     let mut forged: Certificate = good.clone();
     forged.signatures.truncate(2);
-    let key = validator_key_of("b-", "vote");
-    let given = |certificate: Certificate| {
+    [forged, good].map(|certificate| {
         let block = header.hash();
         let bytes =
             ledger_format::evidence::presentation_bytes(&header.ledger, &block, &certificate);
         let id = voted(header.ledger, "b-", 1, [1, 2]).accused()[0];
-        let signature = key.sign(&bytes).to_bytes();
+        let signature = validator_key_of("b-", "vote").sign(&bytes).to_bytes();
         recorded(&Evidence::forged_certificate(id, header.clone(), certificate, signature))
-    };
-    let (guilty, innocent) = (given(forged), given(good));
+    })
+}
+
+#[test]
+fn a_forged_certificate_is_judged_by_the_set_that_its_header_names() {
+    let mut all = consortium();
+    let [guilty, innocent] = given(&all);
     assert_eq!(all.refuses(&innocent), Some(Code::MisconductUnproven));
     all.did(&validators_changed(set(&RENEWED), QUORUM));
     assert_eq!(all.refuses(&guilty), None);
     assert_eq!(all.refuses(&innocent), Some(Code::MisconductUnproven));
+}
+
+#[test]
+fn since_version_4_the_state_tells_what_was_done_under_any_set() {
+    let mut again = RENEWED;
+    again[0].0 = "a3-";
+    for (version, tells) in [(3, false), (4, true)] {
+        let mut all = consortium_of(version);
+        let (ledger, first) = (all.chain.ledger.genesis().id(), all.chain.ledger.height());
+        let [guilty, innocent] = given(&all);
+        all.did(&validators_changed(set(&RENEWED), QUORUM));
+        all.did(&validators_changed(set(&again), QUORUM));
+        let vote = voted(ledger, "a-", first, [1, 2]);
+        assert_eq!(all.chain.ledger.judge(&vote).is_ok(), tells, "version {version}");
+        assert!(all.chain.ledger.judge(&voted(ledger, "a-", first, [1, 1])).is_err());
+        assert_eq!(all.refuses(&guilty).is_none(), tells, "version {version}");
+        assert_eq!(all.refuses(&innocent), Some(Code::MisconductUnproven));
+        if tells {
+            all.did(&guilty);
+            all.did(&recorded(&vote));
+        }
+        assert!(all.read().is_ok());
+    }
 }

@@ -10,8 +10,8 @@ use ledger_format::vote::{VoteStep, vote_bytes};
 use ledger_replica::{Message, Statement, StatementKind};
 use ledger_story::cast::{AUTHORITY, EXCHANGE, OMNI, REGISTRY};
 use ledger_story::deed::Deed;
-use ledger_story::members::{MEMBERS, genesis, set, validators_changed, voted};
-use ledger_story::{ANNOUNCED, LIMITS, Story, acts, china, data, validator_key_of};
+use ledger_story::members::{MEMBERS, set, validators_changed, voted};
+use ledger_story::{ANNOUNCED, LIMITS, Story, acts, china, data, genesis_with, validator_key_of};
 
 use crate::network::Network;
 
@@ -32,7 +32,12 @@ pub(crate) struct Told {
 
 impl Told {
     pub(crate) fn begun(keys: &[&[&str]]) -> Self {
-        let genesis = genesis(Clock::Wall, china("2026-08-03"), LIMITS);
+        Self::of_version(1, keys)
+    }
+
+    fn of_version(version: u32, keys: &[&[&str]]) -> Self {
+        let genesis =
+            genesis_with(set(&MEMBERS), version, Clock::Wall, china("2026-08-03"), LIMITS);
         let keys: Vec<Vec<SigningKey>> =
             keys.iter().map(|names| names.iter().map(|name| vote(name)).collect()).collect();
         let network = Network::start(&genesis, &keys);
@@ -118,6 +123,26 @@ fn evidence_waits_until_the_set_that_tells_is_known() {
     let accused: BTreeSet<(usize, KeyId)> = told.network.accused.iter().copied().collect();
     assert_eq!(accused, (0..4).map(|node| (node, id("e-"))).collect());
     assert_eq!(told.network.accused.len(), 4, "each accuses once");
+}
+
+/// Whoever lied and left, or lied with a key that others have replaced since, is named to nodes that have taken these changes.
+#[test]
+fn since_version_4_evidence_is_taken_of_any_set_that_was() {
+    for (version, accused) in [(3, 0), (4, 2)] {
+        let mut told = Told::of_version(version, &FOUR);
+        told.network.liars.insert(id("d-"));
+        let lie = voted(told.story.genesis.id(), "d-", 2, [1, 2]);
+        let three = [MEMBERS[0], MEMBERS[1], MEMBERS[2]];
+        told.changes_to(set(&three), &[EXCHANGE, REGISTRY, AUTHORITY]);
+        told.changes_to(set(&three[..2]), &[EXCHANGE, REGISTRY, AUTHORITY]);
+        told.goes_on(2);
+        told.network.stop(2);
+        told.network.stop(3);
+        told.network.hear(0, id("b-"), &Message::evidence(vec![lie.encode()]));
+        told.goes_on(1);
+        let named: BTreeSet<(usize, KeyId)> = told.network.accused.iter().copied().collect();
+        assert_eq!(named, (0..accused).map(|node| (node, id("d-"))).collect(), "version {version}");
+    }
 }
 
 /// The only one that has a block speaks already with the key that the set after it has.
