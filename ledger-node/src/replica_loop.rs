@@ -210,9 +210,12 @@ impl ReplicaLoop {
                     return Err(recover::stopped_by_twin(&self.shared, &peer, height)?);
                 }
                 Action::Suspect { peer, height, why } => {
-                    let code = why.code.as_str();
-                    tracing::warn!(%peer, height, code, %why, "a node sent what may not follow; it was dropped");
-                    self.shared.suspects.note(peer, height, *why);
+                    let (code, told) = (why.code.as_str(), why.to_string());
+                    let times = self.shared.suspects.note(peer, height, *why);
+                    // Ever more seldom: who lies without end must not fill the disk. The status has the number.
+                    if times.is_power_of_two() {
+                        tracing::warn!(%peer, height, code, why = told, times, "a node sent what may not follow; it was dropped");
+                    }
                 }
             }
         }
