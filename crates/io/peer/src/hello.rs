@@ -153,9 +153,12 @@ pub(crate) fn verify(hello: &v1::Hello, expected: &Expected<'_>) -> Result<Intro
     if let Some(dialled) = expected.dialled.filter(|dialled| *dialled != peer) {
         return refuse(Code::OtherIdentity, format!("{peer}, not {dialled}"));
     }
-    if role == Role::Validator && (expected.members)(&peer) != Some(key) {
+    let is_member = (expected.members)(&peer) == Some(key);
+    if role == Role::Validator && !is_member {
         return refuse(Code::Unknown, format!("{peer} is no validator"));
     }
+    // Who is behind, or was refused a moment ago, may say that it is a follower when it is none any more.
+    let role = if is_member { Role::Validator } else { Role::Follower };
     Ok(Introduced { peer, role, height: hello.height })
 }
 

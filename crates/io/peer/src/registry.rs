@@ -126,7 +126,7 @@ impl Registry {
         }
         // Others may have come since the Hello was answered, and the validators may have changed.
         may_enter(&sessions, local, &session.peer, session.role)?;
-        if session.role == Role::Validator && (local.members)(&session.peer).is_none() {
+        if !local.is_current(session) {
             return Err(Failure::Ended(Why::Changed));
         }
         sessions.note_instance(session)?;

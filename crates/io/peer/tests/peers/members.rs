@@ -68,6 +68,21 @@ async fn who_comes_in_and_leaves_is_treated_as_what_it_is() {
     }
 }
 
+/// It was refused as no validator and comes again as a follower, or is behind; the other one knows it by now.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_that_says_it_is_a_follower_is_taken_for_what_it_is() {
+    let all = validators();
+    for (old, new) in [(&all[0], &all[1]), (&all[1], &all[0])] {
+        let mut one = node(&[old], &known(&[old, new]), &[]).await;
+        let mut two = node(&[new], &known(&[old]), &[one.as_peer()]).await;
+        assert_eq!(one.connected(&id(new)).await.0, Role::Validator);
+        assert_eq!(two.connected(&id(old)).await.0, Role::Validator);
+        let vote = Bytes::from_static(b"vote");
+        assert_eq!(one.network.broadcast(Audience::Validators, Lane::Consensus, &vote), 1);
+        assert_eq!(two.received(&id(old), Lane::Consensus).await, vote);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_validator_goes_on_under_its_other_key() {
     let all = validators();
