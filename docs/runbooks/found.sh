@@ -17,7 +17,7 @@ FILE=$WORK/gba.ceremony
 ledger-cli network genesis new "$FILE" --name 'Greater Bay Area provenance' --origin ledger.gzdex.example/gba \
     --ruleset "$DATA/rulesets/CN-NDA-2026.json" --calendar "$DATA/calendars/CN-2026.json"
 for founder in gzdex hkdex szdex mcdex; do
-    # The commitment to an officer would come from `ledger-cli commitment make`.
+    # The commitment to an officer would come from `ledger-cli commitment new`.
     ledger-cli -q network genesis add-member "$FILE" "$founder" --name-en "$founder" --as exchange --as identity-authority \
         --as node-operator --grant "$WORK/$founder/founder/organisation.pub=org-hsm" \
         --grant "$WORK/$founder/founder/officer-1.pub=officer-token,$(printf '%064d' 7)" --keys-of "$WORK/$founder/keys" >/dev/null
