@@ -20,6 +20,9 @@ use crate::signing::SignArgs;
 use crate::text;
 use crate::verify::{answer, read, read_chain};
 
+/// Exit code when two chains part: one of them is refuted, whichever it is.
+const FORK: u8 = 10;
+
 /// What can be asked.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
@@ -34,7 +37,8 @@ pub(crate) enum Command {
     Get(Get),
     /// Compare two exported chains of one ledger: where they part, whoever certified both. Needs no node
     #[command(after_help = "Example:
-  ledger-cli evidence compare mine.ledger theirs.ledger -o fork.evidence --trust HASH")]
+  ledger-cli evidence compare mine.ledger theirs.ledger -o fork.evidence --trust HASH
+Exit code: 0 for one history, 10 when they part")]
     Compare(Compare),
     /// Record evidence on the ledger, for ever. Needs protocol version 2
     #[command(after_help = "Example:
@@ -161,5 +165,5 @@ fn compare(common: &Common, args: &Compare) -> Result<Answer, ClientError> {
         "the chains part at height {}\nwho did it: ledger-cli verify evidence {path} --trust HASH",
         evidence.height
     );
-    Ok(Answer::new("compared", value, text))
+    Ok(Answer::new("compared", value, text).exiting(FORK))
 }

@@ -77,6 +77,10 @@ impl Node {
             ClientError::connect(format!("{url}: {}", chain(&error)))
         };
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(failed)?;
+        if endpoint.uri().scheme_str() != Some("http") {
+            let why = "expected http://HOST:PORT: nodes serve clients in clear, behind a proxy that ends TLS; point at a local one";
+            return Err(ClientError::usage(format!("{url}: {why}")));
+        }
         let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(timeout)
