@@ -64,9 +64,8 @@ pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
     let config = settings(args)?;
     let options = of(args, &config);
     telemetry::start(config.log_format, config.log_filter);
-    let node = Node::start(&options).await?;
-    // Before it says that it is ready: whoever reads that may tell it to stop at once.
     let mut signals = Signals::new()?;
+    let Some(node) = signals.unless_told(options).await? else { return Ok(()) };
     let head = node.shared.head();
     let genesis = node.shared.genesis.id();
     tracing::info!(%genesis, address = %node.address, height = head.height, "node is ready");
@@ -97,6 +96,20 @@ impl Signals {
         let (terminate, interrupt) =
             (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         Ok(Self { terminate, interrupt })
+    }
+
+    /// The node, or nothing when the process was told to stop before that was ready. What it had begun it can go on from like after a
+    /// crash; a directory that is opened or derived anew is not waited for.
+    pub(crate) async fn unless_told(&mut self, options: Options) -> Result<Option<Node>, Failure> {
+        // A task of its own: opening a directory takes long, and gives way to nobody.
+        let starting = tokio::spawn(async move { Node::start(&options).await });
+        let reason = tokio::select! {
+            started = starting => return started.map_err(Failure::runtime)?.map(Some),
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(reason, "node has stopped before it was ready");
+        Ok(None)
     }
 
     /// Waits for a signal, or for the node to fail.

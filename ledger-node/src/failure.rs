@@ -57,8 +57,8 @@ codes! {
         "The genesis file cannot be used.",
         "Get the file that the founders signed again, and compare its hash with them.";
     keys: 1 = "NODE_KEYS",
-        "The node's keys are not those that genesis lists for its validator.",
-        "Put back the keys whose public halves went into the ceremony: all four belong together.";
+        "The node's keys are not those that genesis, or the set in force, lists for its validator.",
+        "Put back the keys whose public halves the members agreed on: all four belong together.";
     block: 31 = "NODE_BLOCK",
         "A stored block does not verify.",
         "Keep a copy of the directory. Blocks are the ledger itself: they can only be had again from a backup or another node.";
@@ -73,7 +73,7 @@ codes! {
         "Agree with the other founders that no other copy of this validator runs, and let it vote again on that word: `ledger-node recover --alone`. It may then sign a second vote at the open height.";
     blocks_lost: 31 = "NODE_BLOCKS_LOST",
         "Blocks are missing that this node had made durable.",
-        "Do not go on with this directory and never delete its consensus log: it keeps the node from signing a second history. Put back store/ as it was.";
+        "Do not go on with this directory and never delete its consensus log: it keeps the node from signing a second history. Put back store/ as it was; one of several validators comes back with `ledger-node recover`, which puts the log aside.";
     checkpoint: 12 = "NODE_CHECKPOINT",
         "The chain file does not contain the block that was pinned, or what was pinned is neither a block hash nor a checkpoint of this log.",
         "Get a later chain file from a node that you trust, or compare the checkpoint with other operators; nothing was restored.";

@@ -4,9 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use ledger_client::genesis;
-use ledger_format::genesis::GenesisDocument;
 use ledger_format::genesis_file::GenesisFile;
-use ledger_format::validators::Member;
+use ledger_format::validators::{Member, Validators};
 use ledger_store::write_durably;
 use serde_json::json;
 
@@ -33,7 +32,11 @@ pub(crate) fn from_genesis(path: &Path, data_dir: &Path, output: Output) -> Resu
         make(&layout, &layout.keys())?;
     }
     let keys = layout.read_keys()?;
-    let own = keys.first().map(|keys| member_with(&file.document, keys)).transpose()?.flatten();
+    let own = keys
+        .first()
+        .map(|keys| member_with(file.document.validators(), keys))
+        .transpose()?
+        .flatten();
     write_durably(&layout.genesis(), &bytes)?;
     let id = file.document.id();
     let role = if own.is_some() { "validator" } else { "follower" };
@@ -48,15 +51,18 @@ pub(crate) fn from_genesis(path: &Path, data_dir: &Path, output: Output) -> Resu
     Ok(())
 }
 
-/// The validator that the node is, if it is one: all of its keys or none are that validator's.
-fn member_with<'a>(
-    document: &'a GenesisDocument,
+/// The validator of a set that the node is, if it is one: all of its keys or none are that validator's.
+///
+/// # Errors
+/// `NODE_KEYS`.
+pub(crate) fn member_with<'a>(
+    set: &'a Validators,
     keys: &KeySet,
 ) -> Result<Option<&'a Member>, Failure> {
     let [vote, log, cosign, receipt] =
         [&keys.vote, &keys.node.log, &keys.node.cosign, &keys.node.receipt]
             .map(|key| key.verifying_key().to_bytes());
-    for member in document.validators().members() {
+    for member in set.members() {
         let pairs = [
             (member.vote_key, vote),
             (member.log_key, log),

@@ -26,6 +26,7 @@ mod testnet;
 
 use std::panic;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::args::{Cli, Command};
 use crate::failure::Failure;
@@ -65,7 +66,14 @@ fn quiet_trials() {
     }));
 }
 
+/// How long what still runs may take to end once the command is done.
+const GRACE: Duration = Duration::from_secs(5);
+
 fn blocking(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(Failure::runtime)?.block_on(future)
+    let runtime = runtime.map_err(Failure::runtime)?;
+    let result = runtime.block_on(future);
+    // A node that was told to stop while it opened its directory is not waited for without end.
+    runtime.shutdown_timeout(GRACE);
+    result
 }

@@ -19,7 +19,7 @@ use ledger_format::genesis_file::GenesisFile;
 use ledger_peer::{Events, Network};
 use ledger_replay::Ledger;
 use ledger_replica::{Action, Replica, Settings};
-use ledger_store::{Store, Wal};
+use ledger_store::{Store, VoteLock, Wal};
 use ledger_verify::entry::check_signatures;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -92,6 +92,7 @@ impl Node {
 
         let Opened { store, ledger } = open(&options.data_dir, &genesis.document)?;
         check_protocol(&ledger)?;
+        check_keys(&ledger, &keys)?;
         let first_start = ledger.height() == 0;
         let votes: Vec<SigningKey> = keys.iter().map(|keys| keys.vote.clone()).collect();
         let found = recover::recall(&store, &ledger, &votes, options.is_follower)?;
@@ -211,7 +212,9 @@ impl Node {
                 // A panic there was logged where it happened; it must not hide the replica's result.
                 let _panicked = thread.join();
             }
-            result.and_then(|()| Ok(shared.store.flush()?))
+            result?;
+            shared.store.flush()?;
+            Ok(VoteLock::close(shared.store.directory().path())?)
         });
         joined.await.map_err(Failure::stopped)?
     }
@@ -320,6 +323,17 @@ pub(crate) fn check_protocol(ledger: &Ledger) -> Result<(), Failure> {
     let detail =
         format!("version {version} from height {height}, this program knows 1 to {}", known.end());
     Err(Failure::protocol(detail))
+}
+
+/// A validator's four keys belong together: what it signed with another one would be refuted everywhere.
+fn check_keys(ledger: &Ledger, keys: &[KeySet]) -> Result<(), Failure> {
+    for set in [ledger.validators(), ledger.next_validators()] {
+        let votes = |keys: &&KeySet| set.get(&ledger_client::keys::kid(&keys.vote)).is_some();
+        for keys in keys.iter().filter(votes) {
+            crate::join::member_with(set, keys)?;
+        }
+    }
+    Ok(())
 }
 
 /// Serves until it is told to stop.

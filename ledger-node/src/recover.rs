@@ -68,8 +68,10 @@ pub(crate) fn recall(
         Err(stale) if has_place(ledger, votes) => return Err(Failure::vote_lock(stale)),
         Err(_) => Memory::Stale,
     };
-    let (wal, log) = Wal::open(&directory.wal())?;
+    let (mut wal, log) = Wal::open(&directory.wal())?;
     if let Ok(lock) = lock {
+        // A process that dies between the two leaves a log in which the old lock finds its start.
+        wal.begin()?;
         lock.write(directory.path())?;
     }
     warn(memory);
@@ -118,6 +120,7 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
     if aside {
         set_log_aside(&log)?;
     }
+    Wal::open(&log)?.0.begin()?;
     VoteLock { mode }.write(&args.data_dir)?;
     let ids: Vec<String> = own.iter().map(KeyId::to_string).collect();
     let text = format!(

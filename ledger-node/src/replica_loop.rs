@@ -157,11 +157,14 @@ impl ReplicaLoop {
             self.gather_at = None;
             let actions = self.step(Event::Gathered)?;
             self.carry_out(actions)?;
+            self.update_pool();
         }
         while let Some(due) = self.timers.iter().position(|(at, _)| *at <= now) {
             let (_, timer) = self.timers.swap_remove(due);
             let actions = self.step(Event::TimerFired(timer))?;
             self.carry_out(actions)?;
+            // What is refused then waits no more.
+            self.update_pool();
         }
         Ok(())
     }

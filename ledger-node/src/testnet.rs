@@ -45,6 +45,11 @@ pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Fa
     let directories = directories(args);
     let there = existing(&args.data_dir);
     if there.is_empty() {
+        let nodes = directories.len().saturating_mul(2).saturating_sub(1);
+        if usize::from(args.base_port).saturating_add(nodes) > usize::from(u16::MAX) {
+            let why = "each node takes two ports, and the last is above 65535";
+            return Err(Failure::config(format!("--base-port {}: {why}", args.base_port)));
+        }
         create(args, &directories)?;
     } else if there != directories {
         return Err(other_network(args, &there));

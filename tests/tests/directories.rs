@@ -12,17 +12,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ledger_client::Node;
 use ledger_fixtures::Rng;
 use ledger_format::digest::LedgerId;
+use ledger_store::Wal;
 use ledger_tests::{
     Finished, NODE, Places, Running, Signal, Supplier, copy_directory, copy_node, demonstration,
-    new_ledger, node_on, place, places_in, run, verified_places,
+    new_ledger, node_on, place, places_in, ports, run, verified_places,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -108,6 +110,26 @@ fn no_ledger_is_no_node() {
     assert!(files(empty.path()).is_empty(), "nothing was made");
 }
 
+/// A validator that waits for the others' votes on block 1 ends as it is told.
+#[test]
+fn a_node_that_is_not_ready_yet_can_be_told_to_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let port = ports(4).to_string();
+    let made = ["testnet", "--init-only", "--validators", "2", "--base-port", &port];
+    let _made = run(NODE, made.iter().chain(&["--data-dir", path])).expect(0);
+    for signal in ["-TERM", "-INT"] {
+        let mut node = node_on(&directory.path().join("validator-1"));
+        let mut node = node.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(node.stderr.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("peer unreachable")));
+        let told = Command::new("kill").args([signal, &node.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        assert!(lines.any(|line| line.contains("stopped before it was ready")), "{signal}");
+        assert_eq!(node.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
 #[test]
 fn another_ledgers_directory_is_left_as_it_is() {
     let (directory, other) = (copy(), tempfile::tempdir().unwrap());
@@ -166,6 +188,12 @@ fn keys_are_there_secret_and_a_validators() {
     assert_eq!(another.cli(&["status", "-o", "json"]).expect(0).json()["role"], "standby");
     assert_eq!(another.end(Signal::Terminate), 0);
     fs::write(&key, kept).unwrap();
+    // With another one of the four it would sign what everybody refutes.
+    let receipt = directory.path().join("keys/receipt.pem");
+    let own = fs::read(&receipt).unwrap();
+    fs::copy(directory.path().join("keys/log.pem"), &receipt).unwrap();
+    assert_refused(&refused(directory.path()), "NODE_KEYS", 1, "belong together");
+    fs::write(&receipt, own).unwrap();
     for name in ["vote", "log", "cosign", "receipt"] {
         let (there, away) =
             (directory.path().join(format!("keys/{name}.pem")), key.with_extension("away"));
@@ -275,11 +303,20 @@ fn sleds_own_snapshots_are_never_trusted_blindly() {
     }
 }
 
-#[test]
-fn a_damaged_consensus_log_stops_the_node_and_a_torn_one_does_not() {
+/// A directory, its log and what is in that: a process has added something after its start, which was flushed before its lock named it.
+fn with_log() -> (TempDir, PathBuf, Vec<u8>) {
     let directory = copy();
     let path = directory.path().join("wal/consensus.wal");
+    let (mut log, _) = Wal::open(path.parent().unwrap()).unwrap();
+    (0..50).for_each(|_| log.append(&ledger_replica::done(1)));
+    log.sync().unwrap();
     let log = fs::read(&path).unwrap();
+    (directory, path, log)
+}
+
+#[test]
+fn a_damaged_consensus_log_stops_the_node_and_a_torn_one_does_not() {
+    let (directory, path, log) = with_log();
     // The last byte was synced as well, and may be of a vote that was sent.
     for at in [log.len() / 2, log.len() - 1] {
         let mut damaged = log.clone();
@@ -287,9 +324,11 @@ fn a_damaged_consensus_log_stops_the_node_and_a_torn_one_does_not() {
         fs::write(&path, damaged).unwrap();
         assert_refused(&refused(directory.path()), "STORE_WAL_DAMAGED", 31, "Do not delete it");
     }
-    for torn in [1, 2, 13, 200] {
-        fs::write(&path, &log[..log.len() - torn]).unwrap();
-        assert_eq!(whole_or_refused(directory.path(), "a torn log"), None, "{torn} bytes short");
+    let torn = [1, 2, 13, 200].map(|short| log.len() - short);
+    for length in torn {
+        let (directory, path, log) = with_log();
+        fs::write(&path, &log[..length]).unwrap();
+        assert_eq!(whole_or_refused(directory.path(), "a torn log"), None, "{length} bytes");
     }
     let unfinished = [log.as_slice(), b"LWAL\0\0\x10\0", &[7; 100]].concat();
     fs::write(&path, unfinished).unwrap();
@@ -353,7 +392,7 @@ fn a_reindex_that_was_killed_is_gone_through_again() {
         let directory = copy();
         let mut reindex = ledger_tests::command(NODE);
         reindex.args(["reindex", "--data-dir"]).arg(directory.path());
-        let mut reindex = reindex.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let mut reindex = reindex.stdout(Stdio::null()).spawn().unwrap();
         std::thread::sleep(after);
         broken_off += u32::from(reindex.try_wait().unwrap().is_none());
         reindex.kill().unwrap();

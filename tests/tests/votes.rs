@@ -149,6 +149,27 @@ fn an_emptied_log_still_shows_which_blocks_there_were() {
 }
 
 #[test]
+fn an_older_store_and_log_copied_over_the_files_that_are_there_do_not_vote() {
+    let ledger = Shelved::new();
+    ledger.writes("a");
+    let copy = ledger.copy();
+    ledger.writes("b");
+    // One that ends as it is told says where its log ends.
+    assert_eq!(Running::start(ledger.path()).unwrap().end(Signal::Terminate), 0);
+    let log = ledger.path().join("wal/consensus.wal");
+    let now = fs::read(&log).unwrap();
+    let forged = [fs::read(copy.path().join("wal/consensus.wal")).unwrap(), Vec::new()];
+    let cut = now[..now.len() - 1].to_vec();
+    for other in forged.iter().chain([&cut]) {
+        fs::write(&log, other).unwrap();
+        assert_eq!(ledger.refused(34).error_code(), "NODE_VOTE_LOCK", "{} bytes", other.len());
+    }
+    fs::write(&log, &forged[0]).unwrap();
+    ledger.puts_back("store", &copy);
+    assert_eq!(ledger.refused(34).error_code(), "NODE_VOTE_LOCK");
+}
+
+#[test]
 fn a_copy_of_the_directory_does_not_vote_and_neither_does_one_that_is_put_back() {
     let ledger = Shelved::new();
     ledger.writes("a");

@@ -53,16 +53,16 @@ pub async fn run(args: &DevArgs, output: Output) -> Result<(), Failure> {
     if !Layout(args.data_dir.clone()).genesis().exists() {
         create(&args.data_dir, &ledger(&cast)?, cast.exchange.keys())?;
     }
-    let node = Node::start(&Options {
+    let mut signals = Signals::new()?;
+    let options = Options {
         data_dir: args.data_dir.clone(),
         listen: args.listen,
         settings: ledger_replica::Settings::default(),
         is_follower: false,
         peers: PeerOptions::default(),
         check_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-    })
-    .await?;
-    let mut signals = Signals::new()?;
+    };
+    let Some(node) = signals.unless_told(options).await? else { return Ok(()) };
     let told = tokio::select! {
         done = demonstrate(args, output, &node, &cast) => done.map(|()| None),
         told = signals.until_told(&node) => Ok(Some(told)),

@@ -10,6 +10,12 @@ use std::path::{Path, PathBuf};
 use crate::error::StoreError;
 use crate::frames;
 
+/// What a frame begins with that names a start: 16 random bytes follow. No record of a replica begins so.
+const START_MARK: &[u8; 16] = b"ledger/start/1\0\0";
+
+/// The name of a start in a log.
+pub(crate) type Start = [u8; 16];
+
 /// Above this the file is emptied once its height is committed.
 const RESET_ABOVE_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -20,6 +26,7 @@ pub struct Wal {
     path: PathBuf,
     length: u64,
     pending: Vec<u8>,
+    start: Option<Start>,
 }
 
 impl Wal {
@@ -48,7 +55,23 @@ impl Wal {
         // Frames that were written and not synced when the process died count from here on: what they say is said again.
         file.sync_data().map_err(StoreError::io(&name))?;
         file.seek(SeekFrom::Start(length)).map_err(StoreError::io(&name))?;
-        Ok((Self { file, path, length, pending: Vec::new() }, payloads))
+        let start = payloads.iter().rev().find_map(|payload| start_of(payload));
+        let payloads = payloads.into_iter().filter(|payload| start_of(payload).is_none());
+        Ok((Self { file, path, length, pending: Vec::new(), start }, payloads.collect()))
+    }
+
+    /// Notes, durably, that a process goes on from here: by this the vote lock knows the log again ([`crate::VoteLock`]).
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn begin(&mut self) -> Result<(), StoreError> {
+        let mut start = Start::default();
+        let failed =
+            |error: getrandom::Error| StoreError::io("random bytes")(std::io::Error::other(error));
+        getrandom::fill(&mut start).map_err(failed)?;
+        self.start = Some(start);
+        self.append(&frame_of(&start));
+        self.sync()
     }
 
     /// Adds a frame. It is durable after the next [`Wal::sync`].
@@ -90,7 +113,49 @@ impl Wal {
         self.file.seek(SeekFrom::Start(0)).map_err(StoreError::io(failed("seek")))?;
         self.length = 0;
         self.append(mark);
+        if let Some(start) = self.start {
+            self.append(&frame_of(&start));
+        }
         self.sync()
+    }
+}
+
+fn frame_of(start: &Start) -> Vec<u8> {
+    [START_MARK.as_slice(), start].concat()
+}
+
+fn start_of(payload: &[u8]) -> Option<Start> {
+    payload.strip_prefix(START_MARK)?.try_into().ok()
+}
+
+/// What the vote lock looks at in a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outline {
+    /// Where each frame ends, and the start that it names, if it does.
+    pub(crate) frames: Vec<(u64, Option<Start>)>,
+}
+
+impl Outline {
+    /// Of the bytes of a log. `None`: it is damaged.
+    pub(crate) fn of(log: &[u8]) -> Option<Self> {
+        let (payloads, _) = frames::read(log).ok()?;
+        let mut end = 0_u64;
+        let frames = payloads.iter().map(|payload| {
+            let bytes = payload.len().saturating_add(frames::HEAD_BYTES);
+            end = end.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+            (end, start_of(payload))
+        });
+        Some(Self { frames: frames.collect() })
+    }
+
+    /// The last start.
+    pub(crate) fn start(&self) -> Option<Start> {
+        self.frames.iter().rev().find_map(|(_, start)| *start)
+    }
+
+    /// Where the last frame ends.
+    pub(crate) fn end(&self) -> u64 {
+        self.frames.last().map_or(0, |(end, _)| *end)
     }
 }
 
@@ -125,6 +190,29 @@ mod tests {
         wal.append(b"four");
         wal.sync().unwrap();
         assert_eq!(Wal::open(directory.path()).unwrap().1.len(), 4);
+    }
+
+    #[test]
+    fn starts_are_noted_and_are_no_payloads() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("consensus.wal");
+        let outline = || Outline::of(&std::fs::read(&path).unwrap()).unwrap();
+        let (mut wal, _) = Wal::open(directory.path()).unwrap();
+        wal.begin().unwrap();
+        let first = outline().start().unwrap();
+        wal.append(b"one");
+        wal.sync().unwrap();
+        let (mut wal, found) = Wal::open(directory.path()).unwrap();
+        assert_eq!((found, wal.start), (vec![b"one".to_vec()], Some(first)));
+        wal.begin().unwrap();
+        let second = outline().start().unwrap();
+        assert_ne!(second, first);
+        // Emptied, it still names it.
+        wal.height_done_above(0, b"done").unwrap();
+        assert_eq!(outline().start(), Some(second));
+        assert_eq!(outline().frames.len(), 2);
+        assert_eq!(outline().end(), std::fs::metadata(&path).unwrap().len());
+        assert_eq!(Wal::open(directory.path()).unwrap().1, [b"done".to_vec()]);
     }
 
     #[test]
