@@ -115,8 +115,7 @@ impl Local {
     /// Counts and logs a refusal of a peer.
     pub(crate) fn refuse(&self, refusal: &Refusal, remote: SocketAddr, peer: Option<KeyId>) {
         let Refusal { code, detail } = refusal;
-        self.count(*code, By::Us, peer);
-        if self.refusals.may_log() {
+        if self.count(*code, By::Us, peer) && self.refusals.may_log() {
             let peer = peer.map(tracing::field::display);
             tracing::warn!(%code, peer, address = %remote, detail, "peer refused");
         }
@@ -124,18 +123,16 @@ impl Local {
 
     /// Counts and logs a refusal by a peer.
     pub(crate) fn refused(&self, code: Code, remote: SocketAddr, peer: Option<KeyId>) {
-        self.count(code, By::Them, peer);
-        if self.refusals.may_log() {
+        if self.count(code, By::Them, peer) && self.refusals.may_log() {
             let peer = peer.map(tracing::field::display);
             tracing::warn!(%code, peer, address = %remote, "refused by peer");
         }
     }
 
-    fn count(&self, code: Code, by: By, peer: Option<KeyId>) {
+    /// Counts a refusal, and says whether it is news.
+    fn count(&self, code: Code, by: By, peer: Option<KeyId>) -> bool {
         self.refusals.count(code, by);
-        if let Some(peer) = peer {
-            self.registry.note_refusal(&peer, code, by);
-        }
+        peer.is_none_or(|peer| self.registry.note_refusal(&peer, code, by))
     }
 
     /// What a failure says of either side, counted and logged once for each connection.

@@ -1,6 +1,7 @@
 //! Who is connected: one connection of each identity.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
@@ -36,6 +37,8 @@ struct Known {
     address: String,
     traffic: Arc<Traffic>,
     last_refusal: Mutex<Option<(Code, By)>>,
+    /// How often that was the refusal, since anything else happened.
+    repeated: AtomicU64,
 }
 
 /// Processes of one validator that are told apart: a new one comes with each start.
@@ -84,7 +87,12 @@ impl Registry {
     pub(crate) fn new(peers: &[Peer]) -> Self {
         let known = peers.iter().map(|peer| {
             let address = peer.address.clone();
-            let known = Known { address, traffic: Arc::default(), last_refusal: Mutex::default() };
+            let known = Known {
+                address,
+                traffic: Arc::default(),
+                last_refusal: Mutex::default(),
+                repeated: AtomicU64::default(),
+            };
             (peer.identity, known)
         });
         Self { known: known.collect(), sessions: RwLock::default() }
@@ -106,10 +114,15 @@ impl Registry {
         self.known.get(peer).map(|known| Arc::clone(&known.traffic)).unwrap_or_default()
     }
 
-    pub(crate) fn note_refusal(&self, peer: &KeyId, code: Code, by: By) {
-        if let Some(known) = self.known.get(peer) {
-            *known.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, by));
+    /// Notes a refusal, and says whether it is news: of one that is repeated the first, second, fourth, eighth time and so on are. A
+    /// peer that has another identity now is dialled for as long as the settings name it.
+    pub(crate) fn note_refusal(&self, peer: &KeyId, code: Code, by: By) -> bool {
+        let Some(known) = self.known.get(peer) else { return true };
+        let mut last = known.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.replace((code, by)) != Some((code, by)) {
+            known.repeated.store(0, Ordering::Relaxed);
         }
+        known.repeated.fetch_add(1, Ordering::Relaxed).saturating_add(1).is_power_of_two()
     }
 
     /// Whether one more follower is taken. One that comes again takes its own place.
@@ -130,6 +143,9 @@ impl Registry {
             return Err(Failure::Ended(Why::Changed));
         }
         sessions.note_instance(session)?;
+        if let Some(known) = self.known.get(&session.peer) {
+            known.repeated.store(0, Ordering::Relaxed);
+        }
         if let Some(older) = sessions.live.insert(session.peer, Arc::clone(session)) {
             older.end(Why::Replaced);
             older.left.cancel();
@@ -202,4 +218,22 @@ fn may_enter(sessions: &Sessions, local: &Local, peer: &KeyId, role: Role) -> Re
         return Err(Refusal::new(Code::Followers, format!("{followers} are connected")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_refusal_is_news_ever_more_seldom() {
+        let identity = KeyId([7; 32]);
+        let peer = Peer { identity, address: "127.0.0.1:1".into() };
+        let registry = Registry::new(&[peer]);
+        let news = |code| registry.note_refusal(&identity, code, By::Us);
+        let told: Vec<usize> = (1..=16).filter(|_| news(Code::OtherIdentity)).collect();
+        assert_eq!(told, [1, 2, 4, 8, 16]);
+        assert!(news(Code::Twin) && news(Code::OtherIdentity));
+        let stranger = KeyId([8; 32]);
+        assert!((0..5).all(|_| registry.note_refusal(&stranger, Code::Twin, By::Them)));
+    }
 }
