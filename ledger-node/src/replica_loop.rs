@@ -106,6 +106,11 @@ impl ReplicaLoop {
             match arrival {
                 Arrival::Checked(entries) => self.submitted(entries)?,
                 Arrival::Peers(event) => {
+                    match &*event {
+                        Event::Connected(peer) => self.shared.connected.note(*peer, true),
+                        Event::Disconnected(peer) => self.shared.connected.note(*peer, false),
+                        _ => {}
+                    }
                     let actions = self.step(*event)?;
                     self.carry_out(actions)?;
                 }

@@ -5,6 +5,7 @@
 
 pub mod admission;
 mod audit;
+pub mod connected;
 pub mod evidence;
 mod history;
 pub mod intake;

@@ -23,6 +23,7 @@ use tonic_health::ServingStatus;
 
 use crate::audit::Audit;
 use crate::query::Query;
+use crate::sets::NodeRole;
 use crate::shared::Shared;
 use crate::submit::Submit;
 use crate::suspects::Suspect;
@@ -120,8 +121,13 @@ fn notices(shared: &Shared) -> Vec<String> {
     if shared.is_recovering() {
         notices.push(RECOVERING.to_owned());
     }
+    // Before the ledger is held: whoever reads it twice at one time may wait for itself, behind a writer.
+    let votes = shared.role() == NodeRole::Validator;
     let ledger = shared.ledger();
     let validators = ledger.validators();
+    if votes {
+        notices.extend(shared.connected.notice(validators, &shared.vote_keys));
+    }
     if validators.tolerated_faults() == 0 {
         let count = validators.members().len();
         notices.push(format!(
