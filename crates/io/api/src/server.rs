@@ -9,6 +9,7 @@ use bytes::Bytes;
 use ledger_event::Clock;
 use ledger_format::digest::KeyId;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
+use ledger_format::validators::Validators;
 use ledger_proto::v1;
 use ledger_proto::v1::audit_service_server::AuditServiceServer;
 use ledger_proto::v1::node_service_server::{NodeService, NodeServiceServer};
@@ -64,9 +65,10 @@ impl NodeService for Node {
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
         let genesis = &self.shared.genesis;
         let head = self.shared.head();
-        let (validators, protocol) = {
+        // Once, and let go: whoever holds the ledger and reads it again waits for a writer that waits for it.
+        let (validators, protocol, records) = {
             let ledger = self.shared.ledger();
-            (ledger.validators().clone(), ledger.protocol())
+            (ledger.validators().clone(), ledger.protocol(), ledger.record_count())
         };
         let (planned_version, planned_height) = protocol.planned.unwrap_or_default();
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -85,11 +87,11 @@ impl NodeService for Node {
             clock: clock.to_owned(),
             validators: count(validators.members().len()),
             tolerated_faults: count(validators.tolerated_faults()),
-            records: self.shared.ledger().record_count(),
+            records,
             pool_entries: wide(head.pool.0),
             pool_bytes: wide(head.pool.1),
             uptime_s: self.shared.uptime_s(),
-            notices: notices(&self.shared),
+            notices: notices(&self.shared, &validators),
             role: self.shared.role().word().to_owned(),
             protocol_version: protocol.version,
             known_protocol_version: *PROTOCOL_VERSIONS.end(),
@@ -116,16 +118,12 @@ fn suspects(shared: &Shared) -> Vec<v1::Suspect> {
     all.map(suspect).collect()
 }
 
-fn notices(shared: &Shared) -> Vec<String> {
+fn notices(shared: &Shared, validators: &Validators) -> Vec<String> {
     let mut notices = shared.membership_notices();
     if shared.is_recovering() {
         notices.push(RECOVERING.to_owned());
     }
-    // Before the ledger is held: whoever reads it twice at one time may wait for itself, behind a writer.
-    let votes = shared.role() == NodeRole::Validator;
-    let ledger = shared.ledger();
-    let validators = ledger.validators();
-    if votes {
+    if shared.role() == NodeRole::Validator {
         notices.extend(shared.connected.notice(validators, &shared.vote_keys));
     }
     if validators.tolerated_faults() == 0 {

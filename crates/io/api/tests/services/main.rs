@@ -15,5 +15,6 @@ mod node;
 mod query;
 mod renewed;
 mod seals;
+mod status;
 mod submit;
 mod watch;

@@ -17,6 +17,7 @@ use ledger_format::header::Header;
 use ledger_format::validators::{Member, Validators};
 use ledger_format::vote::Certificate;
 use ledger_proto::v1::audit_service_client::AuditServiceClient;
+use ledger_proto::v1::node_service_client::NodeServiceClient;
 use ledger_proto::v1::query_service_client::QueryServiceClient;
 use ledger_proto::v1::submit_service_client::SubmitServiceClient;
 use ledger_replay::Ledger;
@@ -113,6 +114,10 @@ impl Node {
 
     pub(crate) fn submit(&self) -> SubmitServiceClient<Channel> {
         SubmitServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn own(&self) -> NodeServiceClient<Channel> {
+        NodeServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn query(&self) -> QueryServiceClient<Channel> {
