@@ -11,7 +11,7 @@ use crate::node::{Node, begun};
 
 /// Calls beside commits: enough that a status which waits for a writer that waits for it is met within the first hundreds.
 const CALLS: usize = 5_000;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_status_that_is_asked_for_beside_commits_holds_nobody_up() {
