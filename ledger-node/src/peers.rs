@@ -125,11 +125,8 @@ pub(crate) struct Asking(pub(crate) Network);
 
 impl AskValidators for Asking {
     fn ask_for_seal(&self, height: u64, validators: &Validators, attempt: u32) {
-        let peers = self.0.peers().into_iter();
-        let connected = peers.filter(|peer| {
-            peer.connected_since.is_some() && validators.get(&peer.identity).is_some()
-        });
-        let connected: Vec<KeyId> = connected.map(|peer| peer.identity).collect();
+        let mut connected = self.connected();
+        connected.retain(|peer| validators.get(peer).is_some());
         // Heights are spread over validators, and an attempt that failed goes on with the next one.
         let turn = height.wrapping_add(attempt.into());
         let count = u64::try_from(connected.len()).unwrap_or(u64::MAX).max(1);
@@ -137,6 +134,11 @@ impl AskValidators for Asking {
         if let Some(validator) = connected.get(next) {
             send(&self.0, validator, &Message::want_seal(height));
         }
+    }
+
+    fn connected(&self) -> Vec<KeyId> {
+        let peers = self.0.peers().into_iter().filter(|peer| peer.connected_since.is_some());
+        peers.map(|peer| peer.identity).collect()
     }
 }
 

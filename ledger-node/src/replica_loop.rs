@@ -91,6 +91,7 @@ impl ReplicaLoop {
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             self.fire()?;
+            self.update_pool();
         }
     }
 
@@ -106,18 +107,12 @@ impl ReplicaLoop {
             match arrival {
                 Arrival::Checked(entries) => self.submitted(entries)?,
                 Arrival::Peers(event) => {
-                    match &*event {
-                        Event::Connected(peer) => self.shared.connected.note(*peer, true),
-                        Event::Disconnected(peer) => self.shared.connected.note(*peer, false),
-                        _ => {}
-                    }
                     let actions = self.step(*event)?;
                     self.carry_out(actions)?;
                 }
             }
             arrived = queue.try_recv().ok();
         }
-        self.update_pool();
         Ok(())
     }
 
@@ -162,14 +157,11 @@ impl ReplicaLoop {
             self.gather_at = None;
             let actions = self.step(Event::Gathered)?;
             self.carry_out(actions)?;
-            self.update_pool();
         }
         while let Some(due) = self.timers.iter().position(|(at, _)| *at <= now) {
             let (_, timer) = self.timers.swap_remove(due);
             let actions = self.step(Event::TimerFired(timer))?;
             self.carry_out(actions)?;
-            // What is refused then waits no more.
-            self.update_pool();
         }
         Ok(())
     }
@@ -287,9 +279,12 @@ impl ReplicaLoop {
         Ok((first..).zip(ids).map(placed).collect())
     }
 
+    /// Says how much waits, if that has changed: whatever arrived or fired may have taken something away.
     fn update_pool(&self) {
-        let head = Head { pool: self.replica.pool_size(), ..self.shared.head() };
-        self.shared.set_head(head);
+        let (pool, head) = (self.replica.pool_size(), self.shared.head());
+        if pool != head.pool {
+            self.shared.set_head(Head { pool, ..head });
+        }
     }
 }
 

@@ -152,6 +152,12 @@ fn a_copy_is_refused_and_what_passes_for_the_original_is_found_out_by_what_other
     let _ended = network.end(2, Signal::Terminate);
     let _ended = network.end(3, Signal::Terminate);
     assert!(is_stuck(&network, &supplier.describe("open").unwrap()));
+    let status = async { connect(network.node(1)).await.status().await.unwrap() };
+    let notices = network.runtime.block_on(status).notices;
+    let names = |notice: &str| notice.contains("exchange-3") && notice.contains("exchange-4");
+    let told =
+        |notice: &String| notice.starts_with("validators with power 2 of 4") && names(notice);
+    assert!(notices.iter().any(told), "{notices:?}");
     let _killed = network.end(0, Signal::Kill);
     // As if its machine had been put back to a snapshot: the lock cannot tell, and the others can.
     VoteLock { mode: VoteMode::Votes }.write(backup.path()).unwrap();

@@ -5,7 +5,6 @@
 
 pub mod admission;
 mod audit;
-pub mod connected;
 pub mod evidence;
 mod history;
 pub mod intake;
@@ -13,6 +12,7 @@ mod lineage;
 pub mod outcomes;
 pub mod problem;
 mod query;
+mod reach;
 pub mod recent;
 pub mod replication;
 pub mod seals;

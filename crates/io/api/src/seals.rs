@@ -44,6 +44,9 @@ pub struct Seal {
 pub trait AskValidators: Debug + Send + Sync {
     /// Asks one of a height's validators that is connected for its seal of the height; another one at each attempt. Never waits.
     fn ask_for_seal(&self, height: u64, validators: &Validators, attempt: u32);
+
+    /// The nodes that are connected, validators or not.
+    fn connected(&self) -> Vec<KeyId>;
 }
 
 /// Seals of this node and of validators that it asked, and calls that wait for one.
@@ -97,6 +100,12 @@ impl Seals {
     /// Asks nobody any more.
     pub fn ask_nobody(&self) {
         self.asks.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// The nodes that are connected.
+    pub(crate) fn connected(&self) -> Vec<KeyId> {
+        let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        asks.map(|asks| asks.connected()).unwrap_or_default()
     }
 
     fn find(&self, height: u64) -> Option<(Member, Seal)> {

@@ -24,6 +24,7 @@ use tonic_health::ServingStatus;
 
 use crate::audit::Audit;
 use crate::query::Query;
+use crate::reach;
 use crate::sets::NodeRole;
 use crate::shared::Shared;
 use crate::submit::Submit;
@@ -124,7 +125,8 @@ fn notices(shared: &Shared, validators: &Validators) -> Vec<String> {
         notices.push(RECOVERING.to_owned());
     }
     if shared.role() == NodeRole::Validator {
-        notices.extend(shared.connected.notice(validators, &shared.vote_keys));
+        let connected = shared.seals.connected();
+        notices.extend(reach::notice(validators, &shared.vote_keys, &connected));
     }
     if validators.tolerated_faults() == 0 {
         let count = validators.members().len();

@@ -16,7 +16,6 @@ use ledger_replay::Ledger;
 use ledger_store::Store;
 use tokio::sync::watch;
 
-use crate::connected::Connected;
 use crate::evidence::EvidenceList;
 use crate::intake::{Intake, Source};
 use crate::outcomes::{Outcomes, Position};
@@ -80,8 +79,6 @@ pub struct Shared {
     pub seals: Seals,
     /// Nodes that sent what may not follow.
     pub suspects: Suspects,
-    /// Nodes that are connected.
-    pub connected: Connected,
     ledger: RwLock<Ledger>,
     /// What the node signs with, at heights that a key of it is in the set of. A follower signs nothing.
     pub(crate) signers: Vec<NodeKeys>,
@@ -112,7 +109,6 @@ impl Shared {
             evidence: EvidenceList::default(),
             seals: Seals::default(),
             suspects: Suspects::default(),
-            connected: Connected::default(),
             ledger: RwLock::new(ledger),
             signers,
             vote_keys,

@@ -1,8 +1,7 @@
 //! Who is connected: one connection of each identity.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
 use ledger_format::digest::{Hash, KeyId};
@@ -36,9 +35,20 @@ pub struct PeerStatus {
 struct Known {
     address: String,
     traffic: Arc<Traffic>,
-    last_refusal: Mutex<Option<(Code, By)>>,
-    /// How often that was the refusal, since anything else happened.
-    repeated: AtomicU64,
+    refusals: Mutex<Repeated>,
+}
+
+/// The last refusal, and how often it was repeated since anything else happened.
+#[derive(Debug, Default)]
+struct Repeated {
+    last: Option<(Code, By)>,
+    times: u64,
+}
+
+impl Known {
+    fn refusals(&self) -> MutexGuard<'_, Repeated> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Processes of one validator that are told apart: a new one comes with each start.
@@ -87,12 +97,7 @@ impl Registry {
     pub(crate) fn new(peers: &[Peer]) -> Self {
         let known = peers.iter().map(|peer| {
             let address = peer.address.clone();
-            let known = Known {
-                address,
-                traffic: Arc::default(),
-                last_refusal: Mutex::default(),
-                repeated: AtomicU64::default(),
-            };
+            let known = Known { address, traffic: Arc::default(), refusals: Mutex::default() };
             (peer.identity, known)
         });
         Self { known: known.collect(), sessions: RwLock::default() }
@@ -118,11 +123,12 @@ impl Registry {
     /// peer that has another identity now is dialled for as long as the settings name it.
     pub(crate) fn note_refusal(&self, peer: &KeyId, code: Code, by: By) -> bool {
         let Some(known) = self.known.get(peer) else { return true };
-        let mut last = known.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.replace((code, by)) != Some((code, by)) {
-            known.repeated.store(0, Ordering::Relaxed);
+        let mut refusals = known.refusals();
+        if refusals.last.replace((code, by)) != Some((code, by)) {
+            refusals.times = 0;
         }
-        known.repeated.fetch_add(1, Ordering::Relaxed).saturating_add(1).is_power_of_two()
+        refusals.times = refusals.times.saturating_add(1);
+        refusals.times.is_power_of_two()
     }
 
     /// Whether one more follower is taken. One that comes again takes its own place.
@@ -144,7 +150,7 @@ impl Registry {
         }
         sessions.note_instance(session)?;
         if let Some(known) = self.known.get(&session.peer) {
-            known.repeated.store(0, Ordering::Relaxed);
+            known.refusals().times = 0;
         }
         if let Some(older) = sessions.live.insert(session.peer, Arc::clone(session)) {
             older.end(Why::Replaced);
@@ -189,9 +195,7 @@ impl Registry {
                 connected_since: live.map(|live| live.since),
                 height: live.map(|live| live.height),
                 counts: traffic.map(|traffic| traffic.counts()).unwrap_or_default(),
-                last_refusal: known.and_then(|known| {
-                    *known.last_refusal.lock().unwrap_or_else(PoisonError::into_inner)
-                }),
+                last_refusal: known.and_then(|known| known.refusals().last),
             }
         };
         let others = sessions.live.keys().filter(|peer| !self.known.contains_key(*peer));

@@ -134,9 +134,8 @@ impl Log {
         let knows_start =
             start == Start::default() || frames.iter().any(|(_, s)| *s == Some(start));
         let ends_there = length == 0 || frames.iter().any(|(end, _)| *end == length);
-        let after = frames.iter().filter(|(end, _)| *end > length);
-        knows_start
-            && (length == OPEN || (ends_there && after.into_iter().all(|(_, s)| s.is_some())))
+        let mut after = frames.iter().filter(|(end, _)| *end > length);
+        knows_start && (length == OPEN || (ends_there && after.all(|(_, s)| s.is_some())))
     }
 }
 

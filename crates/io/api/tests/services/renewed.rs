@@ -84,6 +84,10 @@ impl AskValidators for Everybody {
             self.taken.lock().unwrap().push((name, taken));
         }
     }
+
+    fn connected(&self) -> Vec<KeyId> {
+        Vec::new()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

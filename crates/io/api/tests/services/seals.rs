@@ -35,6 +35,10 @@ impl AskValidators for Script {
             self.taken.lock().unwrap().push(taken);
         }
     }
+
+    fn connected(&self) -> Vec<KeyId> {
+        Vec::new()
+    }
 }
 
 fn flipped(mut signature: [u8; 64]) -> [u8; 64] {
