@@ -84,6 +84,25 @@ fn budgets_hold(all: &mut Activated) {
     assert!(entries.iter().all(|entry| places.contains_key(&entry.id())));
 }
 
+/// The set that a change puts out of force stays in the state, by its hash and its last height.
+fn past_sets_stay(all: &mut Activated) {
+    let height = all.follow(4);
+    all.write_until(height);
+    let before = all.network.cli(0, "validator show", 0)["validators"].clone();
+    let last = before.as_array().unwrap().iter().find(|one| one["party"] == "exchange-4").unwrap();
+    let remove = format!("validator remove {}", last["identity"].as_str().unwrap());
+    all.network.cli(0, &format!("{remove}{}", all.network.signed_by(&[0, 1, 2])), 0);
+    let changed = all.network.agree(height);
+    let past = all.network.cli(FOLLOWER, "show validators:past", 0);
+    let [set] = past["record"]["past_sets"]["sets"].as_array().unwrap().as_slice() else {
+        panic!("{past}")
+    };
+    assert_eq!(set["until"], changed + 1, "{past}");
+    let set =
+        all.network.cli(FOLLOWER, &format!("show validators:{}", set["set"].as_str().unwrap()), 0);
+    assert_eq!(set["record"]["validators"]["validators"].as_array().unwrap().len(), 4, "{set}");
+}
+
 /// Whoever has the block before the height stops, and says so again at a start. Whoever has not got it from the others before they
 /// stopped waits for them, and has nothing of the height either.
 fn unknown_version_stops(all: &mut Activated) {
@@ -123,5 +142,6 @@ fn what_a_version_brings_holds_and_what_nobody_knows_stops_all() {
     let height = all.follow(2);
     all.write_until(height);
     budgets_hold(&mut all);
+    past_sets_stay(&mut all);
     unknown_version_stops(&mut all);
 }
