@@ -167,11 +167,20 @@ fn entry(supplier: &Supplier, turn: u64) -> Entry {
 }
 
 pub(crate) fn messages(entries: &[Entry]) -> Vec<v1::SubmitStreamRequest> {
-    let message = |(entries, sequence): (&[Entry], u64)| {
-        let entries = entries.iter().map(|entry| entry.bytes().clone()).collect();
-        v1::SubmitStreamRequest { sequence, entries, wait_for: 0, replicas: 0 }
-    };
-    entries.chunks(MESSAGE_ENTRIES).zip(0..).map(message).collect()
+    entries.chunks(MESSAGE_ENTRIES).zip(0..).map(|(entries, n)| message(n, entries)).collect()
+}
+
+pub(crate) fn message(sequence: u64, entries: &[Entry]) -> v1::SubmitStreamRequest {
+    let entries = entries.iter().map(|entry| entry.bytes().clone()).collect();
+    v1::SubmitStreamRequest { sequence, entries, wait_for: 0, replicas: 0 }
+}
+
+/// Checks that every entry of a message was placed.
+pub(crate) fn placed(answer: &v1::SubmitStreamResponse) {
+    for outcome in &answer.outcomes {
+        let placed = matches!(outcome.result, Some(v1::outcome::Result::Position(_)));
+        assert!(placed, "{outcome:?}");
+    }
 }
 
 async fn send_all(node: &Running, clients: Vec<Vec<v1::SubmitStreamRequest>>) -> Waits {
@@ -212,10 +221,7 @@ pub(crate) async fn send(mut node: Node, messages: Vec<v1::SubmitStreamRequest>)
         let at = times.recv().await.expect("an answer follows a message");
         latencies.push(at.elapsed());
         open.add_permits(1);
-        for outcome in answer.outcomes {
-            let placed = matches!(outcome.result, Some(v1::outcome::Result::Position(_)));
-            assert!(placed, "{outcome:?}");
-        }
+        placed(&answer);
     }
     latencies
 }

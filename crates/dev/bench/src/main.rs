@@ -15,7 +15,7 @@ use ledger_bench::catch_up::{Absence, run_catch_up};
 use ledger_bench::etcd::{EtcdMeasured, run_etcd};
 use ledger_bench::followers::{Following, json, run_followers};
 use ledger_bench::ingest::{Load, run};
-use ledger_bench::network::{Clients, NetworkMeasured, run_network};
+use ledger_bench::network::{Calls, Clients, NetworkMeasured, run_network};
 
 /// Benchmarks of the ledger.
 #[derive(Debug, Parser)]
@@ -108,8 +108,11 @@ struct NetworkArgs {
     /// How long they write
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// How they send an entry
+    #[arg(long, value_enum, default_value_t)]
+    calls: Calls,
     /// Streams instead of such clients
-    #[arg(long, value_name = "STREAMS", conflicts_with = "seconds")]
+    #[arg(long, value_name = "STREAMS", conflicts_with_all = ["seconds", "calls"])]
     streaming: Option<usize>,
     /// Entries that streams send in all
     #[arg(long, default_value_t = 50_000, requires = "streaming")]
@@ -198,7 +201,7 @@ fn network(args: &NetworkArgs) -> ExitCode {
     let time = Duration::from_secs(args.seconds);
     let clients = match args.streaming {
         Some(streams) => Clients::Streaming(streams, args.entries),
-        None => Clients::Waiting(args.clients, time),
+        None => Clients::Waiting(args.clients, time, args.calls),
     };
     let (mut rates, mut p99s, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.rounds {

@@ -3,12 +3,17 @@
 
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use ledger_client::Node;
 use ledger_format::entry::Entry;
+use ledger_proto::v1;
 use ledger_tests::{Exchanges, Running, Supplier, connect};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
 
-use crate::ingest::{messages, send};
+use crate::ingest::{message, messages, placed, send};
 use crate::processor::Spent;
 use crate::waits::Waits;
 
@@ -18,10 +23,20 @@ const SUMMARY: usize = 405;
 /// How clients write.
 #[derive(Clone, Copy, Debug)]
 pub enum Clients {
-    /// So many; each has one entry under way, for so long.
-    Waiting(usize, Duration),
+    /// So many; each has one entry under way, for so long, and sends it so.
+    Waiting(usize, Duration, Calls),
     /// So many streams of messages, with so many entries in all, signed beforehand.
     Streaming(usize, usize),
+}
+
+/// How a client that waits for each answer sends an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Calls {
+    /// A call for each.
+    #[default]
+    Unary,
+    /// A message for each, on a stream that stays open.
+    Stream,
 }
 
 /// What was measured.
@@ -77,8 +92,8 @@ pub fn run_network(validators: u16, clients: Clients) -> NetworkMeasured {
     let earlier = spent();
     let (waits, entries) = network.runtime.block_on(async {
         match clients {
-            Clients::Waiting(clients, time) => {
-                let waits = all_wait(&network, &supplier, clients, time).await;
+            Clients::Waiting(clients, time, calls) => {
+                let waits = all_wait(&network, &supplier, (clients, calls), time).await;
                 let entries = waits.count();
                 (waits, entries)
             }
@@ -106,29 +121,59 @@ async fn node(network: &Exchanges, client: usize) -> Node {
 async fn all_wait(
     network: &Exchanges,
     supplier: &Supplier,
-    clients: usize,
+    (clients, calls): (usize, Calls),
     time: Duration,
 ) -> Waits {
-    let mut nodes = Vec::new();
+    let mut lines = Vec::new();
     for number in 0..clients {
-        nodes.push(node(network, number).await);
+        lines.push(Line::open(node(network, number).await, calls).await);
     }
     let begun = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
-    for (number, node) in nodes.into_iter().enumerate() {
-        tasks.spawn(wait(node, supplier.clone(), number, begun + time));
+    for (number, line) in lines.into_iter().enumerate() {
+        tasks.spawn(wait(line, supplier.clone(), number, begun + time));
     }
     let waits = tasks.join_all().await.into_iter().flatten().collect();
     Waits::new(waits, begun.elapsed())
 }
 
+/// A client's connection.
+enum Line {
+    Unary(Box<Node>),
+    Stream(mpsc::Sender<v1::SubmitStreamRequest>, Box<Streaming<v1::SubmitStreamResponse>>),
+}
+
+impl Line {
+    async fn open(mut node: Node, calls: Calls) -> Self {
+        if calls == Calls::Unary {
+            return Self::Unary(Box::new(node));
+        }
+        let (requests, receiver) = mpsc::channel(1);
+        let answers = node.submit_stream(ReceiverStream::new(receiver)).await.unwrap();
+        Self::Stream(requests, Box::new(answers))
+    }
+
+    /// Sends an entry, and waits until it is placed.
+    async fn submit(&mut self, entry: &Entry) {
+        match self {
+            Self::Unary(node) => {
+                node.submit(entry).await.unwrap();
+            }
+            Self::Stream(requests, answers) => {
+                requests.send(message(0, std::slice::from_ref(entry))).await.unwrap();
+                placed(&answers.message().await.unwrap().unwrap());
+            }
+        }
+    }
+}
+
 /// One client: it writes until the time is over, and gives how long it waited for each answer.
-async fn wait(mut node: Node, supplier: Supplier, client: usize, until: Instant) -> Vec<Duration> {
+async fn wait(mut line: Line, supplier: Supplier, client: usize, until: Instant) -> Vec<Duration> {
     let mut waits = Vec::new();
     while Instant::now() < until {
         let entry = entry(&supplier, client, waits.len());
         let begun = Instant::now();
-        node.submit(&entry).await.unwrap();
+        line.submit(&entry).await;
         waits.push(begun.elapsed());
     }
     waits
