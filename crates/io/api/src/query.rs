@@ -8,11 +8,11 @@ use ledger_event::Record;
 use ledger_format::digest::EntryId;
 use ledger_format::entry::{Entry, leaf_hash};
 use ledger_format::header::Header;
-use ledger_format::id::{Subject, state_key};
+use ledger_format::id::{Subject, check_party, state_key};
 use ledger_format::message;
 use ledger_proto::v1;
 use ledger_proto::v1::query_service_server::QueryService;
-use ledger_rules::block::act_name;
+use ledger_rules::block::{ACTS, act_name};
 use ledger_rules::standing::standing;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
@@ -148,6 +148,7 @@ impl QueryService for Query {
         let (sender, receiver) = mpsc::channel(WATCH_QUEUE);
         let shared = Arc::clone(&self.0);
         let request = request.into_inner();
+        check_filters(&request)?;
         tokio::spawn(async move {
             if let Err(problem) = follow(&shared, &request, &sender).await {
                 // Nobody is left to tell when the client has gone.
@@ -156,6 +157,21 @@ impl QueryService for Query {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
+}
+
+/// Refuses filters that nothing can ever pass: who misspelt one would wait for ever.
+fn check_filters(request: &v1::WatchRequest) -> Result<(), Problem> {
+    let v1::WatchRequest { subject, party, act, .. } = request;
+    if !subject.is_empty() {
+        Subject::parse("subject", subject)?;
+    }
+    if !party.is_empty() {
+        check_party("party", party.strip_prefix("party:").unwrap_or(party))?;
+    }
+    if !act.is_empty() && !ACTS.contains(&act.as_str()) {
+        return Err(Problem::bad_request(format!("act {act:?}: none of {}", ACTS.join(", "))));
+    }
+    Ok(())
 }
 
 /// Sends entries block by block, then waits for the next block.

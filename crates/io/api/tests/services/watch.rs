@@ -57,6 +57,31 @@ async fn it_resumes_anywhere_without_gap_or_repetition() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_nothing_can_pass_is_refused() {
+    let node = Node::telling(&begun().told()).await;
+    let request = |subject: &str, party: &str, act: &str| v1::WatchRequest {
+        subject: subject.into(),
+        party: party.into(),
+        act: act.into(),
+        until_now: true,
+        ..Default::default()
+    };
+    let wrong = [
+        (request("", "", "contract_singed"), "contract_signed"),
+        (request("acme/weather", "", ""), "no colon after the kind"),
+        (request("assets:acme/weather", "", ""), "unknown kind of subject"),
+        (request("", "Acme Ltd", ""), "not a party id"),
+    ];
+    for (request, why) in wrong {
+        let refused = node.query().watch(request).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        assert!(refused.message().contains(why), "{}", refused.message());
+    }
+    // Of what is not there yet there may be something one day.
+    assert!(watched(&node, request("asset:acme/later", "nobody", "budgets_set")).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn filters_leave_out_and_nothing_more() {
     let story = begun().told();
     let node = Node::telling(&story).await;
