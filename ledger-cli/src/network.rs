@@ -262,6 +262,7 @@ fn read(path: &Path) -> Result<Ceremony, ClientError> {
 }
 
 fn keep(path: &Path, ceremony: &Ceremony) -> Result<Answer, ClientError> {
+    ceremony.plan().check_names()?;
     write_file(path, ceremony.to_json().as_bytes())?;
     let mut answer = shown(ceremony)?;
     answer.text = format!("written to {}\n{}", path.display(), answer.text);

@@ -57,11 +57,34 @@ pub const fn default_limits() -> Limits {
 }
 
 impl GenesisPlan {
+    /// Refuses what people type wrong and nothing refuses later: a genesis cannot be changed once the ledger has begun.
+    ///
+    /// # Errors
+    /// `CLIENT_USAGE` for an origin with a scheme (C2SP tlog-checkpoint wants a URL without one), or a founder's jurisdiction that is not
+    /// two upper-case letters.
+    pub fn check_names(&self) -> Result<(), ClientError> {
+        if self.origin.contains("://") {
+            let why =
+                "expected a host and path without scheme, for example ledger.gzdex.example/gba";
+            return Err(ClientError::usage(format!("origin {:?}: {why}", self.origin)));
+        }
+        for founder in &self.founders {
+            let of = founder.profile.as_ref().map_or("", |profile| &profile.jurisdiction);
+            if of.len() != 2 || !of.bytes().all(|b| b.is_ascii_uppercase()) {
+                let why =
+                    format!("jurisdiction {of:?}: expected two upper-case letters (ISO 3166-1)");
+                return Err(ClientError::usage(format!("{}: {why}", founder.party)));
+            }
+        }
+        Ok(())
+    }
+
     /// The document.
     ///
     /// # Errors
-    /// What the format refuses.
+    /// As [`GenesisPlan::check_names`], and what the format refuses.
     pub fn document(&self) -> Result<GenesisDocument, ClientError> {
+        self.check_names()?;
         let mut founders = self.founders.clone();
         founders.sort_by(|a, b| a.party.cmp(&b.party));
         let mut validators = self.validators.clone();
@@ -210,7 +233,7 @@ mod tests {
     fn founder(party: &str, number: u8, factor: Factor) -> Founder {
         Founder {
             party: party.into(),
-            profile: Some(PartyProfile::default()),
+            profile: Some(PartyProfile { jurisdiction: "HK".into(), ..PartyProfile::default() }),
             roles: vec![Role::Exchange.into()],
             keys: vec![KeyGrant {
                 public_key: public(number),
@@ -242,6 +265,25 @@ mod tests {
             rule_sets: Vec::new(),
             calendars: Vec::new(),
             limits: default_limits(),
+        }
+    }
+
+    #[test]
+    fn names_that_nothing_refuses_later_are_refused() {
+        let good = plan(Factor::OrgHsm);
+        assert!(good.check_names().is_ok());
+        let mut scheme = good.clone();
+        scheme.origin = "https://ledger.invalid/test".into();
+        let mut place = good.clone();
+        place.founders[0].profile.as_mut().unwrap().jurisdiction = "China".into();
+        let mut nowhere = good;
+        nowhere.founders[1].profile = None;
+        let found =
+            [(scheme, "without scheme"), (place, "\"China\""), (nowhere, "a: jurisdiction")];
+        for (plan, why) in found {
+            let error = plan.document().unwrap_err();
+            assert_eq!(error.code, "CLIENT_USAGE");
+            assert!(error.message.contains(why), "{error}");
         }
     }
 

@@ -218,7 +218,7 @@ const SET: Rule<SettingGuard> = Rule {
         (Code::Field, |setting| {
             let window = setting.event.budgets.map(|budgets| budgets.window_s);
             ensure(window.is_none_or(|window| (1..=MAX_WINDOW_S).contains(&window)), || {
-                format!("window_s: expected 1 to {MAX_WINDOW_S}, found {window:?}")
+                format!("window_s: expected 1 to {MAX_WINDOW_S}, found {}", window.unwrap_or(0))
             })
         }),
         (Code::ValidatorsQuorum, |setting| quorum(setting.act, &setting.validators)),
