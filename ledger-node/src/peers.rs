@@ -8,13 +8,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use ledger_api::Shared;
-use ledger_api::seals::{AskValidators, Seal};
+use ledger_api::seals::{AskValidators, RefusedPeer, Seal};
 use ledger_format::block::Block;
 use ledger_format::digest::{Hash, KeyId, sha256};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::message;
 use ledger_format::validators::Validators;
-use ledger_peer::{Audience, Certificate, Event, Events, Identity, Network, Role, Settings};
+use ledger_peer::{
+    Audience, By, Certificate, Event, Events, Identity, Network, PeerStatus, Role, Settings,
+};
 use ledger_replica::{Addressed, Event as Heard, Lane, Message};
 use ledger_verify::block::check_certificate;
 
@@ -140,6 +142,18 @@ impl AskValidators for Asking {
         let peers = self.0.peers().into_iter().filter(|peer| peer.connected_since.is_some());
         peers.map(|peer| peer.identity).collect()
     }
+
+    fn refused(&self) -> Vec<RefusedPeer> {
+        let apart = self.0.peers().into_iter().filter(|peer| peer.connected_since.is_none());
+        let refused = |peer: PeerStatus| {
+            let (code, by) = peer.last_refusal?;
+            let text = ledger_peer::CODES.iter().find(|known| known.code == code.as_str());
+            let text = text.map_or("", |known| known.text);
+            let (peer, by_us) = (peer.identity, by == By::Us);
+            Some(RefusedPeer { peer, by_us, code: code.as_str(), text })
+        };
+        apart.filter_map(refused).collect()
+    }
 }
 
 /// Answers nodes that asked for blocks or signatures, until nobody can ask any more.
@@ -225,14 +239,9 @@ pub(crate) fn listen(
             Err(RecvTimeoutError::Disconnected) => break,
         };
         let heard = match event {
-            Event::Connected { peer, role, height } => {
-                tracing::info!(%peer, ?role, height, "peer connected");
-                Heard::Connected(peer)
-            }
-            Event::Disconnected { peer, why } => {
-                tracing::info!(%peer, ?why, "peer disconnected");
-                Heard::Disconnected(peer)
-            }
+            // The transport has said so in the log, with the address.
+            Event::Connected { peer, .. } => Heard::Connected(peer),
+            Event::Disconnected { peer, .. } => Heard::Disconnected(peer),
             Event::Received { peer, lane, bytes } => {
                 let Some(message) = read(shared, wanted, peer, lane, &bytes) else { continue };
                 Heard::Received { from: peer, message: *message }

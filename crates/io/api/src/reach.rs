@@ -1,7 +1,17 @@
-//! Whether a validator reaches enough of the others to decide anything, for its operator.
+//! Whether a node reaches others, and a validator enough of them to decide anything, for its operator.
 
 use ledger_format::digest::KeyId;
 use ledger_format::validators::{Member, Validators};
+
+use crate::seals::RefusedPeer;
+
+/// What there is to tell of a node with which there is no connection, since one of the two refuses the other.
+pub(crate) fn refusal(set: &Validators, refused: &RefusedPeer) -> String {
+    let RefusedPeer { peer, by_us, code, text } = refused;
+    let name = set.get(peer).map_or_else(|| peer.to_string(), |member| member.name.clone());
+    let (who, whom) = if *by_us { ("this node", &*name) } else { (&*name, "this node") };
+    format!("{who} refuses {whom}: {code}: {text} `ledger-cli explain {code}` tells what to do")
+}
 
 /// What there is to tell a validator with these identities, if it and those that it is connected with are no quorum.
 pub(crate) fn notice(set: &Validators, own: &[KeyId], connected: &[KeyId]) -> Option<String> {
@@ -23,6 +33,20 @@ mod tests {
     use ledger_story::members::{MEMBERS, set};
 
     use super::*;
+
+    #[test]
+    fn a_refusal_names_who_refuses_whom_and_why() {
+        let set = Validators::new(set(&MEMBERS)).unwrap();
+        let member = set.members().first().unwrap();
+        let (peer, code, text) = (member.id, "PEER_TWIN", "Two processes connect.");
+        let by = |peer, by_us| refusal(&set, &RefusedPeer { peer, by_us, code, text });
+        let told = by(peer, false);
+        let start = format!("{} refuses this node: PEER_TWIN: Two", member.name);
+        assert!(told.starts_with(&start), "{told}");
+        let stranger = KeyId([9; 32]);
+        let told = by(stranger, true);
+        assert!(told.starts_with(&format!("this node refuses {stranger}: PEER_TWIN")), "{told}");
+    }
 
     #[test]
     fn a_validator_that_reaches_no_quorum_is_told_whom_it_lacks() {

@@ -47,6 +47,22 @@ pub trait AskValidators: Debug + Send + Sync {
 
     /// The nodes that are connected, validators or not.
     fn connected(&self) -> Vec<KeyId>;
+
+    /// The nodes that are not, since one of the two refuses the other.
+    fn refused(&self) -> Vec<RefusedPeer>;
+}
+
+/// A node that this one is set to connect with, and why they are not connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedPeer {
+    /// Who.
+    pub peer: KeyId,
+    /// Whether this node refuses it, or it this node.
+    pub by_us: bool,
+    /// The stable code.
+    pub code: &'static str,
+    /// What the code says.
+    pub text: &'static str,
 }
 
 /// Seals of this node and of validators that it asked, and calls that wait for one.
@@ -104,8 +120,16 @@ impl Seals {
 
     /// The nodes that are connected.
     pub(crate) fn connected(&self) -> Vec<KeyId> {
-        let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        asks.map(|asks| asks.connected()).unwrap_or_default()
+        self.asks().map(|asks| asks.connected()).unwrap_or_default()
+    }
+
+    /// The nodes that are not, since one of the two refuses the other.
+    pub(crate) fn refused(&self) -> Vec<RefusedPeer> {
+        self.asks().map(|asks| asks.refused()).unwrap_or_default()
+    }
+
+    fn asks(&self) -> Option<Arc<dyn AskValidators>> {
+        self.asks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn find(&self, height: u64) -> Option<(Member, Seal)> {

@@ -128,6 +128,7 @@ fn notices(shared: &Shared, validators: &Validators) -> Vec<String> {
         let connected = shared.seals.connected();
         notices.extend(reach::notice(validators, &shared.vote_keys, &connected));
     }
+    notices.extend(shared.seals.refused().iter().map(|peer| reach::refusal(validators, peer)));
     if validators.tolerated_faults() == 0 {
         let count = validators.members().len();
         notices.push(format!(

@@ -26,7 +26,7 @@ pub struct PeerStatus {
     pub height: Option<u64>,
     /// Frames and bytes.
     pub counts: Lanes<Counts>,
-    /// The last refusal between the two nodes, and whose it was. Only of configured peers.
+    /// The last refusal between the two nodes since they were connected, and whose it was. Only of configured peers.
     pub last_refusal: Option<(Code, By)>,
 }
 
@@ -38,7 +38,7 @@ struct Known {
     refusals: Mutex<Repeated>,
 }
 
-/// The last refusal, and how often it was repeated since anything else happened.
+/// The last refusal since the two were connected, and how often it was repeated.
 #[derive(Debug, Default)]
 struct Repeated {
     last: Option<(Code, By)>,
@@ -150,7 +150,7 @@ impl Registry {
         }
         sessions.note_instance(session)?;
         if let Some(known) = self.known.get(&session.peer) {
-            known.refusals().times = 0;
+            *known.refusals() = Repeated::default();
         }
         if let Some(older) = sessions.live.insert(session.peer, Arc::clone(session)) {
             older.end(Why::Replaced);

@@ -215,7 +215,7 @@ pub(crate) async fn run<M: Incoming>(
     if let Err(failure) = local.registry.register(local, session) {
         return close(local, session, failure).await;
     }
-    tracing::info!(peer = %session.peer, address = %session.link.remote, role = ?session.role, "peer connected");
+    tracing::info!(peer = %session.peer, address = %session.link.remote, role = ?session.role, height = session.height, "peer connected");
     let failure = loop {
         tokio::select! {
             biased;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ed25519_dalek::Signer as _;
-use ledger_api::seals::{AskValidators, Seal};
+use ledger_api::seals::{AskValidators, RefusedPeer, Seal};
 use ledger_api::{NodeKeys, Shared};
 use ledger_event::Clock;
 use ledger_format::digest::{EntryId, KeyId};
@@ -86,6 +86,10 @@ impl AskValidators for Everybody {
     }
 
     fn connected(&self) -> Vec<KeyId> {
+        Vec::new()
+    }
+
+    fn refused(&self) -> Vec<RefusedPeer> {
         Vec::new()
     }
 }
