@@ -12,7 +12,8 @@ use ledger_replica::Replica;
 use ledger_store::{Store, StoreError, VoteLock, VoteMode, Wal};
 use serde_json::json;
 
-use crate::args::RecoverArgs;
+use crate::args::{RecoverArgs, RunArgs};
+use crate::commands::options;
 use crate::failure::Failure;
 use crate::open::{Layout, Opened, open};
 use crate::report::{self, Output};
@@ -105,8 +106,12 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
     let genesis = layout.read_genesis()?.document;
     let own: Vec<KeyId> = layout.read_keys()?.iter().map(|keys| kid(&keys.vote)).collect();
     let Opened { store, ledger } = open(&args.data_dir, &genesis)?;
+    let is_sole = Replica::is_sole(&ledger, &own);
     let mode = match args.alone {
-        true if Replica::is_sole(&ledger, &own) => VoteMode::Votes,
+        _ if is_sole && ledger.height() == 0 && knows_others(&args.data_dir, &own)? => {
+            VoteMode::Recovers
+        }
+        true if is_sole => VoteMode::Votes,
         true => VoteMode::Alone,
         false if Replica::can_recover(&ledger, &own) => VoteMode::Recovers,
         false => {
@@ -134,6 +139,13 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
         json!({ "keys": ids, "votes": votes, "height": ledger.height(), "log_put_aside": aside });
     report::result(output, &text, &json);
     Ok(())
+}
+
+/// Whether the settings name another validator. A founder that was alone at genesis and has no blocks would begin the ledger, by what its
+/// directory says; if others have come in since, that would be a second history.
+fn knows_others(data_dir: &Path, own: &[KeyId]) -> Result<bool, Failure> {
+    let known = options(&RunArgs::at(data_dir))?.peers.peers;
+    Ok(known.iter().any(|peer| !own.contains(&peer.identity)))
 }
 
 fn is_damaged(log: &Path) -> Result<bool, Failure> {
