@@ -61,10 +61,9 @@ impl EvidenceDirectory {
     /// Makes evidence durable, as a file that shows whose keys these are.
     ///
     /// # Errors
-    /// `NODE_EVIDENCE`.
+    /// `STORE_IO`, as for everything that cannot be made durable.
     fn keep(&self, id: &EvidenceId, file: &[u8]) -> Result<(), Failure> {
-        let path = self.path.join(format!("{id}.{ENDING}"));
-        write_durably(&path, file).map_err(|error| failed(&path, error))
+        Ok(write_durably(&self.path.join(format!("{id}.{ENDING}")), file)?)
     }
 }
 
@@ -89,7 +88,7 @@ fn failed(path: &Path, error: impl std::fmt::Display) -> Failure {
 /// Makes evidence durable, shows it to whoever asks, and tells the operator whom it names.
 ///
 /// # Errors
-/// `NODE_EVIDENCE`: the node must stop, as with everything that cannot be made durable.
+/// `STORE_IO` or `NODE_EVIDENCE`: the node must stop, as with everything that cannot be made durable.
 pub(crate) fn accuse(
     directory: &EvidenceDirectory,
     shared: &Shared,

@@ -47,6 +47,9 @@ codes! {
     config: 2 = "NODE_CONFIG",
         "The configuration has mistakes.",
         "Each is listed with where it stands; `ledger-node run --help` describes the settings.";
+    usage: 2 = "NODE_USAGE",
+        "The command line is not right.",
+        "See --help of the command.";
     listen: 1 = "NODE_LISTEN",
         "The node cannot listen on its address.",
         "Check --listen: another process may have the port (`ss -ltnp`).";

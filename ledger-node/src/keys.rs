@@ -91,8 +91,12 @@ fn promote(layout: &Layout) -> Result<(), Failure> {
     let (next, former) = (layout.next_keys(), layout.former_keys());
     match read(&next) {
         Ok(_) if former.exists() => fs::remove_dir_all(&former).map_err(Failure::runtime)?,
+        Err(_) if !next.exists() => {
+            let why =
+                format!("no keys wait in {}; `ledger-node keys next` makes them", next.display());
+            return Err(ClientError::key(why).into());
+        }
         // One that was interrupted is finished.
-        Err(error) if !next.exists() => return Err(error),
         _ => {}
     }
     fs::create_dir_all(&former).map_err(Failure::runtime)?;

@@ -24,15 +24,37 @@ mod stored;
 mod telemetry;
 mod testnet;
 
+use std::ffi::OsString;
 use std::panic;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Parser as _;
+
 use crate::args::{Cli, Command};
 use crate::failure::Failure;
+use crate::report::Output;
 
-/// Runs a command and gives the exit code of the process.
-pub fn main(cli: Cli) -> ExitCode {
+/// Runs a command line and gives the exit code of the process.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.collect();
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => run(cli),
+        Err(error) => usage(&error, Output::guess(&arguments)),
+    }
+}
+
+/// Help and version as they are; what is wrong with a command line in the form that it asks for.
+fn usage(error: &clap::Error, output: Output) -> ExitCode {
+    if output == Output::Text || !error.use_stderr() {
+        let _closed = error.print();
+    } else {
+        report::failure(output, &Failure::usage(error.render().to_string().trim()));
+    }
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+fn run(cli: Cli) -> ExitCode {
     quiet_trials();
     let output = cli.output;
     let result = match cli.command {

@@ -2,9 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use ledger_node::args::Cli;
-
 fn main() -> ExitCode {
-    ledger_node::main(Cli::parse())
+    ledger_node::main(std::env::args_os())
 }

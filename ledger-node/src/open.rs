@@ -47,10 +47,10 @@ impl Layout {
     /// Reads the genesis file.
     ///
     /// # Errors
-    /// `STORE_MISSING` without one, `NODE_GENESIS` for one that is malformed.
+    /// `STORE_MISSING` where there is no ledger, `NODE_GENESIS` for a file that is missing beside a store, or malformed.
     pub fn read_genesis(&self) -> Result<GenesisFile, Failure> {
         let path = self.genesis();
-        if !path.exists() {
+        if !path.exists() && !self.0.join("store").exists() {
             return Err(StoreError::Missing { path: self.0.clone() }.into());
         }
         let bytes = fs::read(&path)

@@ -5,6 +5,7 @@
     reason = "the one place of this program that prints"
 )]
 
+use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 
 use serde_json::{Value, json};
@@ -19,6 +20,14 @@ pub enum Output {
     Text,
     /// One JSON object.
     Json,
+}
+
+impl Output {
+    /// What a command line asks for that could not be parsed, so that scripts get errors in their form.
+    pub(crate) fn guess(arguments: &[OsString]) -> Self {
+        let json = |pair: &[OsString]| matches!(pair, [option, value] if (option == "-o" || option == "--output") && value == "json");
+        if arguments.windows(2).any(json) { Self::Json } else { Self::Text }
+    }
 }
 
 /// Prints a command's result. A closed pipe is no error: whoever read had enough.

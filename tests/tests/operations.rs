@@ -1,5 +1,11 @@
 //! How a node is operated: made, configured, watched, told to stop, left alone.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +17,7 @@ use ledger_fixtures::Rng;
 use ledger_proto::v1;
 use ledger_tests::{
     Finished, NODE, Running, SharedBook, Signal, Supplier, command, connect, copy_node,
-    demonstration, new_ledger, node_on, places_in, run,
+    demonstration, new_ledger, node_on, places_in, ports, run,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -32,6 +38,74 @@ fn fails(arguments: &[&str], exit: i32, code: &str) -> Finished {
     let ended = run(NODE, arguments.iter().chain(&["-o", "json"])).expect(exit);
     assert_eq!(ended.error_code(), code, "{}", ended.err);
     ended
+}
+
+#[test]
+fn a_wrong_command_line_is_told_in_the_form_that_it_asks_for() {
+    let ended = fails(&["run", "--lisen", "127.0.0.1:1"], 2, "NODE_USAGE");
+    assert!(ended.error()["error"]["message"].as_str().unwrap().contains("--lisen"));
+    let ended = run(NODE, ["run", "--lisen", "127.0.0.1:1"]).expect(2);
+    assert!(ended.err.starts_with("error: unexpected argument '--lisen'"), "{}", ended.err);
+    assert!(run(NODE, ["--help", "-o", "json"]).expect(0).out.contains("Usage: ledger-node"));
+}
+
+#[test]
+fn a_ledger_is_not_begun_with_names_that_it_could_never_lose() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let init = |origin, jurisdiction| {
+        let founder = ["--party", "one", "--name", "One", "--ledger-name", "One", "--plain-keys"];
+        let names =
+            ["init", "--data-dir", data, "--origin", origin, "--jurisdiction", jurisdiction];
+        names.into_iter().chain(founder).collect::<Vec<_>>()
+    };
+    for (origin, jurisdiction) in
+        [("https://ledger.invalid/one", "CN"), ("ledger.invalid/one", "cn")]
+    {
+        fails(&init(origin, jurisdiction), 2, "CLIENT_USAGE");
+        assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
+    }
+    let _made = run(NODE, init("ledger.invalid/one", "CN")).expect(0);
+}
+
+/// Two nodes of different ledgers that are set to meet.
+#[test]
+fn who_is_refused_by_another_node_reads_it_in_its_own_status() {
+    let (nodes, first) = ([new(), new()], ports(2));
+    let port = |number: u16| first + 2 * number + 1;
+    let identities = nodes.each_ref().map(|node| {
+        let data = node.path().to_str().unwrap();
+        let shown = run(NODE, ["keys", "show", "--data-dir", data, "-o", "json"]).expect(0).json();
+        shown["keys"]["identity"].as_str().unwrap().to_owned()
+    });
+    for (number, node) in (0..).zip(&nodes) {
+        let other = &identities[usize::from(1 - number)];
+        let (own, theirs) = (port(number), port(1 - number));
+        let peer =
+            format!("listen = \"127.0.0.1:{own}\"\nknown = [\"{other}@127.0.0.1:{theirs}\"]");
+        fs::write(node.path().join("config.toml"), format!("[peer]\n{peer}\n")).unwrap();
+    }
+    let running = nodes.each_ref().map(|node| Running::start(node.path()).unwrap());
+    let runtime = Runtime::new().unwrap();
+    let begun = Instant::now();
+    // The one that dials refuses or is refused; the other is dialled, and may only count it.
+    let told = loop {
+        let notices = running.each_ref().map(|node| {
+            let status = async { connect(node).await.status().await.unwrap() };
+            runtime.block_on(status).notices
+        });
+        let told: Vec<String> = notices.into_iter().flatten().collect();
+        let found = told.into_iter().find(|notice| notice.contains("PEER_OTHER_LEDGER"));
+        if found.is_some() || begun.elapsed() > STOP_LIMIT {
+            break found.expect("a notice");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(told.contains(" refuses ") && told.contains("ledger-cli explain"), "{told}");
+    assert!(identities.iter().any(|identity| told.contains(identity)), "{told}");
+    for node in running {
+        assert_eq!(node.end(Signal::Terminate), 0);
+    }
 }
 
 #[test]
