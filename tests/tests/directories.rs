@@ -287,6 +287,12 @@ fn a_damaged_store_is_whole_or_refused() {
             *outcomes.entry(whole_or_refused(directory.path(), &what)).or_default() += 1;
         }
     }
+    // Where damage falls is chance; without any store the log tells that there were blocks.
+    let directory = copy();
+    fs::remove_dir_all(directory.path().join("store")).unwrap();
+    let lost = whole_or_refused(directory.path(), "no store");
+    assert_eq!(lost.as_deref(), Some("NODE_BLOCKS_LOST"));
+    *outcomes.entry(lost).or_default() += 1;
     println!("seed {seed}: {outcomes:?} (None: whole)");
     for needed in [None, Some("STORE_DAMAGED"), Some("NODE_BLOCKS_LOST")] {
         let needed = needed.map(str::to_owned);
