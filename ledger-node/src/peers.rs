@@ -147,10 +147,8 @@ impl AskValidators for Asking {
         let apart = self.0.peers().into_iter().filter(|peer| peer.connected_since.is_none());
         let refused = |peer: PeerStatus| {
             let (code, by) = peer.last_refusal?;
-            let text = ledger_peer::CODES.iter().find(|known| known.code == code.as_str());
-            let text = text.map_or("", |known| known.text);
-            let (peer, by_us) = (peer.identity, by == By::Us);
-            Some(RefusedPeer { peer, by_us, code: code.as_str(), text })
+            let why = ledger_peer::CODES.iter().find(|known| known.code == code.as_str())?;
+            Some(RefusedPeer { peer: peer.identity, by_us: by == By::Us, why })
         };
         apart.filter_map(refused).collect()
     }

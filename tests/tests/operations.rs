@@ -101,7 +101,7 @@ fn who_is_refused_by_another_node_reads_it_in_its_own_status() {
         }
         std::thread::sleep(Duration::from_millis(50));
     };
-    assert!(told.contains(" refuses ") && told.contains("ledger-cli explain"), "{told}");
+    assert!(told.contains(" refuses ") && told.contains("Compare genesis hashes"), "{told}");
     assert!(identities.iter().any(|identity| told.contains(identity)), "{told}");
     for node in running {
         assert_eq!(node.end(Signal::Terminate), 0);

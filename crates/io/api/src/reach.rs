@@ -1,16 +1,17 @@
 //! Whether a node reaches others, and a validator enough of them to decide anything, for its operator.
 
 use ledger_format::digest::KeyId;
+use ledger_format::malformed::Explanation;
 use ledger_format::validators::{Member, Validators};
 
 use crate::seals::RefusedPeer;
 
 /// What there is to tell of a node with which there is no connection, since one of the two refuses the other.
 pub(crate) fn refusal(set: &Validators, refused: &RefusedPeer) -> String {
-    let RefusedPeer { peer, by_us, code, text } = refused;
+    let RefusedPeer { peer, by_us, why: Explanation { code, text, help, .. } } = refused;
     let name = set.get(peer).map_or_else(|| peer.to_string(), |member| member.name.clone());
     let (who, whom) = if *by_us { ("this node", &*name) } else { (&*name, "this node") };
-    format!("{who} refuses {whom}: {code}: {text} `ledger-cli explain {code}` tells what to do")
+    format!("{who} refuses {whom}: {code}: {text} {help}")
 }
 
 /// What there is to tell a validator with these identities, if it and those that it is connected with are no quorum.
@@ -38,11 +39,16 @@ mod tests {
     fn a_refusal_names_who_refuses_whom_and_why() {
         let set = Validators::new(set(&MEMBERS)).unwrap();
         let member = set.members().first().unwrap();
-        let (peer, code, text) = (member.id, "PEER_TWIN", "Two processes connect.");
-        let by = |peer, by_us| refusal(&set, &RefusedPeer { peer, by_us, code, text });
-        let told = by(peer, false);
-        let start = format!("{} refuses this node: PEER_TWIN: Two", member.name);
-        assert!(told.starts_with(&start), "{told}");
+        let why = &Explanation {
+            code: "PEER_TWIN",
+            text: "Two processes connect.",
+            source: "docs/spec/peer.md",
+            help: "Find the other.",
+        };
+        let by = |peer, by_us| refusal(&set, &RefusedPeer { peer, by_us, why });
+        let told = by(member.id, false);
+        let whole = "refuses this node: PEER_TWIN: Two processes connect. Find the other.";
+        assert_eq!(told, format!("{} {whole}", member.name));
         let stranger = KeyId([9; 32]);
         let told = by(stranger, true);
         assert!(told.starts_with(&format!("this node refuses {stranger}: PEER_TWIN")), "{told}");

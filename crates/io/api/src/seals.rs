@@ -11,6 +11,7 @@ use std::time::Duration;
 use ed25519_dalek::Signer as _;
 use ledger_format::digest::KeyId;
 use ledger_format::header::Header;
+use ledger_format::malformed::Explanation;
 use ledger_format::note::{Checkpoint, cosignature_message};
 use ledger_format::receipt::Receipt;
 use ledger_format::validators::{Member, Validators};
@@ -59,10 +60,8 @@ pub struct RefusedPeer {
     pub peer: KeyId,
     /// Whether this node refuses it, or it this node.
     pub by_us: bool,
-    /// The stable code.
-    pub code: &'static str,
-    /// What the code says.
-    pub text: &'static str,
+    /// The code, what it says and the next step.
+    pub why: &'static Explanation,
 }
 
 /// Seals of this node and of validators that it asked, and calls that wait for one.
