@@ -308,7 +308,11 @@ mod tests {
             }
             drop(store);
             let state = open(directory.path()).and_then(|store| store.load_state());
-            assert!(matches!(state, Err(StoreError::Damaged { .. })), "{removed} of {derived}");
+            let found = state.map(|state| state.records.len());
+            assert!(
+                matches!(found, Err(StoreError::Damaged { .. })),
+                "{removed} of {derived} removed, and found {found:?}"
+            );
         }
     }
 }

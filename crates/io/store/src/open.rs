@@ -1,9 +1,11 @@
-//! Opening a data directory: whose it is, that nobody else has it, and sled's two known traps.
+//! Opening a data directory: whose it is, that nobody else has it, and sled's three known traps.
 
 use std::cell::Cell;
 use std::fs::{self, File, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ledger_format::digest::LedgerId;
 
@@ -15,6 +17,10 @@ pub const DATA_FORMAT: u32 = 1;
 
 /// Page cache of sled, in bytes. With packed pages more brings nothing (docs/adr/0006).
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long sled's threads may take to let go of a file. Milliseconds as a rule, more on a machine without time for them.
+const LET_GO_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// A locked data directory: `LOCK`, `FORMAT`, `store/`, `wal/`. The lock is released when this is dropped.
 #[derive(Debug)]
@@ -103,6 +109,7 @@ impl DataDirectory {
 
     pub(crate) fn open_sled(&self) -> Result<sled::Db, StoreError> {
         let path = self.path.join("store");
+        wait_until_let_go(&path.join("db"))?;
         remove_half_written_snapshots(&path)?;
         match configuration(&path).open() {
             Err(sled::Error::Corruption { .. }) => {
@@ -141,6 +148,27 @@ pub(crate) fn trial<T>(open: impl FnOnce() -> Result<T, StoreError>) -> Result<T
 fn configuration(path: &Path) -> sled::Config {
     // Flushes are ours alone, one a block.
     sled::Config::new().path(path).flush_every_ms(None).cache_capacity(CACHE_BYTES)
+}
+
+/// A store that this process has just dropped may still be held by sled 0.34.7: its threads let go of the file a little later.
+/// No other process holds it, since the directory's own lock comes first.
+fn wait_until_let_go(file: &Path) -> Result<(), StoreError> {
+    let failed = || StoreError::io(file.display().to_string());
+    if !file.try_exists().map_err(failed())? {
+        return Ok(());
+    }
+    let opened = File::options().read(true).write(true).open(file).map_err(failed())?;
+    let deadline = Instant::now() + LET_GO_WITHIN;
+    loop {
+        match opened.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOOK_AGAIN),
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Locked { path: file.to_owned() });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed()(source)),
+        }
+    }
 }
 
 /// sled 0.34.7 writes `snap.X.generating` and renames it, but reads a left-over one as the newest snapshot and fails for ever.
