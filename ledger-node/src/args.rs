@@ -134,9 +134,10 @@ pub struct TestnetArgs {
     #[arg(long, value_name = "DIR", default_value = "ledger-data/testnet")]
     pub data_dir: PathBuf,
 
-    /// First of the ports: each node takes two, for its services and for its peers.
-    #[arg(long, value_name = "PORT", default_value_t = 7500)]
-    pub base_port: u16,
+    /// First of the ports: each node takes two, for its services and for its peers. A network that is there keeps its ports
+    /// [default: 7500].
+    #[arg(long, value_name = "PORT")]
+    pub base_port: Option<u16>,
 
     /// Make the directories and stop: the nodes are started one by one with `ledger-node run`.
     #[arg(long)]
@@ -327,6 +328,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "BYTES")]
     pub pool_bytes: Option<String>,
 
+    /// Most clients that may be connected at one time; others wait; 0: as many as descriptors leave [default: 0].
+    #[arg(long, value_name = "N")]
+    pub client_connections: Option<String>,
+
     /// Threads that check signatures; 0: as many as cores [default: 0].
     #[arg(long, value_name = "N")]
     pub check_threads: Option<String>,
@@ -349,6 +354,7 @@ impl RunArgs {
             block_gather_ms: None,
             pool_entries: None,
             pool_bytes: None,
+            client_connections: None,
             check_threads: None,
         }
     }
@@ -367,6 +373,7 @@ impl RunArgs {
             ("block.gather_ms", &self.block_gather_ms),
             ("pool.entries", &self.pool_entries),
             ("pool.bytes", &self.pool_bytes),
+            ("client.connections", &self.client_connections),
             ("check.threads", &self.check_threads),
         ];
         all.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect()

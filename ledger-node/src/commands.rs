@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::args::{ClockArg, DirArgs, Founding, InitArgs, RunArgs, StatusArgs};
 use crate::config::{self, Config, Sources};
+use crate::descriptors;
 use crate::failure::Failure;
 use crate::join::from_genesis;
 use crate::node::{Node, Options};
@@ -53,6 +54,10 @@ fn of(args: &RunArgs, config: &Config) -> Options {
         check_threads: config.check_threads,
         is_follower: config.role == config::RoleSetting::Follower,
         peers: config.peers.clone(),
+        connections: match config.connections {
+            0 => descriptors::for_clients(),
+            stated => stated,
+        },
     }
 }
 

@@ -99,6 +99,12 @@ pub const SETTINGS: &[Setting] = &[
         about: "most bytes of waiting entries",
     },
     Setting {
+        key: "client.connections",
+        variable: "LEDGER_CLIENT_CONNECTIONS",
+        default: "0",
+        about: "most clients that may be connected at one time; 0: as many as descriptors leave",
+    },
+    Setting {
         key: "check.threads",
         variable: "LEDGER_CHECK_THREADS",
         default: "0",
@@ -175,6 +181,8 @@ pub struct Config {
     pub role: RoleSetting,
     /// How the node meets others.
     pub peers: PeerOptions,
+    /// Connections of clients at one time; zero: as many as descriptors leave.
+    pub connections: usize,
     /// Value and origin of each setting, in the order of [`SETTINGS`].
     pub origins: Vec<(&'static str, String, String)>,
 }
@@ -211,6 +219,7 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
         values.number("block.gather_ms", 0, 10_000),
         values.number("pool.entries", 1, 10_000_000),
         values.number("pool.bytes", 65_536, 8 * 1024 * 1024 * 1024),
+        values.number("client.connections", 0, 65_536),
         values.number("check.threads", 0, 1_024),
     );
     let Values { mistakes, origins, .. } = values;
@@ -227,6 +236,7 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
             Some(gather),
             Some(entries),
             Some(bytes),
+            Some(connections),
             Some(threads),
         ) if mistakes.is_empty() => {
             let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
@@ -245,6 +255,7 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
                 check_threads,
                 role,
                 peers,
+                connections: size(connections),
                 origins,
             })
         }

@@ -6,6 +6,7 @@
 pub mod args;
 mod commands;
 pub mod config;
+mod descriptors;
 pub mod dev;
 mod evidence;
 pub mod failure;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use ledger_api::admission::{self, CheckedEntry};
 use ledger_api::intake::Source;
-use ledger_api::{NodeRole, Shared};
+use ledger_api::{NodeRole, Serving, Shared};
 use ledger_format::entry::Entry;
 use ledger_format::evidence::Evidence;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
@@ -57,6 +57,8 @@ pub struct Options {
     pub is_follower: bool,
     /// How the node meets others.
     pub peers: PeerOptions,
+    /// Connections of clients at one time.
+    pub connections: usize,
 }
 
 /// A running node.
@@ -136,7 +138,9 @@ impl Node {
             }
         })?;
         let (stop_server, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(serve(Arc::clone(&shared), listener, stopped));
+        let serving =
+            Serving { version: env!("CARGO_PKG_VERSION"), connections: options.connections };
+        let server = tokio::spawn(serve(Arc::clone(&shared), listener, serving, stopped));
         let node = Self {
             shared,
             address,
@@ -340,14 +344,14 @@ fn check_keys(ledger: &Ledger, keys: &[KeySet]) -> Result<(), Failure> {
 async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,
+    serving: Serving,
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), Failure> {
     let stop = async move {
         // A dropped sender means stop as well.
         let _dropped = stopped.await;
     };
-    let version = env!("CARGO_PKG_VERSION");
-    ledger_api::serve(shared, listener, version, stop).await.map_err(Failure::listen)
+    ledger_api::serve(shared, listener, serving, stop).await.map_err(Failure::listen)
 }
 
 /// The founders' entries, their signatures checked. No one else may submit before them.

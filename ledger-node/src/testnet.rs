@@ -28,6 +28,8 @@ use crate::setup::{
 use crate::telemetry;
 
 const ORIGIN: &str = "ledger.invalid/testnet";
+/// First of the ports, unless told otherwise.
+const BASE_PORT: u16 = 7500;
 const ROLES: [Role; 3] = [Role::Exchange, Role::IdentityAuthority, Role::NodeOperator];
 
 /// One exchange that founds the network.
@@ -46,13 +48,16 @@ pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Fa
     let there = existing(&args.data_dir);
     if there.is_empty() {
         let nodes = directories.len().saturating_mul(2).saturating_sub(1);
-        if usize::from(args.base_port).saturating_add(nodes) > usize::from(u16::MAX) {
+        let base_port = args.base_port.unwrap_or(BASE_PORT);
+        if usize::from(base_port).saturating_add(nodes) > usize::from(u16::MAX) {
             let why = "each node takes two ports, and the last is above 65535";
-            return Err(Failure::config(format!("--base-port {}: {why}", args.base_port)));
+            return Err(Failure::config(format!("--base-port {base_port}: {why}")));
         }
-        create(args, &directories)?;
+        create(args, base_port, &directories)?;
     } else if there != directories {
         return Err(other_network(args, &there));
+    } else {
+        keeps_ports(args, &there)?;
     }
     if args.init_only {
         let lines: Vec<String> = directories
@@ -148,8 +153,25 @@ fn other_network(args: &TestnetArgs, there: &[PathBuf]) -> Failure {
     ))
 }
 
+/// A network's ports are in its nodes' settings: others that are asked for would be passed over in silence.
+fn keeps_ports(args: &TestnetArgs, there: &[PathBuf]) -> Result<(), Failure> {
+    let (Some(asked), Some(first)) = (args.base_port, there.first()) else { return Ok(()) };
+    let port = options(&RunArgs::at(first))?.listen.port();
+    if asked == port {
+        return Ok(());
+    }
+    let path = args.data_dir.display();
+    Err(Failure::exists(format!(
+        "{path} has ports from {port} on: leave --base-port out, or state that"
+    )))
+}
+
 /// Makes all directories: keys, the genesis that all founders sign, and a configuration.
-fn create(args: &TestnetArgs, directories: &[PathBuf]) -> Result<LedgerId, Failure> {
+fn create(
+    args: &TestnetArgs,
+    base_port: u16,
+    directories: &[PathBuf],
+) -> Result<LedgerId, Failure> {
     if let Some(taken) = directories.iter().find(|directory| directory.exists()) {
         return Err(Failure::exists(taken.display()));
     }
@@ -164,7 +186,7 @@ fn create(args: &TestnetArgs, directories: &[PathBuf]) -> Result<LedgerId, Failu
         .zip(0_u16..)
         .map(|(exchange, number)| {
             let [vote, ..] = &exchange.node;
-            format!("\"{}@127.0.0.1:{}\"", keys::kid(&vote.1), ports(args, number).1)
+            format!("\"{}@127.0.0.1:{}\"", keys::kid(&vote.1), ports(base_port, number).1)
         })
         .collect();
     for (directory, number) in directories.iter().zip(0_u16..) {
@@ -175,7 +197,7 @@ fn create(args: &TestnetArgs, directories: &[PathBuf]) -> Result<LedgerId, Failu
         };
         write_node(directory, &node, exchange)?;
         let role = if exchange.is_some() { "validator" } else { "follower" };
-        let (grpc, peer) = ports(args, number);
+        let (grpc, peer) = ports(base_port, number);
         let config = format!(
             "listen = \"127.0.0.1:{grpc}\"\nrole = \"{role}\"\n\n[peer]\nlisten = \"127.0.0.1:{peer}\"\nknown = [{}]\n",
             known.join(", ")
@@ -188,8 +210,8 @@ fn create(args: &TestnetArgs, directories: &[PathBuf]) -> Result<LedgerId, Failu
     Ok(id)
 }
 
-const fn ports(args: &TestnetArgs, number: u16) -> (u16, u16) {
-    let first = args.base_port.saturating_add(number.saturating_mul(2));
+const fn ports(base_port: u16, number: u16) -> (u16, u16) {
+    let first = base_port.saturating_add(number.saturating_mul(2));
     (first, first.saturating_add(1))
 }
 

@@ -14,7 +14,7 @@ use ledger_client::act::Signatory;
 use ledger_event::Role;
 use ledger_fixtures::Rng;
 use ledger_proto::v1;
-use ledger_tests::{Exported, Market, Pen, Running, Signal, forged};
+use ledger_tests::{Exported, Market, Pen, Running, Signal, forged, node_on};
 use ledger_verify::verdict::Verdict;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
@@ -205,13 +205,39 @@ async fn connections_that_say_nothing_or_nonsense_slow_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_when_as_many_are_connected_as_may_be_waits_for_a_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let _genesis = ledger_tests::new_ledger(directory.path());
+    let mut command = node_on(directory.path());
+    command.args(["--client-connections", "4"]);
+    let node = Running::spawn(command).unwrap();
+    let mut first = node.connect().await;
+    assert_eq!(first.status().await.unwrap().height, 1);
+    let address = node.url.strip_prefix("http://").unwrap().to_owned();
+    let idle: Vec<TcpStream> = (0..3).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let url = node.url.clone();
+    let mut asks = tokio::spawn(async move {
+        let mut late = Node::connect(&url, Duration::from_secs(30)).await.unwrap();
+        late.status().await.unwrap().height
+    });
+    let soon = tokio::time::timeout(Duration::from_secs(1), &mut asks).await;
+    assert!(soon.is_err(), "a fifth was served at once");
+    assert_eq!(first.status().await.unwrap().height, 1, "who was connected is still served");
+    drop(idle);
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), asks).await.unwrap().unwrap(), 1);
+    drop(first);
+    let told = node.stop(Signal::Terminate).expect(0).err;
+    assert_eq!(told.matches("others wait").count(), 1, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_descriptors_waits_for_some() {
     let directory = tempfile::tempdir().unwrap();
     let _genesis = ledger_tests::new_ledger(directory.path());
     let node = Running::start_within(directory.path(), 128).unwrap();
     let mut before = node.connect().await;
     let address = node.url.strip_prefix("http://").unwrap().to_owned();
-    let idle: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let idle: Vec<TcpStream> = (0..150).map(|_| TcpStream::connect(&address).unwrap()).collect();
     tokio::time::sleep(Duration::from_millis(500)).await;
     let busy = node.processor_time();
     assert_eq!(before.status().await.unwrap().height, 1, "who was connected is still served");
@@ -221,6 +247,9 @@ async fn a_node_without_descriptors_waits_for_some() {
     drop(idle);
     let mut after = node.connect().await;
     assert_eq!(after.status().await.unwrap().height, 1);
+    // Some are kept for the node itself, which makes a file when it stops.
+    let _idle: Vec<TcpStream> = (0..150).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
     drop((before, after));
     assert_eq!(node.end(Signal::Terminate), 0);
 }

@@ -138,6 +138,10 @@ fn a_network_for_trying_out_is_neither_started_in_part_nor_added_to() {
         assert!(failed.err.contains("--validators 2 --followers 1"), "{}", failed.err);
     }
     let _same = run(NODE, net("2", "1")).expect(0);
+    let ports = |base| net("2", "1").into_iter().chain(["--base-port", base]).collect::<Vec<_>>();
+    let _same = run(NODE, ports("7500")).expect(0);
+    let failed = fails(&ports("7600"), 24, "NODE_EXISTS");
+    assert!(failed.err.contains("ports from 7500 on"), "{}", failed.err);
 }
 
 /// The settings in force, or why there are none.

@@ -24,6 +24,7 @@ use tracing_subscriber::EnvFilter;
 use crate::args::DevArgs;
 use crate::commands::Signals;
 use crate::config::LogFormat;
+use crate::descriptors;
 use crate::dev::cast::{Actor, Cast};
 use crate::dev::stage::{Scene, Stage, seconds};
 use crate::dev::summary::{Summary, skipped_json};
@@ -60,6 +61,7 @@ pub async fn run(args: &DevArgs, output: Output) -> Result<(), Failure> {
         settings: ledger_replica::Settings::default(),
         is_follower: false,
         peers: PeerOptions::default(),
+        connections: descriptors::for_clients(),
         check_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };
     let Some(node) = signals.unless_told(options).await? else { return Ok(()) };

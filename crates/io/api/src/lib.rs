@@ -5,6 +5,7 @@
 
 pub mod admission;
 mod audit;
+mod connections;
 pub mod evidence;
 mod history;
 pub mod intake;
@@ -22,6 +23,6 @@ pub mod shared;
 mod submit;
 pub mod suspects;
 
-pub use server::{ServeError, serve};
+pub use server::{ServeError, Serving, serve};
 pub use sets::NodeRole;
 pub use shared::{Head, NodeKeys, Shared, Submission};

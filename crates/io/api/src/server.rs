@@ -1,7 +1,6 @@
 //! The server: services, health, reflection, limits.
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +14,13 @@ use ledger_proto::v1::audit_service_server::AuditServiceServer;
 use ledger_proto::v1::node_service_server::{NodeService, NodeServiceServer};
 use ledger_proto::v1::query_service_server::QueryServiceServer;
 use ledger_proto::v1::submit_service_server::SubmitServiceServer;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 
 use crate::audit::Audit;
+use crate::connections::connections;
 use crate::query::Query;
 use crate::reach;
 use crate::sets::NodeRole;
@@ -37,8 +35,6 @@ const MAX_RESPONSE_BYTES: usize = 20 * 1024 * 1024;
 /// Calls that one connection may have open.
 const MAX_CALLS_PER_CONNECTION: u32 = 1_024;
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// How long to wait after a connection could not be taken.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +145,15 @@ fn notices(shared: &Shared, validators: &Validators) -> Vec<String> {
     notices
 }
 
+/// What a server is told beside what it serves.
+#[derive(Clone, Copy, Debug)]
+pub struct Serving {
+    /// The program's version.
+    pub version: &'static str,
+    /// Connections of clients at one time; who comes then waits until one ends.
+    pub connections: usize,
+}
+
 /// Serves until `stop` is done; then health says so, calls under way end, and the function returns.
 ///
 /// # Errors
@@ -156,7 +161,7 @@ fn notices(shared: &Shared, validators: &Validators) -> Vec<String> {
 pub async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,
-    version: &'static str,
+    Serving { version, connections: most }: Serving,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -192,36 +197,9 @@ pub async fn serve(
         .add_service(query)
         .add_service(audit)
         .add_service(node)
-        .serve_with_incoming_shutdown(connections(listener), stopping)
+        .serve_with_incoming_shutdown(connections(listener, most), stopping)
         .await?;
     Ok(())
-}
-
-/// Connections as they come. When none can be taken, for want of descriptors, the next attempt waits: asked again at once, the
-/// system would give the same answer, and a core would do nothing else.
-fn connections(listener: TcpListener) -> ReceiverStream<io::Result<TcpStream>> {
-    let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(async move {
-        while let Some(accepted) = tokio::select! {
-            accepted = listener.accept() => Some(accepted),
-            () = sender.closed() => None,
-        } {
-            match accepted {
-                Ok((connection, _)) => {
-                    // Without it answers are late and not wrong.
-                    let _slower = connection.set_nodelay(true);
-                    if sender.send(Ok(connection)).await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "no connection can be taken");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    });
-    ReceiverStream::new(receiver)
 }
 
 /// Both versions are served: grpcurl and older tools still ask for v1alpha.

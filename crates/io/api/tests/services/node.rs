@@ -8,7 +8,7 @@ use std::time::Duration;
 use ed25519_dalek::Signer as _;
 use ledger_api::admission::{self, Checked};
 use ledger_api::outcomes::{Outcome, Position, RefusedAt};
-use ledger_api::{Head, NodeKeys, Shared, serve};
+use ledger_api::{Head, NodeKeys, Serving, Shared, serve};
 use ledger_event::Clock;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
@@ -89,8 +89,9 @@ impl Node {
             });
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let serving = Serving { version: "test", connections: 16 };
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(serve(Arc::clone(&shared), listener, "test", std::future::pending()));
+        tokio::spawn(serve(Arc::clone(&shared), listener, serving, std::future::pending()));
         let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
         Self { shared, checked, channel, stopping, _directory: directory }
     }
