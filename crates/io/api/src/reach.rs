@@ -37,10 +37,11 @@ mod tests {
 
     #[test]
     fn a_refusal_names_who_refuses_whom_and_why() {
+        const CODE: &str = "PEER_TWIN";
         let set = Validators::new(set(&MEMBERS)).unwrap();
         let member = set.members().first().unwrap();
         let why = &Explanation {
-            code: "PEER_TWIN",
+            code: CODE,
             text: "Two processes connect.",
             source: "docs/spec/peer.md",
             help: "Find the other.",
