@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Explain) -> Result<Answer, ClientError> {
         } else {
             "ledger-cli explain --all lists the codes"
         };
-        return Err(ClientError::absent(format!("no code {code}; {help}")));
+        return Err(ClientError::usage(format!("no code {code}: {help}")));
     };
     let guarded: Vec<&str> = rows()
         .into_iter()

@@ -39,6 +39,7 @@ pub(crate) struct Common {
         global = true,
         value_name = "SECONDS",
         default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..),
         help_heading = "Ledger"
     )]
     pub(crate) timeout: u64,

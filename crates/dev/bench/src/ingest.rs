@@ -50,6 +50,10 @@ pub struct Measured {
     pub blocks: u64,
     /// Bytes that the node's store and log took on disk afterwards, beyond what they took before.
     pub disk_bytes: u64,
+    /// From starting the node again afterwards until it answered.
+    pub start: Duration,
+    /// The most memory that the node had held by then.
+    pub start_bytes: u64,
 }
 
 impl Measured {
@@ -75,7 +79,8 @@ impl Measured {
                 "p50": millis(self.waits.percentile(50)), "p99": millis(self.waits.percentile(99)),
                 "max": millis(self.waits.percentile(100)),
             },
-            "disk_bytes": self.disk_bytes,
+            "disk_bytes": self.disk_bytes, "start_seconds": self.start.as_secs_f64(),
+            "start_peak_bytes": self.start_bytes,
         })
     }
 
@@ -88,7 +93,8 @@ impl Measured {
              ratio      {:.1} % of the limit\n\
              latency    p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms a message of {MESSAGE_ENTRIES} entries\n\
              blocks     {}, {} entries each\n\
-             disk       {} bytes an entry",
+             disk       {} bytes an entry\n\
+             start      {:.2} s until the node answers again, {:.1} % of the time that it took to write; {} MiB held",
             self.limits[0],
             self.limits[1],
             limit::BATCH,
@@ -102,6 +108,9 @@ impl Measured {
             self.blocks,
             entries / self.blocks.max(1),
             self.disk_bytes / entries.max(1),
+            self.start.as_secs_f64(),
+            self.start.as_secs_f64() / self.waits.took.as_secs_f64() * 100.0,
+            self.start_bytes / (1024 * 1024),
         )
     }
 }
@@ -110,7 +119,7 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-/// Runs a node in a directory of its own below `base`, loads it, and measures the machine's limit before and after.
+/// Runs a node in a directory of its own below `base`, loads it, measures the machine's limit before and after, and starts the node again.
 pub fn run(base: &Path, load: Load) -> Measured {
     let directory = tempfile::tempdir_in(base).expect("a directory");
     let _genesis = new_ledger(directory.path());
@@ -124,7 +133,12 @@ pub fn run(base: &Path, load: Load) -> Measured {
     let after = limit::batch_verify(LIMIT_TIME);
     assert_eq!(node.end(Signal::Terminate), 0);
     let disk_bytes = bytes_below(directory.path()).saturating_sub(disk);
-    Measured { load, limits: [before, after], waits, blocks, disk_bytes }
+    let begun = Instant::now();
+    let again = Running::start(directory.path()).expect("the same ledger's node");
+    assert_eq!(runtime.block_on(self::height(&again)), height + blocks);
+    let (start, start_bytes) = (begun.elapsed(), again.peak_memory());
+    assert_eq!(again.end(Signal::Terminate), 0);
+    Measured { load, limits: [before, after], waits, blocks, disk_bytes, start, start_bytes }
 }
 
 async fn connect(node: &Running) -> Node {

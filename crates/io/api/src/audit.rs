@@ -90,7 +90,7 @@ impl Shared {
     /// The bytes of a block.
     fn block_bytes(&self, height: u64) -> Result<Bytes, Problem> {
         let stored = self.store.block(height)?;
-        let stored = stored.ok_or_else(|| Problem::not_found(format!("height {height}")))?;
+        let stored = stored.ok_or_else(|| self.no_block(height))?;
         let header = Header::decode(stored.header)?;
         let certificate = Certificate::decode(stored.certificate)?;
         let body = Body { header, entries: stored.entries };

@@ -185,11 +185,16 @@ impl Shared {
         Ok(Some(Position { height: leaf.height, leaf_index, time_ms: header.time_ms }))
     }
 
+    /// What is said of a height that is not there.
+    pub(crate) fn no_block(&self, height: u64) -> Problem {
+        let last = self.head().height;
+        Problem::not_found(format!("block {height}: the last one here is {last}"))
+    }
+
     /// The header and certificate bytes of a height.
     pub(crate) fn header(&self, height: u64) -> Result<(Header, Bytes, Bytes), Problem> {
         let stored = self.store.header(height)?;
-        let (header, certificate) =
-            stored.ok_or_else(|| Problem::not_found(format!("height {height}")))?;
+        let (header, certificate) = stored.ok_or_else(|| self.no_block(height))?;
         Ok((Header::decode(header.clone())?, header, certificate))
     }
 

@@ -21,7 +21,7 @@ codes! {
         "See the message, and the comments of proto/ledger/v1.";
     NOT_FOUND = "API_NOT_FOUND",
         "There is no such thing on this ledger, as far as this node knows.",
-        "Check the id; a record's absence can be proven with `ledger-cli prove record`.";
+        "Check the id or height; a record's absence can be proven with `ledger-cli prove record`.";
     REPLICAS = "API_REPLICAS",
         "The request asks for more validators than the ledger has.",
         "Ask for as many as `ledger-cli status` names, or fewer.";

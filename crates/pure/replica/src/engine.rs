@@ -106,6 +106,8 @@ struct Host {
     /// What the log holds while it is gone through again.
     replayed: Option<Vec<LogInput>>,
     timeouts: LinearTimeouts,
+    /// The round in which a start found the height: how long rounds wait is counted from there.
+    begun_in: u32,
     verified: Verified,
     outputs: Vec<Output>,
 }
@@ -151,6 +153,7 @@ impl Engine {
             alone: false,
             replayed: None,
             timeouts,
+            begun_in: 0,
             verified: Verified::default(),
             outputs: Vec::new(),
         };
@@ -180,6 +183,7 @@ impl Engine {
     ) -> Result<Vec<Output>, EngineStopped> {
         self.host.height = height;
         self.host.decided = false;
+        self.host.begun_in = 0;
         self.host.verified.clear();
         self.host.alone = validators.members().len() == 1;
         let set = EngineValidators::new(validators);
@@ -200,8 +204,10 @@ impl Engine {
         let inputs: Option<Vec<Input<Ledger>>> =
             log.iter().cloned().map(|input| input.into_input(height)).collect();
         let inputs = inputs.ok_or_else(unreadable)?;
+        let last_vote = self.host.last_vote(&log);
         self.host.replayed = Some(log);
         let mut outputs = self.start(height, validators)?;
+        self.host.begun_in = last_vote;
         self.state.index_wal_entries(&inputs);
         for input in inputs {
             outputs.extend(self.feed(input)?);
@@ -273,6 +279,23 @@ impl Host {
         RoundTimer { height: self.height, timeout }
     }
 
+    /// The round of the last vote in a log that is this validator's own.
+    fn last_vote(&self, log: &[LogInput]) -> u32 {
+        let own = KeyId::of(self.key.verifying_key().as_bytes());
+        let round = |input: &LogInput| match input {
+            LogInput::Vote(vote) if vote.validator == own.0 => vote.round,
+            _ => None,
+        };
+        log.iter().filter_map(round).max().unwrap_or(0)
+    }
+
+    /// How long to wait. Each round waits longer than the one before; a process that was just started begins anew with that. If it
+    /// went on from where the last one ended, validators whose processes live for seconds would never see the end of a late round.
+    fn wait_for(&self, timeout: Timeout) -> Duration {
+        let round = number(timeout.round).saturating_sub(self.begun_in);
+        self.timeouts.duration_for(Timeout::new(Round::new(round), timeout.kind))
+    }
+
     /// Says something to the others. What was signed must be in the log before: a flush comes first.
     fn publish(&mut self, said: Said) {
         if !self.alone {
@@ -316,7 +339,7 @@ impl Host {
             }
             Effect::ScheduleTimeout(timeout, r) => {
                 if !self.decided {
-                    let after = self.timeouts.duration_for(timeout);
+                    let after = self.wait_for(timeout);
                     self.put(Output::SetTimer(self.timer(timeout), after));
                 }
                 r.resume_with(())
