@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger_client::node::CALL_TIMEOUT;
 use ledger_client::{Node as Client, keys};
 use ledger_event::{Clock, PartyKind, PartyProfile, Role};
 use ledger_format::digest::{KeyId, LedgerId};
@@ -26,6 +26,9 @@ use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
 use crate::setup::{NewLedger, create, founder_keys};
 use crate::telemetry;
+
+/// How long `status` waits for an answer.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Resolves the settings of a run.
 fn settings(args: &RunArgs) -> Result<Config, Failure> {
@@ -263,7 +266,7 @@ pub(crate) fn show_config(args: &RunArgs, output: Output) -> Result<(), Failure>
 /// # Errors
 /// `NODE_NOT_RUNNING` when neither a node answers nor a directory was given.
 pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Failure> {
-    let asked = match Client::connect(&args.node, CALL_TIMEOUT).await {
+    let asked = match Client::connect(&args.node, STATUS_TIMEOUT).await {
         Ok(mut client) => client.status().await,
         Err(error) => Err(error),
     };

@@ -73,7 +73,7 @@ codes! {
         "Find the other node that has this key, or the restored snapshot. End it; then `ledger-node recover` on the one that stays.";
     recover_alone: 34 = "NODE_RECOVER_ALONE",
         "The other validators are no quorum without this one, so nobody can vouch for what it has voted.",
-        "Agree with the other founders that no other copy of this validator runs, and let it vote again on that word: `ledger-node recover --alone`. It may then sign a second vote at the open height.";
+        "If others have come in since, name one of them in peer.known and run `ledger-node recover` again: an empty store knows only the founders. Else agree with the others that no other copy of this validator runs, and let it vote again on that word: `ledger-node recover --alone`. It may then sign a second vote at the open height.";
     blocks_lost: 31 = "NODE_BLOCKS_LOST",
         "Blocks are missing that this node had made durable.",
         "Do not go on with this directory and never delete its consensus log: it keeps the node from signing a second history. Put back store/ as it was; one of several validators comes back with `ledger-node recover`, which puts the log aside.";
@@ -100,7 +100,7 @@ codes! {
         "Ask the organisation: two processes may run with its key. `ledger-cli evidence list` shows the proof, which verifies offline.";
     not_running: 20 = "NODE_NOT_RUNNING",
         "No node answers there.",
-        "Start it with `ledger-node run`, or check --node.";
+        "Start it with `ledger-node run`, or check --node. A process that runs and does not answer within ten seconds is stopped, or has as many clients as client.connections allows.";
 }
 
 impl Failure {

@@ -90,7 +90,15 @@ pub(crate) fn make(layout: &Layout, directory: &Path) -> Result<(), Failure> {
 fn promote(layout: &Layout) -> Result<(), Failure> {
     let (next, former) = (layout.next_keys(), layout.former_keys());
     match read(&next) {
-        Ok(_) if former.exists() => fs::remove_dir_all(&former).map_err(Failure::runtime)?,
+        // They may be the only ones that the set lists: no change need have come in force since.
+        Ok(_) if read(&former).is_ok() => {
+            let why = format!(
+                "{} has the keys before the last change; when `ledger-cli validator show` lists those in {}, delete it, and promote then",
+                former.display(),
+                layout.keys().display()
+            );
+            return Err(ClientError::key(why).into());
+        }
         Err(_) if !next.exists() => {
             let why =
                 format!("no keys wait in {}; `ledger-node keys next` makes them", next.display());

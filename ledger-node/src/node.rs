@@ -106,7 +106,7 @@ impl Node {
         let shared = share(options, ledger, store, keys, found.memory);
         shared.evidence.extend(known);
         let signs = if options.is_follower { Vec::new() } else { votes.clone() };
-        let network = peers::start(options, votes, &shared).await?;
+        let (network, events) = peers::start(options, votes, &shared).await?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (failure, failed) = tokio::sync::watch::channel(false);
 
@@ -115,10 +115,10 @@ impl Node {
             checked.send(entries).map_err(Failure::stopped)?;
         }
         let mut others = check_threads(options.check_threads, &shared, &checked, &stopping)?;
-        let (network, events) = network;
         shared.seals.ask_with(peers::Asking(network.clone()));
         let (wanted, asked) = sync_channel(ASKED_QUEUE);
-        others.push(hear(&shared, &stopping, events, (checked, wanted.clone()))?);
+        let said = (network.clone(), events);
+        others.push(hear(&shared, &stopping, said, (checked, wanted.clone()))?);
         others.push(spawn("maintenance", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             move || maintenance::run(&shared, &commits, &|| stopping.load(Ordering::Acquire))
@@ -152,8 +152,15 @@ impl Node {
             failed,
             network,
         };
-        node.until_genesis().await?;
-        Ok(node)
+        node.ready().await
+    }
+
+    /// The node when it can be asked. If it never can, the replica knows best why.
+    async fn ready(self) -> Result<Self, Failure> {
+        match self.until_genesis().await {
+            Ok(()) => Ok(self),
+            Err(failure) => Err(self.stop().await.err().unwrap_or(failure)),
+        }
     }
 
     /// Waits until block 1 is there: without it nothing can be asked or submitted.
@@ -269,13 +276,13 @@ fn recall(
 fn hear(
     shared: &Arc<Shared>,
     stopping: &Arc<AtomicBool>,
-    events: Events,
+    (network, events): (Network, Events),
     (arrivals, wanted): (SyncSender<Arrival>, SyncSender<Wanted>),
 ) -> Result<JoinHandle<()>, Failure> {
     let (shared, stopping) = (Arc::clone(shared), Arc::clone(stopping));
     spawn("peers", move || {
         let stopping = || stopping.load(Ordering::Acquire);
-        peers::listen(events, &shared, &arrivals, &wanted, &stopping);
+        peers::listen(events, &network, &shared, &arrivals, &wanted, &stopping);
     })
 }
 

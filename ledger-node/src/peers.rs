@@ -19,6 +19,7 @@ use ledger_peer::{
 };
 use ledger_replica::{Addressed, Event as Heard, Lane, Message};
 use ledger_verify::block::check_certificate;
+use ledger_verify::finding::{Code, Place, Refuted};
 
 use crate::failure::Failure;
 use crate::node::Options;
@@ -222,9 +223,20 @@ fn check_stored(shared: &Shared, block: &Block) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Notes that a peer sent what may not follow, and logs it ever more seldom: who lies without end must not fill the disk. The status has
+/// the number.
+pub(crate) fn suspect(shared: &Shared, peer: KeyId, height: u64, why: Refuted) {
+    let (code, told) = (why.code.as_str(), why.to_string());
+    let times = shared.suspects.note(peer, height, why);
+    if times.is_power_of_two() {
+        tracing::warn!(%peer, height, code, why = told, times, "a node sent what may not follow; it was dropped");
+    }
+}
+
 /// Brings the replica what peers say, and their entries to the intake, until the node stops.
 pub(crate) fn listen(
     mut events: Events,
+    network: &Network,
     shared: &Shared,
     arrivals: &SyncSender<Arrival>,
     wanted: &SyncSender<Wanted>,
@@ -240,8 +252,12 @@ pub(crate) fn listen(
             // The transport has said so in the log, with the address.
             Event::Connected { peer, .. } => Heard::Connected(peer),
             Event::Disconnected { peer, .. } => Heard::Disconnected(peer),
-            Event::Received { peer, lane, bytes } => {
-                let Some(message) = read(shared, wanted, peer, lane, &bytes) else { continue };
+            Event::Received { peer, bytes, .. } => {
+                let Ok(message) = Message::decode(&bytes) else {
+                    network.refuse(&peer);
+                    continue;
+                };
+                let Some(message) = read(shared, wanted, peer, message) else { continue };
                 Heard::Received { from: peer, message: *message }
             }
         };
@@ -256,13 +272,8 @@ fn read(
     shared: &Shared,
     wanted: &SyncSender<Wanted>,
     peer: KeyId,
-    lane: ledger_peer::Lane,
-    bytes: &Bytes,
+    message: Message,
 ) -> Option<Box<Message>> {
-    let Ok(message) = Message::decode(bytes) else {
-        tracing::warn!(%peer, ?lane, bytes = bytes.len(), "a peer sent no message of this version");
-        return None;
-    };
     if let Some(height) = message.as_tip() {
         shared.is_durable_at(peer, height);
     }
@@ -282,7 +293,13 @@ fn read(
             let [log, cosignature, receipt] = *signatures;
             let seal = Seal { log, cosignature, receipt };
             if !shared.take_seal(height, validator, &seal) {
-                tracing::warn!(%peer, height, %validator, "a peer sent signatures that are not a validator's; they were dropped");
+                let detail = format!("{validator} did not sign this");
+                suspect(
+                    shared,
+                    peer,
+                    height,
+                    Refuted::new(Code::Signature, Place::block(height), detail),
+                );
             }
         }
     }

@@ -100,7 +100,8 @@ impl ReplicaLoop {
         next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()).min(IDLE))
     }
 
-    /// Takes what has arrived, and all that arrived after it: entries that come together fill one block.
+    /// Takes what has arrived, and all that arrived after it: entries that come together fill one block. No longer than until a timer
+    /// is due: whoever sends without end must not stop this node's clocks.
     fn arrived(&mut self, first: Arrival, queue: &Receiver<Arrival>) -> Result<(), Failure> {
         let mut arrived = Some(first);
         while let Some(arrival) = arrived {
@@ -111,7 +112,7 @@ impl ReplicaLoop {
                     self.carry_out(actions)?;
                 }
             }
-            arrived = queue.try_recv().ok();
+            arrived = if self.wait().is_zero() { None } else { queue.try_recv().ok() };
         }
         Ok(())
     }
@@ -210,12 +211,7 @@ impl ReplicaLoop {
                     return Err(recover::stopped_by_twin(&self.shared, &peer, height)?);
                 }
                 Action::Suspect { peer, height, why } => {
-                    let (code, told) = (why.code.as_str(), why.to_string());
-                    let times = self.shared.suspects.note(peer, height, *why);
-                    // Ever more seldom: who lies without end must not fill the disk. The status has the number.
-                    if times.is_power_of_two() {
-                        tracing::warn!(%peer, height, code, why = told, times, "a node sent what may not follow; it was dropped");
-                    }
+                    peers::suspect(&self.shared, peer, height, *why);
                 }
             }
         }

@@ -7,9 +7,9 @@ use crate::config::LogFormat;
 
 /// The engine tells of every step at `info`; its driver logs what an operator needs.
 const ENGINE: [&str; 3] = [
-    "arc_malachitebft_core_consensus=warn",
-    "arc_malachitebft_core_driver=warn",
-    "arc_malachitebft_core_votekeeper=warn",
+    "arc_malachitebft_core_consensus=error",
+    "arc_malachitebft_core_driver=error",
+    "arc_malachitebft_core_votekeeper=error",
 ];
 
 /// Starts logging. A second call has no effect.

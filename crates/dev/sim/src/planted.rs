@@ -87,7 +87,7 @@ fn plan(bug: Bug, seed: u64) -> Plan {
         Bug::CertificatesUnchecked => plan.liar = Some(LiarKind::Forger),
         Bug::VotesUnchecked => plan.liar = Some(LiarKind::Impersonator),
         Bug::EntriesUnchecked => plan.liar = Some(LiarKind::Careless),
-        Bug::TimeNeverAsked => plan.liar = Some(LiarKind::TimeShifter),
+        Bug::TimeNeverAsked | Bug::PolkaBelieved => plan.liar = Some(LiarKind::TimeShifter),
         Bug::NeverDistrusts => plan.liar = Some(LiarKind::HeightLiar),
         Bug::PublishedBeforeFlush
         | Bug::VotesForgotten

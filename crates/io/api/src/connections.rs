@@ -1,6 +1,7 @@
 //! Connections of clients: as they come, and no more at a time than the node is set to hold. What is open beside them, the store's files
 //! and other nodes, must not want for descriptors.
 
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,17 +12,30 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Sleep;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// How long to wait after a connection could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a client may say nothing after it has connected. Later, HTTP/2 pings tell who is gone.
+const FIRST_WORD: Duration = Duration::from_secs(10);
+
 /// A client's connection, which keeps one of the node's places until it ends.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// Until the client has said something.
+    silent: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+        let silent = Some(Box::pin(tokio::time::sleep(FIRST_WORD)));
+        Self { stream, silent, _place: place }
+    }
 }
 
 /// Connections as they come, at most so many at a time: whoever comes then waits in the system's queue until another one ends.
@@ -61,7 +75,7 @@ async fn take(
             Ok((stream, _)) => {
                 // Without it answers are late and not wrong.
                 let _slower = stream.set_nodelay(true);
-                if sender.send(Ok(Connection { stream, _place: place })).await.is_err() {
+                if sender.send(Ok(Connection::new(stream, place))).await.is_err() {
                     return;
                 }
             }
@@ -87,7 +101,15 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_ready() {
+            self.silent = None;
+        } else if let Some(silent) = &mut self.silent
+            && silent.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 

@@ -29,6 +29,14 @@ pub(crate) fn notice(set: &Validators, own: &[KeyId], connected: &[KeyId]) -> Op
     ))
 }
 
+/// What there is to tell a node that does not vote, if none of those who do is connected.
+pub(crate) fn of_others(set: &Validators, connected: &[KeyId]) -> Option<String> {
+    let is_within_reach = connected.iter().any(|peer| set.get(peer).is_some());
+    (!is_within_reach).then(|| {
+        "no validator is connected: new blocks come from other followers at best, and what clients submit waits here; name a validator in peer.known".to_owned()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use ledger_story::members::{MEMBERS, set};
@@ -65,5 +73,12 @@ mod tests {
             assert_eq!(told.contains(&member.name), number >= 2, "{told}");
         }
         assert_eq!(notice(&set, &ids[..1], &ids[1..3]), None);
+    }
+    #[test]
+    fn a_follower_without_a_validator_is_told() {
+        let set = Validators::new(set(&MEMBERS)).unwrap();
+        let member = set.members().first().unwrap().id;
+        assert!(of_others(&set, &[KeyId([9; 32])]).is_some() && of_others(&set, &[]).is_some());
+        assert_eq!(of_others(&set, &[KeyId([9; 32]), member]), None);
     }
 }

@@ -120,10 +120,12 @@ fn notices(shared: &Shared, validators: &Validators) -> Vec<String> {
     if shared.is_recovering() {
         notices.push(RECOVERING.to_owned());
     }
-    if shared.role() == NodeRole::Validator {
-        let connected = shared.seals.connected();
-        notices.extend(reach::notice(validators, &shared.vote_keys, &connected));
-    }
+    let connected = shared.seals.connected();
+    notices.extend(if shared.role() == NodeRole::Validator {
+        reach::notice(validators, &shared.vote_keys, &connected)
+    } else {
+        reach::of_others(validators, &connected)
+    });
     notices.extend(shared.seals.refused().iter().map(|peer| reach::refusal(validators, peer)));
     if validators.tolerated_faults() == 0 {
         let count = validators.members().len();

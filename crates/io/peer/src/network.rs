@@ -141,6 +141,13 @@ impl Network {
         session.send(lane, bytes)
     }
 
+    /// Ends the connection with a peer that sent what is no message of this protocol version, with `PEER_MALFORMED`.
+    pub fn refuse(&self, peer: &KeyId) {
+        if let Some(session) = self.local.registry.get(peer) {
+            session.end(Why::Refused { code: Code::Malformed, by: By::Us });
+        }
+    }
+
     /// Whether nobody is connected: then nothing need be made ready to be sent.
     pub fn is_alone(&self) -> bool {
         self.local.registry.is_empty()

@@ -16,6 +16,9 @@ use crate::outbox::{NotQueued, Outbox};
 use crate::settings::{Lane, Lanes, Role};
 use crate::wire::{self, Incoming, Said};
 
+/// Why this node ends a connection itself for what came over it.
+const NO_MESSAGE: &str = "what is no message of this protocol version";
+
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -219,7 +222,7 @@ pub(crate) async fn run<M: Incoming>(
     let failure = loop {
         tokio::select! {
             biased;
-            () = session.ended.cancelled() => break Failure::Ended(session.why()),
+            () = session.ended.cancelled() => break Failure::with(session.why(), NO_MESSAGE),
             received = receive(local, session, inbound) => {
                 if let Err(failure) = received {
                     break failure;

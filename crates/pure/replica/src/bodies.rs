@@ -25,9 +25,9 @@ pub(crate) struct Candidate {
     pub(crate) executed: Executed,
 }
 
-/// Most proposals that are kept of one round: two are enough to show that a proposer lied. And of all rounds of a height.
+/// Most proposals that are kept of one round: two are enough to show that a proposer lied. Rounds are bounded by how many the height has
+/// gone through, and those within the engine's reach.
 const PROPOSALS_OF_ROUND: usize = 2;
-const PROPOSALS: usize = 512;
 
 /// What is known of the blocks of one height.
 #[derive(Debug, Default)]
@@ -90,12 +90,10 @@ impl Bodies {
         self.candidates.contains_key(block) || self.refuted.contains(block)
     }
 
-    /// Keeps a proposal; whether it is new, and not one too many.
+    /// Keeps a proposal of a round that is not far ahead; whether it is new, and not one too many.
     pub(crate) fn propose(&mut self, proposal: &SaidProposal) -> bool {
         let of_round = self.proposals.iter().filter(|known| known.round == proposal.round).count();
-        let new = !self.proposals.contains(proposal)
-            && of_round < PROPOSALS_OF_ROUND
-            && self.proposals.len() < PROPOSALS;
+        let new = !self.proposals.contains(proposal) && of_round < PROPOSALS_OF_ROUND;
         if new {
             self.proposals.push(proposal.clone());
         }
@@ -105,6 +103,17 @@ impl Bodies {
     /// Proposals of a block.
     pub(crate) fn proposals_of(&self, block: &BlockHash) -> Vec<SaidProposal> {
         self.proposals.iter().filter(|proposal| proposal.value == block.0).cloned().collect()
+    }
+
+    /// Blocks without a good verdict of which a proposer claims that a quorum has prevoted for them.
+    pub(crate) fn claimed(&self) -> Vec<BlockHash> {
+        let claims = self.proposals.iter().filter(|proposal| proposal.valid_round.is_some());
+        let blocks: BTreeSet<BlockHash> =
+            claims.map(|proposal| BlockHash(proposal.value)).collect();
+        let open = |block: &BlockHash| {
+            self.candidates.contains_key(block) && self.told.get(block) != Some(&true)
+        };
+        blocks.into_iter().filter(open).collect()
     }
 
     /// Keeps a body that no proposal names yet.

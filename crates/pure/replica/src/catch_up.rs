@@ -28,6 +28,8 @@ pub(crate) struct CatchUp {
     /// The open request: its number and whom it was made of.
     asked: Option<(u64, KeyId)>,
     requests: u64,
+    /// The height for which somebody will be asked in a moment.
+    soon: Option<u64>,
     /// How often a peer did not answer, or answered with what may not follow. Who failed least is asked first, whatever others claim
     /// to have: several that lie must not keep those who do not from being asked.
     failures: BTreeMap<KeyId, u32>,
@@ -70,6 +72,16 @@ impl CatchUp {
         if self.asked.is_some_and(|(_, asked)| asked == *peer) {
             self.asked = None;
         }
+    }
+
+    /// Notes that somebody is to be asked for a height in a moment; whether that is new.
+    pub(crate) fn is_soon(&mut self, next: u64) -> bool {
+        self.soon.replace(next) != Some(next)
+    }
+
+    /// The moment has come.
+    pub(crate) const fn is_due(&mut self) {
+        self.soon = None;
     }
 
     /// The highest tip that any of these peers claims.

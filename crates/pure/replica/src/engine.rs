@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use consensus::{
-    ConsensusMsg, Effect, Input, LocallyProposedValue, MisbehaviorEvidence, Params, ProposedValue,
-    Resumable as _, Resume, State, ValuePayload, VoteExtensionError,
+    ConsensusMsg, Effect, Input, LocallyProposedValue, MAX_FUTURE_ROUND_LOOKAHEAD,
+    MisbehaviorEvidence, Params, ProposedValue, Resumable as _, Resume, State, ValuePayload,
+    VoteExtensionError,
 };
 use consensus_types::{
     CertificateError, CommitCertificate, CommitSignature, LinearTimeouts, Round, SignedMessage,
@@ -21,7 +22,8 @@ use ledger_format::vote::Certificate;
 
 use crate::certificates::{check_commit, check_polka, check_round};
 use crate::context::{
-    BlockHeight, BlockValue, EngineSignature, EngineValidators, Ledger, ValidatorId, number,
+    BlockHashId, BlockHeight, BlockValue, EngineSignature, EngineValidators, Ledger, ValidatorId,
+    number,
 };
 use crate::log_record::LogInput;
 use crate::message::Statement;
@@ -168,6 +170,17 @@ impl Engine {
     /// Whether the height is over.
     pub(crate) const fn is_decided(&self) -> bool {
         self.host.decided
+    }
+
+    /// Whether a quorum is known to have prevoted for a block in a round.
+    pub(crate) fn has_polka(&self, round: u32, block: &BlockHash) -> bool {
+        self.state.polka_certificate(Round::new(round), &BlockHashId(*block)).is_some()
+    }
+
+    /// Whether the engine takes what is said of a round: it drops what is too far ahead.
+    pub(crate) fn is_within_reach(&self, round: u32) -> bool {
+        let own = self.state.round().as_u32().unwrap_or(0);
+        round <= own.saturating_add(MAX_FUTURE_ROUND_LOOKAHEAD)
     }
 
     /// The height was decided elsewhere: whatever still comes for it is of no use.

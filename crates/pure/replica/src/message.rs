@@ -6,7 +6,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use ledger_format::block::{Block, Body};
 use ledger_format::digest::{BlockHash, KeyId};
 use ledger_format::evidence::presentation_bytes;
-use ledger_format::limits::MAX_BLOCK_BYTES;
+use ledger_format::limits::{MAX_BLOCK_BYTES, MAX_VALIDATORS};
 
 use crate::said::{Said, SaidProposal, SaidVote};
 
@@ -16,6 +16,8 @@ const LIMIT: usize = 24 * 1024 * 1024;
 const MAX_ITEMS: usize = 16_384;
 /// Most evidence in one message: some against each of as many validators as there can be.
 const MAX_EVIDENCE: usize = 4_096;
+/// Most signatures in one certificate: a prevote and a precommit of each validator that there can be.
+const MAX_SIGNATURES: usize = 2 * MAX_VALIDATORS;
 /// Longest code of a refusal.
 const MAX_CODE_BYTES: usize = 64;
 
@@ -124,6 +126,11 @@ pub enum StatementKind {
 }
 
 impl Content {
+    /// Whether it is of use to those alone who decide a height, and comes from them alone.
+    pub(crate) const fn is_for_deciding(&self) -> bool {
+        matches!(self, Self::Said { .. } | Self::Body { .. } | Self::WantBody { .. })
+    }
+
     /// Votes and proposals that it shows, at most so many. No signature is checked.
     pub(crate) fn statements(&self, most: usize) -> Vec<Statement> {
         match self {
@@ -295,6 +302,9 @@ impl Message {
             Content::Body { body, .. } => body.len() <= MAX_BLOCK_BYTES,
             Content::Evidence { evidence } => evidence.len() <= MAX_EVIDENCE,
             Content::Refused { code, .. } => code.len() <= MAX_CODE_BYTES,
+            Content::Said { said, .. } | Content::Report { heard: Some((_, said)), .. } => {
+                said.signatures() <= MAX_SIGNATURES
+            }
             _ => true,
         };
         if read != bytes.len() || !bounded {

@@ -24,6 +24,8 @@ pub enum Bug {
     EntriesUnchecked,
     /// The time of a header is never compared with the clock.
     TimeNeverAsked,
+    /// Nor is it where a proposer claims that a quorum has prevoted for the block.
+    PolkaBelieved,
     /// Nothing is said about the own height when a connection begins.
     NoTipOnConnect,
     /// A block that is one ahead is never asked for.
@@ -48,7 +50,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -59,6 +61,7 @@ impl Bug {
         Self::CertificatesUnchecked,
         Self::EntriesUnchecked,
         Self::TimeNeverAsked,
+        Self::PolkaBelieved,
         Self::NoTipOnConnect,
         Self::OneBehindNeverAsks,
         Self::NeverGivesUp,

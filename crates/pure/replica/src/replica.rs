@@ -279,7 +279,10 @@ impl Replica {
             }
             Wake::Round(timer) => self.elapsed(ledger, timer),
             Wake::Patience { height } => self.lose_patience(ledger, height),
-            Wake::AlmostThere { next: height } if height == next(ledger) => Ok(self.ask(ledger)),
+            Wake::AlmostThere { next: height } if height == next(ledger) => {
+                self.catch_up.is_due();
+                Ok(self.ask(ledger))
+            }
             Wake::AlmostThere { .. } => Ok(Vec::new()),
             Wake::PassOn => Ok(self.pass_on_again()),
             Wake::Unanswered { request } => {

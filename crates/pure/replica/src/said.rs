@@ -83,6 +83,15 @@ impl Said {
         }
     }
 
+    /// How many signatures it brings.
+    pub(crate) fn signatures(&self) -> usize {
+        match self {
+            Self::Vote(_) | Self::Proposal(_) => 1,
+            Self::Polka(polka) => polka.signatures.len(),
+            Self::Round(round) => round.votes.len(),
+        }
+    }
+
     /// The votes and proposals that it shows, at most so many.
     pub(crate) fn statements(&self, height: u64, most: usize) -> Vec<Statement> {
         match self {

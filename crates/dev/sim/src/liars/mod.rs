@@ -89,7 +89,7 @@ pub enum LiarKind {
     HeightLiar,
     /// Says again what it said long ago.
     Replayer,
-    /// Its clock is an hour ahead.
+    /// Its clock is an hour ahead, and it claims that others have agreed.
     TimeShifter,
     /// A second process has its key.
     Twin,

@@ -141,7 +141,14 @@ impl Replica {
             Content::Said { said, .. } => {
                 let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
                 let outputs = engine.hear(said)?;
-                self.carry_out(ledger, outputs)
+                let mut actions = self.carry_out(ledger, outputs)?;
+                // It may be the last of a quorum for a block that waits for one.
+                for block in self.bodies.claimed() {
+                    if self.is_open() {
+                        actions.extend(self.tell(ledger, block)?);
+                    }
+                }
+                Ok(actions)
             }
             Content::Body { body, .. } => {
                 let content = Bytes::from(body);
@@ -179,6 +186,10 @@ impl Replica {
         };
         let block = BlockHash(proposal.value);
         let mut actions = Vec::new();
+        // What the engine would drop must not be taken for heard.
+        if !proposal.round.is_some_and(|round| engine.is_within_reach(round)) {
+            return Ok(actions);
+        }
         if self.bodies.propose(&proposal) {
             let outputs = engine.hear(Said::Proposal(proposal))?;
             actions.extend(self.carry_out(ledger, outputs)?);
@@ -246,8 +257,20 @@ impl Replica {
         }
     }
 
-    /// Tells the engine the verdict on a body. How far its time may be from this validator's clock is asked only of a block that is
-    /// proposed for the first time: a quorum has accepted the others already.
+    /// What the engine may be told of a body, if there is anything to tell yet. How far its time may be from this validator's clock is
+    /// not asked of a block that a quorum has accepted already. That it has is believed of nobody: the engine takes a verdict for
+    /// every round, so a claim alone would bring a block of any time into the first one.
+    fn verdict(&self, ledger: &Ledger, block: &BlockHash, claimed: Option<u32>) -> Option<bool> {
+        let Some(candidate) = self.bodies.get(block) else { return Some(false) };
+        if self.is_timely(ledger, candidate.body.header.time_ms) {
+            return Some(true);
+        }
+        let Some(round) = claimed else { return Some(false) };
+        let has_polka = self.engine.as_ref().is_some_and(|engine| engine.has_polka(round, block));
+        (has_polka || planted::is(Bug::PolkaBelieved)).then_some(true)
+    }
+
+    /// Tells the engine the verdict on a body.
     pub(super) fn tell(
         &mut self,
         ledger: &Ledger,
@@ -255,10 +278,7 @@ impl Replica {
     ) -> Result<Vec<Action>, EngineStopped> {
         let mut actions = Vec::new();
         for proposal in self.bodies.proposals_of(&block) {
-            let fresh = proposal.valid_round.is_none();
-            let valid = self.bodies.get(&block).is_some_and(|candidate| {
-                !fresh || self.is_timely(ledger, candidate.body.header.time_ms)
-            });
+            let Some(valid) = self.verdict(ledger, &block, proposal.valid_round) else { continue };
             let (Some(round), true) = (proposal.round, self.bodies.tell(block, valid)) else {
                 continue;
             };

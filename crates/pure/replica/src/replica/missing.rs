@@ -81,6 +81,12 @@ impl Replica {
                 Err(why) => {
                     self.catch_up.distrust(from);
                     actions.push(Action::suspect(from, next(ledger), why));
+                    if let Some((header, certificate)) = &given
+                        && let Some(foreign) = self.own_in(ledger, header, certificate)
+                    {
+                        actions.extend(self.meet(ledger, from, foreign));
+                        return actions;
+                    }
                     if let (Some((header, certificate)), Some(signature)) = (given, signature) {
                         let lie =
                             Evidence::forged_certificate(from, header, certificate, signature);
@@ -120,7 +126,16 @@ impl Replica {
         }
         // Nothing new: it was decided here meanwhile, or somebody answers with what nobody asked for. No hurry to ask again.
         self.catch_up.disappoint(from);
-        vec![Action::SetTimer(Timer(Wake::AlmostThere { next: next(ledger) }), ALMOST_THERE)]
+        self.ask_soon(ledger)
+    }
+
+    /// Asks for missing blocks in a moment, once however many say that they have some.
+    fn ask_soon(&mut self, ledger: &Ledger) -> Vec<Action> {
+        let next = next(ledger);
+        if !self.catch_up.is_soon(next) {
+            return Vec::new();
+        }
+        vec![Action::SetTimer(Timer(Wake::AlmostThere { next }), ALMOST_THERE)]
     }
 
     /// Asks for missing blocks: at once when a peer is well ahead, a little later when the block is about to be decided here, or only
@@ -136,8 +151,7 @@ impl Replica {
             if planted::is(Bug::OneBehindNeverAsks) {
                 return Vec::new();
             }
-            let timer = Timer(Wake::AlmostThere { next: height });
-            return vec![Action::SetTimer(timer, ALMOST_THERE)];
+            return self.ask_soon(ledger);
         }
         self.ask(ledger)
     }

@@ -3,12 +3,14 @@
 
 use ed25519_dalek::SigningKey;
 use ledger_format::digest::KeyId;
+use ledger_format::header::Header;
 use ledger_format::validators::Validators;
+use ledger_format::vote::Certificate;
 use ledger_replay::Ledger;
 
 use super::{Action, Replica, id_of, next, placed};
 use crate::engine::EngineStopped;
-use crate::message::{Content, Message, Statement};
+use crate::message::{Content, Message, Statement, StatementKind};
 use crate::planted::{self, Bug};
 use crate::recall::{Recovering, is_signed_by};
 use crate::said::Said;
@@ -157,10 +159,39 @@ impl Replica {
     ) -> Option<Vec<Action>> {
         let statements = content.statements(ledger.validators().members().len());
         let foreign = statements.into_iter().find(|said| self.is_anothers(ledger, said))?;
+        Some(self.meet(ledger, from, foreign))
+    }
+
+    /// What such a statement proves, and the end of the process.
+    pub(super) fn meet(&mut self, ledger: &Ledger, from: KeyId, foreign: Statement) -> Vec<Action> {
         let height = foreign.height;
         let mut actions = self.observe(ledger, foreign, false);
         actions.push(Action::Twin { peer: from, height });
-        Some(actions)
+        actions
+    }
+
+    /// What one of this node's keys has signed in a block that does not follow the last one here: it has taken part in another history,
+    /// whatever an operator vouched for. A header says what it follows, and its hash is what was signed.
+    pub(super) fn own_in(
+        &self,
+        ledger: &Ledger,
+        header: &Header,
+        certificate: &Certificate,
+    ) -> Option<Statement> {
+        let Certificate { height, round, block, signatures } = certificate;
+        let statement = |(validator, signature): &(KeyId, [u8; 64])| Statement {
+            height: *height,
+            round: *round,
+            kind: StatementKind::Precommit,
+            block: Some(*block),
+            validator: *validator,
+            signature: *signature,
+        };
+        let is_own = |said: &Statement| is_signed_by(&self.keys, &ledger.genesis().id(), said);
+        let last = ledger.header().map_or(ledger.genesis().id().0, |last| last.hash().0);
+        let is_its = header.hash() == *block && header.height == *height;
+        let is_other = *height == next(ledger) && header.previous != last;
+        signatures.iter().map(statement).filter(|_| is_its && is_other).find(is_own)
     }
 
     /// Whether a statement is signed with a key of this node, and not by this process or the log that it goes on from. At heights that

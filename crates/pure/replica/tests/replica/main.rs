@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod abuse;
 mod blame;
 mod blocks;
 mod crash;

@@ -271,7 +271,7 @@ impl Network {
         }
     }
 
-    fn number_of(&self, identity: &KeyId) -> Option<usize> {
+    pub(crate) fn number_of(&self, identity: &KeyId) -> Option<usize> {
         (0..self.nodes.len())
             .find(|number| self.nodes[*number].keys.iter().any(|key| id(key) == *identity))
     }

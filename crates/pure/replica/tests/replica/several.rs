@@ -89,7 +89,7 @@ fn spoiled(body: &Message) -> Message {
     Message::body(height, body.encode())
 }
 
-fn prevotes(actions: &[Action]) -> Vec<Option<BlockHash>> {
+pub(crate) fn prevotes(actions: &[Action]) -> Vec<Option<BlockHash>> {
     let prevote = |message: Message| {
         let Statement { kind, block, .. } = message.statement()?;
         (kind == StatementKind::Prevote).then_some(block)
