@@ -118,6 +118,41 @@ impl Impostor {
     }
 }
 
+impl Impostor {
+    /// Sends the same to one of the validators as fast as it is taken, until the task is aborted: made-up prevotes in that validator's
+    /// own name, which cost most to check.
+    pub fn flood(&self, exchanges: &Exchanges, height: u64) -> JoinHandle<()> {
+        let (network, hearer) = (self.network.clone(), self.hearer);
+        let bytes = Bytes::from(false_polka(height, &hearer));
+        exchanges.runtime.spawn(async move {
+            loop {
+                // Frames of this lane are dropped when the queue is full, and the connection stays.
+                if !network.send(&hearer, Lane::Entries, bytes.clone()) {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        })
+    }
+}
+
+/// A certificate of prevotes that one validator has signed four times, with signatures of nobody.
+fn false_polka(height: u64, validator: &KeyId) -> Vec<u8> {
+    let (said, polka, signatures) = (0_u32, 2_u32, 4_u64);
+    let mut bytes = said.to_be_bytes().to_vec();
+    bytes.extend(height.to_be_bytes());
+    bytes.extend(polka.to_be_bytes());
+    // Some round: the first one.
+    bytes.extend([1, 0, 0, 0, 0]);
+    bytes.extend([7; 32]);
+    bytes.extend(signatures.to_be_bytes());
+    for _ in 0..signatures {
+        bytes.extend(validator.0);
+        bytes.extend([1; 64]);
+    }
+    assert!(Message::decode(&bytes).is_ok());
+    bytes
+}
+
 /// Says everything again to the one that hears it when it is connected anew, as whoever wants to be heard has to ([`Event::Connected`]).
 async fn repeat(network: Network, mut events: Events, hearer: KeyId, said: Arc<Mutex<Vec<Bytes>>>) {
     while let Some(event) = events.recv().await {

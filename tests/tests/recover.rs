@@ -228,6 +228,11 @@ fn a_node_whose_key_changes_while_its_lock_is_stale_is_silent_with_both_keys() {
     assert_refused(Running::start(&directory), "NODE_VOTE_LOCK");
     let _promoted = run(NODE, ["keys", "promote", "--data-dir", path]).expect(0);
     assert_refused(Running::start(&directory), "NODE_VOTE_LOCK");
+    // Nor does a second change throw away keys that the set may still list.
+    let _made = run(NODE, ["keys", "next", "--data-dir", path]).expect(0);
+    let refused = run(NODE, ["keys", "promote", "--data-dir", path]).expect(22);
+    assert!(refused.err.contains("keys/former has the keys before"), "{}", refused.err);
+    fs::remove_dir_all(directory.join("keys/next")).unwrap();
     // With a key that has no place yet it follows, and says that it would not vote.
     fs::remove_dir_all(directory.join("keys/former")).unwrap();
     network.start_nodes(&[0]);

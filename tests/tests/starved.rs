@@ -1,0 +1,35 @@
+//! One validator that never stops talking: whoever hears it still takes its turns. In a program of its own, since it takes what the
+//! machine has.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::time::{Duration, Instant};
+
+use ledger_tests::{Exchanges, Impostor, Signal, connect};
+
+/// How long an entry may take. It is a matter of milliseconds, and of more than a second when it would be the turn of who is down.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The validator whose key is in other hands.
+const LIAR: usize = 3;
+
+/// Made-up signatures cost more to check than to make up: the queue of whoever hears them is never empty. Where timers wait for that,
+/// this takes eight times as long, on a machine without other work.
+#[test]
+fn one_that_never_stops_talking_keeps_nobody_from_their_turns() {
+    let mut network = Exchanges::start(4, 0);
+    let supplier = network.supplier(0);
+    let height = network.agree(2);
+    network.end(LIAR, Signal::Kill);
+    let impostor = Impostor::of(&network, LIAR);
+    let flood = impostor.flood(&network, height + 100);
+    // The votes of all three others are needed, and each is to propose more than once.
+    for number in 0..8 {
+        let entry = supplier.describe(&format!("flooded-{number}")).unwrap();
+        let node = network.node(number % LIAR);
+        let begun = Instant::now();
+        let submitted = async { connect(node).await.submit(&entry).await };
+        network.runtime.block_on(submitted).unwrap();
+        assert!(begun.elapsed() < PATIENCE, "entry {number} took {:?}", begun.elapsed());
+    }
+    flood.abort();
+    impostor.leave(&network);
+}
