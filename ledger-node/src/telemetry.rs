@@ -5,9 +5,11 @@ use tracing_subscriber::fmt::time::SystemTime;
 
 use crate::config::LogFormat;
 
-/// The engine tells of every step at `info`; its driver logs what an operator needs.
-const ENGINE: [&str; 3] = [
+/// The engine tells of every step at `info`, and at `warn` of whatever anybody says that is of no use, whole; its driver logs what an
+/// operator needs. What it says of a block that this node found invalid is rare, and may be the only sign of a wrong clock.
+const ENGINE: [&str; 4] = [
     "arc_malachitebft_core_consensus=error",
+    "arc_malachitebft_core_consensus::state=warn",
     "arc_malachitebft_core_driver=error",
     "arc_malachitebft_core_votekeeper=error",
 ];
