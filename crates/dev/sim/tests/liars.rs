@@ -6,8 +6,14 @@ use ledger_sim::plan::Plan;
 use ledger_sim::run;
 
 /// Liars whose own signatures prove what they did.
-const PROVEN: [LiarKind; 4] =
-    [LiarKind::Equivocator, LiarKind::DoubleVoter, LiarKind::Twin, LiarKind::Forger];
+const PROVEN: [LiarKind; 5] = [
+    LiarKind::Equivocator,
+    LiarKind::DoubleVoter,
+    // Where the round comes for which it proposed ahead, it proposes once more.
+    LiarKind::TimeShifter,
+    LiarKind::Twin,
+    LiarKind::Forger,
+];
 
 #[test]
 fn honest_nodes_are_safe_and_live_beside_every_kind_of_liar() {
