@@ -90,8 +90,9 @@ pub(crate) fn make(layout: &Layout, directory: &Path) -> Result<(), Failure> {
 fn promote(layout: &Layout) -> Result<(), Failure> {
     let (next, former) = (layout.next_keys(), layout.former_keys());
     match read(&next) {
-        // They may be the only ones that the set lists: no change need have come in force since.
-        Ok(_) if read(&former).is_ok() => {
+        // They may be the only ones that the set lists: no change need have come in force since. One that was interrupted has some of
+        // them there, and the rest still in use.
+        Ok(_) if NAMES.iter().all(|name| former.join(format!("{name}.pem")).exists()) => {
             let why = format!(
                 "{} has the keys before the last change; when `ledger-cli validator show` lists those in {}, delete it, and promote then",
                 former.display(),

@@ -14,7 +14,9 @@ use ledger_format::genesis::GenesisDocument;
 use ledger_format::genesis_file::GenesisFile;
 use ledger_format::message;
 use ledger_format::vote::{VoteStep, proposal_bytes, vote_bytes};
-use ledger_peer::{Certificate, Event, Events, Identity, Lane, Network, Peer, Role, Settings};
+use ledger_peer::{
+    By, Certificate, Code, Event, Events, Identity, Lane, Network, Peer, Role, Settings,
+};
 use ledger_replica::{Message, Statement, StatementKind};
 use tokio::task::JoinHandle;
 
@@ -119,6 +121,16 @@ impl Impostor {
 }
 
 impl Impostor {
+    /// Sends one of the validators bytes that are no message.
+    pub fn babble(&self) {
+        let _queued = self.network.send(&self.hearer, Lane::Consensus, Bytes::from_static(b"?"));
+    }
+
+    /// Whether it was refused with a code.
+    pub fn was_refused(&self, code: Code) -> bool {
+        self.network.refusals().contains_key(&(code, By::Them))
+    }
+
     /// Sends the same to one of the validators as fast as it is taken, until the task is aborted: made-up prevotes in that validator's
     /// own name, which cost most to check.
     pub fn flood(&self, exchanges: &Exchanges, height: u64) -> JoinHandle<()> {

@@ -231,6 +231,24 @@ async fn whoever_comes_when_as_many_are_connected_as_may_be_waits_for_a_place() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_connects_and_does_not_speak_keeps_no_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let _genesis = ledger_tests::new_ledger(directory.path());
+    let mut command = node_on(directory.path());
+    command.args(["--client-connections", "2"]);
+    let node = Running::spawn(command).unwrap();
+    let address = node.url.strip_prefix("http://").unwrap();
+    let _silent = TcpStream::connect(address).unwrap();
+    let mut halting = TcpStream::connect(address).unwrap();
+    halting.write_all(b"PRI * HTTP/2.0").unwrap();
+    let begun = Instant::now();
+    assert_eq!(node.connect().await.status().await.unwrap().height, 1);
+    let waited = begun.elapsed();
+    assert!(waited > Duration::from_secs(5), "there was a place at once: {waited:?}");
+    assert_eq!(node.end(Signal::Terminate), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_descriptors_waits_for_some() {
     let directory = tempfile::tempdir().unwrap();
     let _genesis = ledger_tests::new_ledger(directory.path());

@@ -1,9 +1,10 @@
-//! One validator that never stops talking: whoever hears it still takes its turns. In a program of its own, since it takes what the
-//! machine has.
+//! One validator that never stops talking, sense or nonsense: whoever hears it still takes its turns. In a program of its own, since it
+//! takes what the machine has.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::time::{Duration, Instant};
 
+use ledger_peer::Code;
 use ledger_tests::{Exchanges, Impostor, Signal, connect};
 
 /// How long an entry may take. It is a matter of milliseconds, and of more than a second when it would be the turn of who is down.
@@ -31,5 +32,12 @@ fn one_that_never_stops_talking_keeps_nobody_from_their_turns() {
         assert!(begun.elapsed() < PATIENCE, "entry {number} took {:?}", begun.elapsed());
     }
     flood.abort();
+    // Bytes that are no message end the connection, and say so.
+    let begun = Instant::now();
+    while !impostor.was_refused(Code::Malformed) {
+        assert!(begun.elapsed() < PATIENCE, "it was not refused");
+        impostor.babble();
+        std::thread::sleep(Duration::from_millis(100));
+    }
     impostor.leave(&network);
 }

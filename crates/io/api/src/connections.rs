@@ -19,22 +19,24 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 /// How long to wait after a connection could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a client may say nothing after it has connected. Later, HTTP/2 pings tell who is gone.
-const FIRST_WORD: Duration = Duration::from_secs(10);
+/// How long a client may take to say that it speaks HTTP/2. Later, pings tell who is gone.
+const GREETING_TIME: Duration = Duration::from_secs(10);
+/// Bytes with which a client says so (RFC 9113, section 3.4).
+const GREETING_BYTES: usize = 24;
 
 /// A client's connection, which keeps one of the node's places until it ends.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// Until the client has said something.
-    silent: Option<Pin<Box<Sleep>>>,
+    /// Until the client has said all of its greeting: how much of it is missing, and until when it may be.
+    greeting: Option<(usize, Pin<Box<Sleep>>)>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Connection {
     fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
-        let silent = Some(Box::pin(tokio::time::sleep(FIRST_WORD)));
-        Self { stream, silent, _place: place }
+        let greeting = Some((GREETING_BYTES, Box::pin(tokio::time::sleep(GREETING_TIME))));
+        Self { stream, greeting, _place: place }
     }
 }
 
@@ -101,13 +103,15 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if read.is_ready() {
-            self.silent = None;
-        } else if let Some(silent) = &mut self.silent
-            && silent.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        if let Some((missing, time)) = &mut self.greeting {
+            *missing = missing.saturating_sub(buffer.filled().len() - before);
+            if *missing == 0 {
+                self.greeting = None;
+            } else if read.is_pending() && time.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
         }
         read
     }

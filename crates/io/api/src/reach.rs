@@ -74,6 +74,7 @@ mod tests {
         }
         assert_eq!(notice(&set, &ids[..1], &ids[1..3]), None);
     }
+
     #[test]
     fn a_follower_without_a_validator_is_told() {
         let set = Validators::new(set(&MEMBERS)).unwrap();

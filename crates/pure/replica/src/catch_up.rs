@@ -75,12 +75,12 @@ impl CatchUp {
     }
 
     /// Notes that somebody is to be asked for a height in a moment; whether that is new.
-    pub(crate) fn is_soon(&mut self, next: u64) -> bool {
+    pub(crate) fn plan_to_ask(&mut self, next: u64) -> bool {
         self.soon.replace(next) != Some(next)
     }
 
     /// The moment has come.
-    pub(crate) const fn is_due(&mut self) {
+    pub(crate) const fn forget_plan(&mut self) {
         self.soon = None;
     }
 

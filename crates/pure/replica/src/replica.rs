@@ -280,7 +280,7 @@ impl Replica {
             Wake::Round(timer) => self.elapsed(ledger, timer),
             Wake::Patience { height } => self.lose_patience(ledger, height),
             Wake::AlmostThere { next: height } if height == next(ledger) => {
-                self.catch_up.is_due();
+                self.catch_up.forget_plan();
                 Ok(self.ask(ledger))
             }
             Wake::AlmostThere { .. } => Ok(Vec::new()),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ledger_peer::{Bound, Event, Lane, Lanes, Settings, Why};
+use ledger_peer::{Bound, By, Code, Event, Lane, Lanes, Settings, Why};
 use ledger_proto::peer as v1;
 use tokio::time::timeout;
 
@@ -143,4 +143,15 @@ async fn entries_that_have_no_room_are_dropped_and_counted() {
         other.received(&one.id(), Lane::Entries).await;
     }
     still_exchange(&mut one, &mut other).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sent_what_is_no_message_is_refused_and_told_so() {
+    let (mut one, mut other) = pair_with(settings()).await;
+    other.network.refuse(&one.id());
+    let refused = |by| Why::Refused { code: Code::Malformed, by };
+    assert_eq!(other.disconnected(&one.id()).await, refused(By::Us));
+    assert_eq!(one.disconnected(&other.id()).await, refused(By::Them));
+    other.counted(Code::Malformed, By::Us).await;
+    one.counted(Code::Malformed, By::Them).await;
 }

@@ -132,7 +132,7 @@ impl Replica {
     /// Asks for missing blocks in a moment, once however many say that they have some.
     fn ask_soon(&mut self, ledger: &Ledger) -> Vec<Action> {
         let next = next(ledger);
-        if !self.catch_up.is_soon(next) {
+        if !self.catch_up.plan_to_ask(next) {
             return Vec::new();
         }
         vec![Action::SetTimer(Timer(Wake::AlmostThere { next }), ALMOST_THERE)]
