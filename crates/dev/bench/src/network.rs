@@ -20,6 +20,10 @@ use crate::waits::Waits;
 /// Characters of the summary with which an entry's payload is 500 bytes.
 const SUMMARY: usize = 405;
 
+/// Entries that a client has signed beforehand, for each second: what it does there is no part of the network's rate. One that is faster
+/// signs on the way.
+const SIGNED_A_SECOND: usize = 200;
+
 /// How clients write.
 #[derive(Clone, Copy, Debug)]
 pub enum Clients {
@@ -85,17 +89,12 @@ pub fn run_network(validators: u16, clients: Clients) -> NetworkMeasured {
     let supplier = network.supplier(0);
     let before = network.agree(2);
     let example = entry(&supplier, 0, 0);
-    let spent = || {
-        let validators = network.nodes.iter().flatten().map(Running::pid);
-        [Spent::by(validators), Spent::by([std::process::id()])]
-    };
-    let earlier = spent();
-    let (waits, entries) = network.runtime.block_on(async {
+    let ((waits, spent), entries) = network.runtime.block_on(async {
         match clients {
             Clients::Waiting(clients, time, calls) => {
-                let waits = all_wait(&network, &supplier, (clients, calls), time).await;
-                let entries = waits.count();
-                (waits, entries)
+                let load = all_wait(&network, &supplier, (clients, calls), time).await;
+                let entries = load.0.count();
+                (load, entries)
             }
             Clients::Streaming(streams, entries) => {
                 let each = entries / streams;
@@ -104,10 +103,33 @@ pub fn run_network(validators: u16, clients: Clients) -> NetworkMeasured {
         }
     });
     let blocks = network.agree(before) - before;
-    let [validators, clients] = spent();
-    let spent = [validators.since(&earlier[0]), clients.since(&earlier[1])];
     let bytes = [example.payload().len(), example.bytes().len()];
     NetworkMeasured { waits, entries, blocks, bytes, spent }
+}
+
+/// The moment at which a load begins, after everything that is no part of it.
+struct Begun<'a> {
+    network: &'a Exchanges,
+    at: Instant,
+    spent: [Spent; 2],
+}
+
+impl<'a> Begun<'a> {
+    fn now(network: &'a Exchanges) -> Self {
+        Self { network, at: Instant::now(), spent: spent(network) }
+    }
+
+    /// The waits of a load that is over, and the processor time of validators and clients.
+    fn over(self, waits: Vec<Duration>) -> (Waits, [Spent; 2]) {
+        let [validators, clients] = spent(self.network);
+        let spent = [validators.since(&self.spent[0]), clients.since(&self.spent[1])];
+        (Waits::new(waits, self.at.elapsed()), spent)
+    }
+}
+
+fn spent(network: &Exchanges) -> [Spent; 2] {
+    let validators = network.nodes.iter().flatten().map(Running::pid);
+    [Spent::by(validators), Spent::by([std::process::id()])]
 }
 
 fn entry(supplier: &Supplier, client: usize, number: usize) -> Entry {
@@ -123,18 +145,20 @@ async fn all_wait(
     supplier: &Supplier,
     (clients, calls): (usize, Calls),
     time: Duration,
-) -> Waits {
+) -> (Waits, [Spent; 2]) {
     let mut lines = Vec::new();
     for number in 0..clients {
         lines.push(Line::open(node(network, number).await, calls).await);
     }
-    let begun = Instant::now();
+    let each = SIGNED_A_SECOND.saturating_mul(time.as_secs().try_into().unwrap_or(usize::MAX));
+    let signed = |client| (0..each).map(|n| entry(supplier, client, n)).collect();
+    let signed: Vec<Vec<Entry>> = (0..clients).map(signed).collect();
+    let begun = Begun::now(network);
     let mut tasks = tokio::task::JoinSet::new();
-    for (number, line) in lines.into_iter().enumerate() {
-        tasks.spawn(wait(line, supplier.clone(), number, begun + time));
+    for (number, (line, signed)) in lines.into_iter().zip(signed).enumerate() {
+        tasks.spawn(wait(line, supplier.clone(), number, signed, begun.at + time));
     }
-    let waits = tasks.join_all().await.into_iter().flatten().collect();
-    Waits::new(waits, begun.elapsed())
+    begun.over(tasks.join_all().await.into_iter().flatten().collect())
 }
 
 /// A client's connection.
@@ -168,10 +192,16 @@ impl Line {
 }
 
 /// One client: it writes until the time is over, and gives how long it waited for each answer.
-async fn wait(mut line: Line, supplier: Supplier, client: usize, until: Instant) -> Vec<Duration> {
-    let mut waits = Vec::new();
+async fn wait(
+    mut line: Line,
+    supplier: Supplier,
+    client: usize,
+    signed: Vec<Entry>,
+    until: Instant,
+) -> Vec<Duration> {
+    let (mut waits, mut signed) = (Vec::new(), signed.into_iter());
     while Instant::now() < until {
-        let entry = entry(&supplier, client, waits.len());
+        let entry = signed.next().unwrap_or_else(|| entry(&supplier, client, waits.len()));
         let begun = Instant::now();
         line.submit(&entry).await;
         waits.push(begun.elapsed());
@@ -184,17 +214,16 @@ async fn all_stream(
     supplier: &Supplier,
     streams: usize,
     each: usize,
-) -> Waits {
+) -> (Waits, [Spent; 2]) {
     let mut loads = Vec::new();
     for number in 0..streams {
         let entries: Vec<Entry> = (0..each).map(|n| entry(supplier, number, n)).collect();
         loads.push((node(network, number).await, messages(&entries)));
     }
-    let begun = Instant::now();
+    let begun = Begun::now(network);
     let mut tasks = tokio::task::JoinSet::new();
     for (node, messages) in loads {
         tasks.spawn(send(node, messages));
     }
-    let waits = tasks.join_all().await.into_iter().flatten().collect();
-    Waits::new(waits, begun.elapsed())
+    begun.over(tasks.join_all().await.into_iter().flatten().collect())
 }

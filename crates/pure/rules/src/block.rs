@@ -20,7 +20,7 @@ use crate::budget;
 use crate::code::{Code, Refusal};
 use crate::genesis::LEDGER;
 use crate::protocol::Protocol;
-use crate::view::{State, Typed as _, View, Writes, read, read_as};
+use crate::view::{Register, State, Typed as _, View, Writes, read, read_as};
 use crate::{
     asset, contract, delivery, governance, identity, listing, membership, misconduct, protocol,
     registration, review, signers,
@@ -55,6 +55,7 @@ pub struct BlockRules<'a> {
     time_ms: u64,
     /// Shared, so that what an entry costs does not borrow the block that it changes.
     budgets: Option<Rc<budget::Limits>>,
+    register: Register,
     changed: BTreeMap<String, Record>,
     links: Vec<Vec<Link>>,
 }
@@ -72,8 +73,8 @@ impl<'a> BlockRules<'a> {
         let limits = ledger.limits?;
         let id = Hash::try_from(ledger.genesis.as_ref()).ok()?;
         let budgets = budget::Limits::of(base, &ledger, time_ms).map(Rc::new);
-        let (changed, links) = (BTreeMap::new(), Vec::new());
-        Some(Self { base, ledger, limits, id, height, time_ms, budgets, changed, links })
+        let (register, changed, links) = (Register::default(), BTreeMap::new(), Vec::new());
+        Some(Self { base, ledger, limits, id, height, time_ms, budgets, register, changed, links })
     }
 
     /// Judges the next entry, which is to be leaf `leaf_index`. On a refusal nothing has changed.
@@ -88,7 +89,7 @@ impl<'a> BlockRules<'a> {
         if let Some(kind) = &entry.event().act {
             protocol::check_active(kind, Protocol::of(&self.ledger, self.height).version)?;
         }
-        let state = State::new(self.base, &self.changed);
+        let state = State::new(self.base, &self.register, &self.changed);
         let budgets = self.budgets.clone();
         let charge = budgets.as_ref().and_then(|budgets| budgets.charge(entry, &state));
         charge.as_ref().map_or(Ok(()), |charge| charge.check(&state))?;
@@ -117,7 +118,7 @@ impl<'a> BlockRules<'a> {
     /// # Errors
     /// [`Code::BudgetSpent`].
     pub fn afford(&self, entry: &Entry) -> Result<(), Refusal> {
-        let state = State::new(self.base, &self.changed);
+        let state = State::new(self.base, &self.register, &self.changed);
         let charge = self.budgets.as_ref().and_then(|budgets| budgets.charge(entry, &state));
         charge.map_or(Ok(()), |charge| charge.check(&state))
     }

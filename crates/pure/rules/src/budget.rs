@@ -9,8 +9,7 @@ use alloc::vec::Vec;
 use jiff::Timestamp;
 use ledger_event::event::Act as Kind;
 use ledger_event::{
-    ActivityRecord, Budget, Budgets, BudgetsSet, LedgerRecord, PartyRecord, Record, Spending,
-    ValidatorSet,
+    ActivityRecord, Budget, Budgets, BudgetsSet, LedgerRecord, Record, Spending, ValidatorSet,
 };
 use ledger_format::entry::Entry;
 use ledger_format::id::SubjectKind;
@@ -88,9 +87,9 @@ impl Limits {
         if self.answerable.contains(issuer) {
             return [payer(issuer, Purse::Charged)].into();
         }
-        let record: Option<PartyRecord> = state.in_force(&format!("party:{issuer}"));
-        let by = record.map(|record| record.admitted_by).filter(|by| !by.is_empty());
-        let by = by.map(|by| payer(&by, Purse::Charged));
+        let record = state.party(issuer);
+        let by = record.as_ref().map(|record| record.admitted_by.as_str());
+        let by = by.filter(|by| !by.is_empty()).map(|by| payer(by, Purse::Charged));
         core::iter::once(payer(issuer, Purse::Own)).chain(by).collect()
     }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use ledger_event::{
     AssetRecord, ContractRecord, ContractSigned, ContractState, ContractType, DeliveryMode,
-    DeliveryProperty, Grade, ListingRecord, ListingState, PartyRecord, Role, RuleSet,
+    DeliveryProperty, Grade, ListingRecord, ListingState, Role, RuleSet,
 };
 use ledger_format::id::SubjectKind;
 
@@ -56,9 +56,7 @@ const SIGNED: Rule<SigningGuard> = Rule {
             ensure(s.event.buyer != s.listing.seller, || s.event.buyer.clone())
         }),
         (Code::RoleNotGranted, |s| {
-            let party: Option<PartyRecord> =
-                s.act.state.in_force(&format!("party:{}", s.event.buyer));
-            let buyer = party.is_some_and(|p| p.roles().any(|role| role == Role::Buyer));
+            let buyer = s.act.state.has_role(&s.event.buyer, Role::Buyer);
             ensure(buyer, || format!("{} is not a buyer", s.event.buyer))
         }),
         (Code::NoCertificate, |s| s.papers.certificate()),

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use ledger_event::{
     AssetRecord, BatchAcknowledged, BatchRecord, BatchSent, ContractRecord, DeliveryMode,
-    DeliveryPlanned, DeliveryRecord, DeliveryState, FileManifest, Grade, PartyRecord,
-    PersonalInformation, Role, RuleSet,
+    DeliveryPlanned, DeliveryRecord, DeliveryState, FileManifest, Grade, PersonalInformation, Role,
+    RuleSet,
 };
 use ledger_format::id::SubjectKind;
 
@@ -95,10 +95,10 @@ impl Plan<'_, '_> {
     /// Data without personal information and below important grade may leave its jurisdiction (Art. 3 of the Provisions of
     /// March 2024); other paths need filings that are other acts.
     fn stays_or_exempt(&self) -> Check {
-        let supplier: Option<PartyRecord> =
-            self.act.state.in_force(&format!("party:{}", self.contract.seller));
-        let home = supplier.and_then(|party| party.profile).map(|p| p.jurisdiction);
-        let stays = home.as_deref() == Some(self.event.endpoint_jurisdiction.as_str());
+        let supplier = self.act.state.party(&self.contract.seller);
+        let profile = supplier.as_ref().and_then(|party| party.profile.as_ref());
+        let home = profile.map(|profile| profile.jurisdiction.as_str());
+        let stays = home == Some(self.event.endpoint_jurisdiction.as_str());
         let general =
             !matches!(grade(&self.asset), Grade::Core | Grade::Important | Grade::Unspecified);
         let exempt = general && personal_information(&self.asset) == PersonalInformation::None;

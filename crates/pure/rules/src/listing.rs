@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use ledger_event::{
     AssetRecord, CertificateRecord, Grade, ListingApplied, ListingRecord, ListingState,
-    PartyRecord, PersonalInformation, ReviewRecord, ReviewState, Right, Role, RuleSet, TradeMode,
+    PersonalInformation, ReviewRecord, ReviewState, Right, Role, RuleSet, TradeMode,
 };
 use ledger_format::id::SubjectKind;
 
@@ -123,9 +123,7 @@ const APPLIED: Rule<ApplicationGuard> = Rule {
             })
         }),
         (Code::NotAnExchange, |a| {
-            let party: Option<PartyRecord> =
-                a.act.state.in_force(&format!("party:{}", a.event.venue));
-            let exchange = party.is_some_and(|p| p.roles().any(|role| role == Role::Exchange));
+            let exchange = a.act.state.has_role(&a.event.venue, Role::Exchange);
             ensure(exchange, || a.event.venue.clone())
         }),
         (Code::CoreData, |a| {

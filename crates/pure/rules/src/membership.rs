@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use ledger_event::{PartyRecord, Role, ValidatorSet, ValidatorsChanged};
+use ledger_event::{Role, ValidatorSet, ValidatorsChanged};
 use ledger_format::digest::KeyId;
 use ledger_format::id::SubjectKind;
 use ledger_format::validators::{Member, Validators};
@@ -101,9 +101,7 @@ impl Change<'_, '_> {
 const PURPOSES: [&str; 4] = ["vote", "log", "cosign", "receipt"];
 
 fn may_validate(act: &Act<'_>, party: &str) -> bool {
-    let record: Option<PartyRecord> = act.state.in_force(&format!("party:{party}"));
-    let fits = |role| matches!(role, Role::Exchange | Role::NodeOperator);
-    record.is_some_and(|record| record.roles().any(fits))
+    [Role::Exchange, Role::NodeOperator].into_iter().any(|role| act.state.has_role(party, role))
 }
 
 /// The validators that the state before the block names: those whose parties can agree on something.

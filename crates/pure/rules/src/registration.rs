@@ -14,7 +14,7 @@ use jiff::Span;
 use jiff::civil::Date;
 use ledger_event::{
     AssetRecord, CertificateIssued, CertificateRecord, EvidenceRecorded, Finding, NoticeOpened,
-    PartyRecord, RegistrationRecord, RegistrationReviewed, RegistrationState, Role, RuleSet,
+    RegistrationRecord, RegistrationReviewed, RegistrationState, Role, RuleSet,
 };
 use ledger_format::id::SubjectKind;
 
@@ -245,12 +245,9 @@ const CERTIFICATE: Rule<CertificateGuard> = registry_row(
 impl Certificate<'_, '_> {
     /// SJ, region, registry digit, year and month of the evidence, serial from 0001.
     fn number_fits(&self) -> Check {
-        let registry: PartyRecord = self
-            .act
-            .state
-            .in_force(&format!("party:{}", self.record.registry))
-            .ok_or_else(|| "the registry is unknown".to_string())?;
-        let profile = registry.profile.unwrap_or_default();
+        let registry = self.act.state.party(&self.record.registry);
+        let registry = registry.ok_or_else(|| "the registry is unknown".to_string())?;
+        let profile = registry.profile.clone().unwrap_or_default();
         let prefix = rule_sets::registration(&self.rules).certificate_prefix;
         let month = date_to_number(
             Days::new(&self.rules, self.act.state.base()).date(self.record.registered_ms),

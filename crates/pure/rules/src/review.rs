@@ -5,8 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use ledger_event::{
-    AssetKind, AssetRecord, CertificateRecord, PartyRecord, ReviewDecided, ReviewOutcome,
-    ReviewRecord, ReviewState, ReviewSubmitted, Role,
+    AssetKind, AssetRecord, CertificateRecord, ReviewDecided, ReviewOutcome, ReviewRecord,
+    ReviewState, ReviewSubmitted, Role,
 };
 use ledger_format::id::SubjectKind;
 
@@ -45,9 +45,7 @@ const SUBMITTED: Rule<SubmissionGuard> = Rule {
             })
         }),
         (Code::NotAReviewer, |s| {
-            let id = format!("party:{}", s.event.reviewer);
-            let party: Option<PartyRecord> = s.act.state.in_force(&id);
-            let reviewer = party.is_some_and(|p| p.roles().any(|role| role == Role::Reviewer));
+            let reviewer = s.act.state.has_role(&s.event.reviewer, Role::Reviewer);
             ensure(reviewer, || s.event.reviewer.clone())
         }),
         (Code::ReviewerConflict, |s| s.independent()),

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use ledger_event::{Factor, KeyRecord, PartyRecord, Purpose, Role};
+use ledger_event::{Factor, Purpose, Role};
 use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
 
@@ -142,8 +142,8 @@ fn active(
     kid: KeyId,
     role: Option<Role>,
 ) -> Result<ActiveSigner, Refusal> {
-    let key: KeyRecord = state
-        .in_force(&format!("key:{kid}"))
+    let key = state
+        .key(kid)
         .ok_or_else(|| Refusal::new(Code::KeyUnknown, format!("key {kid} of {party}")))?;
     if key.party != party {
         let detail = format!("key {kid} belongs to {}, not to {party}", key.party);
@@ -153,15 +153,15 @@ fn active(
         let detail = format!("key {kid} of {party} was revoked at {} ms", key.revoked_ms);
         return Err(Refusal::new(Code::KeyInactive, detail));
     }
-    let record: PartyRecord = state
-        .in_force(&format!("party:{party}"))
+    let record = state
+        .party(party)
         .ok_or_else(|| Refusal::new(Code::KeyUnknown, format!("party {party}")))?;
     let signer = ActiveSigner {
         party: party.to_string(),
         role,
         factor: key.factor(),
-        officer: key.officer,
-        roles: record.roles,
+        officer: key.officer.clone(),
+        roles: record.roles.clone(),
     };
     if let Some(role) = role {
         signer.check_granted(role)?;

@@ -1,16 +1,22 @@
 //! Reading the state: the map that an act is judged by, given from outside.
 
+use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use core::borrow::Borrow;
+use core::cell::RefCell;
+use core::fmt::Display;
 
 use bytes::Bytes;
 use ledger_event::record::Body;
 use ledger_event::{
     ActivityRecord, AssetRecord, Calendar, CertificateRecord, ContractRecord, DeliveryRecord,
     KeyRecord, LedgerRecord, ListingRecord, MisconductRecord, PartyRecord, PastSets, Record,
-    RegistrationRecord, ReviewRecord, RuleSet, Timeline, ValidatorSet,
+    RegistrationRecord, ReviewRecord, Role, RuleSet, Timeline, ValidatorSet,
 };
-use ledger_format::digest::Hash;
+use ledger_format::digest::{Hash, KeyId};
 use ledger_format::id::state_key;
 use prost::Message as _;
 
@@ -75,19 +81,63 @@ typed! {
     ActivityRecord = Activity;
 }
 
+/// Keys and parties of the state before a block, read once: few of them sign most of a block, and reading them anew was two fifths of
+/// what the rules took for an entry.
+#[derive(Debug, Default)]
+pub(crate) struct Register {
+    keys: Once<KeyId, KeyRecord>,
+    parties: Once<String, PartyRecord>,
+}
+
+type Once<K, T> = RefCell<BTreeMap<K, Option<Rc<T>>>>;
+
+fn read_once<K, Q, T>(known: &Once<K, T>, base: &dyn View, kind: &str, name: &Q) -> Option<Rc<T>>
+where
+    K: Ord + Borrow<Q>,
+    Q: Ord + Display + ToOwned<Owned = K> + ?Sized,
+    T: Typed,
+{
+    if let Some(known) = known.borrow().get(name) {
+        return known.clone();
+    }
+    let record = read_as(base, &format!("{kind}:{name}")).map(Rc::new);
+    known.borrow_mut().insert(name.to_owned(), record.clone());
+    record
+}
+
 /// The state as a block sees it: what was in force before the block, and subjects as earlier entries of the block left them.
 #[derive(Clone, Copy)]
 pub(crate) struct State<'a> {
     base: &'a dyn View,
+    register: &'a Register,
     changed: &'a BTreeMap<String, Record>,
 }
 
 impl<'a> State<'a> {
-    pub(crate) fn new(base: &'a dyn View, changed: &'a BTreeMap<String, Record>) -> Self {
-        Self { base, changed }
+    pub(crate) fn new(
+        base: &'a dyn View,
+        register: &'a Register,
+        changed: &'a BTreeMap<String, Record>,
+    ) -> Self {
+        Self { base, register, changed }
     }
 
-    /// What the state before the block says: keys, parties and roles, rule sets, calendars.
+    /// A key, as the state before the block has it.
+    pub(crate) fn key(&self, kid: KeyId) -> Option<Rc<KeyRecord>> {
+        read_once(&self.register.keys, self.base, "key", &kid)
+    }
+
+    /// A party, as the state before the block has it.
+    pub(crate) fn party(&self, name: &str) -> Option<Rc<PartyRecord>> {
+        read_once(&self.register.parties, self.base, "party", name)
+    }
+
+    /// Whether the state before the block gives a party a role.
+    pub(crate) fn has_role(&self, party: &str, role: Role) -> bool {
+        self.party(party).is_some_and(|party| party.roles().any(|has| has == role))
+    }
+
+    /// What the state before the block says otherwise: rule sets, calendars, validators.
     pub(crate) fn in_force<T: Typed>(&self, id: &str) -> Option<T> {
         read_as(self.base, id)
     }

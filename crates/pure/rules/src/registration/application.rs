@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::ToString;
 
 use ledger_event::{
-    AssetDescription, AssetKind, AssetRecord, Basis, DataClass, Grade, PartyKind, PartyRecord,
+    AssetDescription, AssetKind, AssetRecord, Basis, DataClass, Grade, PartyKind,
     RegistrationApplied, RegistrationRecord, RegistrationState, Right, RightClaim, Role, RuleSet,
 };
 use ledger_format::id::SubjectKind;
@@ -43,10 +43,7 @@ const APPLIED: Rule<ApplicationGuard> = Rule {
             })
         }),
         (Code::NotARegistry, |a| {
-            let party: Option<PartyRecord> =
-                a.act.state.in_force(&format!("party:{}", a.event.registry));
-            let registry =
-                party.is_some_and(|party| party.roles().any(|role| role == Role::Registry));
+            let registry = a.act.state.has_role(&a.event.registry, Role::Registry);
             ensure(registry, || a.event.registry.clone())
         }),
         (Code::SelfRegistration, |a| {
@@ -140,9 +137,8 @@ impl Application<'_, '_> {
 
     /// Art. 21(3): only natural persons have what natural persons collect, by that basis.
     fn applicant_is_natural(&self) -> bool {
-        let party: Option<PartyRecord> =
-            self.act.state.in_force(&format!("party:{}", self.act.issuer()));
-        let profile = party.and_then(|party| party.profile);
+        let party = self.act.state.party(self.act.issuer());
+        let profile = party.as_ref().and_then(|party| party.profile.as_ref());
         profile.is_some_and(|profile| profile.kind() == PartyKind::Natural)
     }
 
