@@ -59,8 +59,8 @@ codes! {
     genesis: 11 = "NODE_GENESIS",
         "The genesis file cannot be used.",
         "Get the file that the founders signed again, and compare its hash with them.";
-    keys: 1 = "NODE_KEYS",
-        "The node's keys are not those that genesis, or the set in force, lists for its validator.",
+    keys: 22 = "NODE_KEYS",
+        "The node's keys are not all there, or not those that genesis, or the set in force, lists for its validator.",
         "Put back the keys whose public halves the members agreed on: all four belong together.";
     block: 31 = "NODE_BLOCK",
         "A stored block does not verify.",
@@ -98,6 +98,9 @@ codes! {
     misconduct: 1 = "NODE_MISCONDUCT",
         "A validator has signed what no honest one signs together.",
         "Ask the organisation: two processes may run with its key. `ledger-cli evidence list` shows the proof, which verifies offline.";
+    clock: 1 = "NODE_CLOCK",
+        "The clocks of a validator and of this node are further apart than the ledger allows, so its proposal gets no vote here.",
+        "Compare both with a time server. If it is so with several validators, this node's clock is the wrong one.";
     not_running: 20 = "NODE_NOT_RUNNING",
         "No node answers there.",
         "Start it with `ledger-node run`, or check --node. A process that runs and does not answer within ten seconds is stopped, or has as many clients as client.connections allows.";
@@ -128,9 +131,9 @@ impl From<StoreError> for Failure {
             {
                 32
             }
-            StoreError::OtherLedger { .. } | StoreError::Missing { .. } | StoreError::Io { .. } => {
-                1
-            }
+            StoreError::OtherLedger { .. } => 13,
+            StoreError::Missing { .. } => 23,
+            StoreError::Io { .. } => 1,
         };
         Self {
             code: error.code().to_owned(),

@@ -56,7 +56,13 @@ impl Layout {
 
 fn read(directory: &Path) -> Result<KeySet, Failure> {
     let refuse = || Err(ClientError::key("a node's key must not be encrypted"));
-    let read = |name: &str| keys::read(&directory.join(format!("{name}.pem")), refuse);
+    let read = |name: &str| {
+        let path = directory.join(format!("{name}.pem"));
+        if !path.exists() {
+            return Err(Failure::keys(format!("{}: there is no such file", path.display())));
+        }
+        Ok(keys::read(&path, refuse)?)
+    };
     let node = NodeKeys { log: read("log")?, cosign: read("cosign")?, receipt: read("receipt")? };
     Ok(KeySet { vote: read("vote")?, node })
 }

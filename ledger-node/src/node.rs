@@ -19,7 +19,7 @@ use ledger_format::genesis_file::GenesisFile;
 use ledger_peer::{Events, Network};
 use ledger_replay::Ledger;
 use ledger_replica::{Action, Replica, Settings};
-use ledger_store::{Store, VoteLock, Wal};
+use ledger_store::{DataDirectory, Store, StoreError, VoteLock, Wal};
 use ledger_verify::entry::check_signatures;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -88,8 +88,7 @@ impl Node {
         let genesis = agreed(&layout)?;
         let keys = layout.read_keys()?;
         let listener = TcpListener::bind(options.listen).await;
-        let listener =
-            listener.map_err(|error| Failure::listen(format!("{}: {error}", options.listen)))?;
+        let listener = listener.map_err(|error| cannot_listen(options, &genesis, &error))?;
         let address = listener.local_addr().map_err(Failure::listen)?;
 
         let Opened { store, ledger } = open(&options.data_dir, &genesis.document)?;
@@ -345,6 +344,14 @@ fn check_keys(ledger: &Ledger, keys: &[KeySet]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Who cannot have the address may be a second process on the same directory, which says more.
+fn cannot_listen(options: &Options, genesis: &GenesisFile, error: &std::io::Error) -> Failure {
+    match DataDirectory::open(&options.data_dir, &genesis.document.id()) {
+        Err(locked @ StoreError::Locked { .. }) => locked.into(),
+        _ => Failure::listen(format!("{}: {error}", options.listen)),
+    }
 }
 
 /// Serves until it is told to stop.

@@ -233,6 +233,16 @@ pub(crate) fn suspect(shared: &Shared, peer: KeyId, height: u64, why: Refuted) {
     }
 }
 
+/// Notes that a validator's clock and this node's are too far apart, and logs it ever more seldom: it may be so for days.
+pub(crate) fn apart(shared: &Shared, peer: KeyId, height: u64, ahead_ms: i64) {
+    let times = shared.clocks.note(peer, height, ahead_ms);
+    if times.is_power_of_two() {
+        let ahead_s = ahead_ms / 1_000;
+        let failure = Failure::clock(format!("height {height}"));
+        tracing::warn!(code = %failure.code, %peer, height, ahead_s, times, help = %failure.help, "{}", failure.message);
+    }
+}
+
 /// Brings the replica what peers say, and their entries to the intake, until the node stops.
 pub(crate) fn listen(
     mut events: Events,

@@ -213,6 +213,9 @@ impl ReplicaLoop {
                 Action::Suspect { peer, height, why } => {
                     peers::suspect(&self.shared, peer, height, *why);
                 }
+                Action::Apart { peer, height, ahead_ms } => {
+                    peers::apart(&self.shared, peer, height, ahead_ms);
+                }
             }
         }
         self.announce(&mut settled);

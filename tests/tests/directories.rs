@@ -99,13 +99,13 @@ fn whole_or_refused(directory: &Path, what: &str) -> Option<String> {
 #[test]
 fn no_ledger_is_no_node() {
     let nowhere = Path::new("/nowhere/at/all");
-    assert_refused(&refused(nowhere), "STORE_MISSING", 1, "ledger-node init");
+    assert_refused(&refused(nowhere), "STORE_MISSING", 23, "ledger-node init");
     let empty = tempfile::tempdir().unwrap();
-    assert_refused(&refused(empty.path()), "STORE_MISSING", 1, "ledger-node init");
+    assert_refused(&refused(empty.path()), "STORE_MISSING", 23, "ledger-node init");
     for command in ["reindex", "status"] {
         let data = empty.path().to_str().unwrap();
         let ended = run(NODE, [command, "--data-dir", data, "-o", "json"]);
-        assert_refused(&ended, "STORE_MISSING", 1, "ledger-node init");
+        assert_refused(&ended, "STORE_MISSING", 23, "ledger-node init");
     }
     assert!(files(empty.path()).is_empty(), "nothing was made");
 }
@@ -137,7 +137,7 @@ fn another_ledgers_directory_is_left_as_it_is() {
     fs::copy(other.path().join("genesis"), directory.path().join("genesis")).unwrap();
     copy_directory(&other.path().join("keys"), &directory.path().join("keys"));
     let before = files(directory.path());
-    assert_refused(&refused(directory.path()), "STORE_OTHER_LEDGER", 1, "--data-dir");
+    assert_refused(&refused(directory.path()), "STORE_OTHER_LEDGER", 13, "--data-dir");
     assert!(files(directory.path()) == before, "something was changed");
 }
 
@@ -152,8 +152,13 @@ fn a_newer_or_unreadable_format_is_refused() {
     assert!(files(directory.path()) == before, "something was changed");
     for unreadable in ["", "ledger-data\n", "ledger-data 1\n", "\u{0}\u{0}\u{0}\u{0}"] {
         fs::write(&format, unreadable).unwrap();
-        assert_refused(&refused(directory.path()), "STORE_DAMAGED", 31, "Keep a copy");
+        let ended = refused(directory.path());
+        assert_refused(&ended, "STORE_DAMAGED", 31, "Keep a copy");
+        assert!(ended.err.contains("move it away"), "{}", ended.err);
     }
+    fs::remove_file(&format).unwrap();
+    assert_eq!(whole_or_refused(directory.path(), "FORMAT is made again"), None);
+    assert_eq!(fs::read_to_string(&format).unwrap(), text);
 }
 
 #[test]
@@ -161,7 +166,11 @@ fn one_process_has_a_directory() {
     let directory = copy();
     let node = Running::start(directory.path()).unwrap();
     assert_refused(&refused(directory.path()), "STORE_LOCKED", 30, "Stop the other process");
+    // The first one has the address as well.
     let data = directory.path().to_str().unwrap();
+    let address = node.url.trim_start_matches("http://");
+    let again = run(NODE, ["run", "--listen", address, "--data-dir", data, "-o", "json"]);
+    assert_refused(&again, "STORE_LOCKED", 30, "Stop the other process");
     let reindex = run(NODE, ["reindex", "--data-dir", data, "-o", "json"]);
     assert_refused(&reindex, "STORE_LOCKED", 30, "Stop the other process");
     let nobody = ["--node", "http://127.0.0.1:1"];
@@ -192,14 +201,14 @@ fn keys_are_there_secret_and_a_validators() {
     let receipt = directory.path().join("keys/receipt.pem");
     let own = fs::read(&receipt).unwrap();
     fs::copy(directory.path().join("keys/log.pem"), &receipt).unwrap();
-    assert_refused(&refused(directory.path()), "NODE_KEYS", 1, "belong together");
+    assert_refused(&refused(directory.path()), "NODE_KEYS", 22, "belong together");
     fs::write(&receipt, own).unwrap();
     for name in ["vote", "log", "cosign", "receipt"] {
         let (there, away) =
             (directory.path().join(format!("keys/{name}.pem")), key.with_extension("away"));
         fs::rename(&there, &away).unwrap();
         let ended = refused(directory.path());
-        assert_refused(&ended, "CLIENT_FILE", 1, "");
+        assert_refused(&ended, "NODE_KEYS", 22, "belong together");
         assert!(ended.err.contains(&format!("{name}.pem")), "{}", ended.err);
         fs::rename(&away, &there).unwrap();
     }
@@ -390,7 +399,7 @@ fn a_store_without_its_genesis_file_is_told_from_no_ledger() {
     fs::remove_file(directory.path().join("genesis")).unwrap();
     assert_refused(&refused(directory.path()), "NODE_GENESIS", 11, "the founders signed");
     let empty = tempfile::tempdir().unwrap();
-    assert_refused(&refused(empty.path()), "STORE_MISSING", 1, "ledger-node init");
+    assert_refused(&refused(empty.path()), "STORE_MISSING", 23, "ledger-node init");
 }
 
 /// Everything that a ledger tells of some subjects.

@@ -64,7 +64,7 @@ impl Disk {
     }
 
     pub(crate) fn append(&mut self, record: &[u8]) {
-        frames::append(&mut self.pending, record);
+        frames::append(&mut self.pending, None, record);
     }
 
     pub(crate) fn flush(&mut self) {
@@ -77,7 +77,7 @@ impl Disk {
     /// Makes a block durable. The log's records of its height have done their work; like the real one, it is emptied now and then.
     pub(crate) fn commit(&mut self, block: &Block, ids: &[EntryId], empty_log: bool) {
         let mut stored = Vec::new();
-        frames::append(&mut stored, &block.encode());
+        frames::append(&mut stored, None, &block.encode());
         self.blocks.push(stored);
         self.ids.extend(ids);
         if empty_log {

@@ -5,6 +5,7 @@
 
 pub mod admission;
 mod audit;
+mod clocks;
 mod connections;
 pub mod evidence;
 mod history;

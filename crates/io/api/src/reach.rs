@@ -37,6 +37,23 @@ pub(crate) fn of_others(set: &Validators, connected: &[KeyId]) -> Option<String>
     })
 }
 
+/// What there is to tell a node that has lost its memory, if those who could say what it has voted are not all within reach: others with
+/// the power of a quorum, beside this node.
+pub(crate) fn of_reports(set: &Validators, own: &[KeyId], connected: &[KeyId]) -> Option<String> {
+    let others = set.members().iter().filter(|member| !own.contains(&member.id));
+    let (near, far): (Vec<&Member>, Vec<&Member>) =
+        others.partition(|member| connected.contains(&member.id));
+    let (power, total) = (set.power_of(near.iter().map(|near| &near.id)), set.total_power());
+    if set.is_quorum(power) {
+        return None;
+    }
+    let names: Vec<&str> = far.iter().map(|member| member.name.as_str()).collect();
+    let names = names.join(", ");
+    Some(format!(
+        "to vote again, unless it was told --alone, this node must hear from other validators with more than two thirds of the power, and those connected have {power} of {total}: not connected are {names}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use ledger_story::members::{MEMBERS, set};
@@ -73,6 +90,19 @@ mod tests {
             assert_eq!(told.contains(&member.name), number >= 2, "{told}");
         }
         assert_eq!(notice(&set, &ids[..1], &ids[1..3]), None);
+    }
+
+    #[test]
+    fn a_node_without_memory_is_told_whose_word_it_lacks() {
+        let set = Validators::new(set(&MEMBERS)).unwrap();
+        let ids: Vec<KeyId> = set.members().iter().map(|member| member.id).collect();
+        // With this node they would be a quorum; their word alone is none.
+        let told = of_reports(&set, &ids[..1], &ids[1..3]).unwrap();
+        assert!(told.contains("have 2 of 4: not connected are"), "{told}");
+        for (number, member) in set.members().iter().enumerate() {
+            assert_eq!(told.contains(&member.name), number == 3, "{told}");
+        }
+        assert_eq!(of_reports(&set, &ids[..1], &ids[1..]), None);
     }
 
     #[test]

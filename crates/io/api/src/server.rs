@@ -117,10 +117,12 @@ fn suspects(shared: &Shared) -> Vec<v1::Suspect> {
 
 fn notices(shared: &Shared, validators: &Validators) -> Vec<String> {
     let mut notices = shared.membership_notices();
+    let connected = shared.seals.connected();
     if shared.is_recovering() {
         notices.push(RECOVERING.to_owned());
+        notices.extend(reach::of_reports(validators, &shared.vote_keys, &connected));
     }
-    let connected = shared.seals.connected();
+    notices.extend(shared.clocks.notice(validators, shared.head().height));
     notices.extend(if shared.role() == NodeRole::Validator {
         reach::notice(validators, &shared.vote_keys, &connected)
     } else {

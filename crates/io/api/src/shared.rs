@@ -16,6 +16,7 @@ use ledger_replay::Ledger;
 use ledger_store::Store;
 use tokio::sync::watch;
 
+use crate::clocks::Clocks;
 use crate::evidence::EvidenceList;
 use crate::intake::{Intake, Source};
 use crate::outcomes::{Outcomes, Position};
@@ -79,6 +80,8 @@ pub struct Shared {
     pub seals: Seals,
     /// Nodes that sent what may not follow.
     pub suspects: Suspects,
+    /// Validators whose clocks are too far from this node's.
+    pub clocks: Clocks,
     ledger: RwLock<Ledger>,
     /// What the node signs with, at heights that a key of it is in the set of. A follower signs nothing.
     pub(crate) signers: Vec<NodeKeys>,
@@ -109,6 +112,7 @@ impl Shared {
             evidence: EvidenceList::default(),
             seals: Seals::default(),
             suspects: Suspects::default(),
+            clocks: Clocks::default(),
             ledger: RwLock::new(ledger),
             signers,
             vote_keys,

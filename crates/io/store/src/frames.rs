@@ -2,6 +2,9 @@
 //!
 //! A write that a crash cut off leaves the beginning of a frame, with nothing after it. Whatever else is not a whole frame was
 //! changed after it was written, and may have been relied on: then the node must not go on without it.
+//!
+//! Payloads hold what strangers sent. So that no entry can be made to look like a frame, which would make a write that was cut off
+//! look like damage, a checksum is over the random bytes of the last start before the frame, and then the payload.
 
 use crate::error::StoreError;
 
@@ -10,14 +13,37 @@ const MARK: &[u8; 4] = b"LWAL";
 pub const HEAD_BYTES: usize = 12;
 /// Longest payload: a block body and its wrapping.
 const MAX_PAYLOAD_BYTES: usize = 20 * 1024 * 1024;
+/// What a payload begins with that names a start: 16 random bytes follow. No record of a replica begins so.
+const START_MARK: &[u8; 16] = b"ledger/start/1\0\0";
 
-/// Adds a frame to a log.
-pub fn append(log: &mut Vec<u8>, payload: &[u8]) {
+/// The name of a start in a log: random bytes that nobody outside knows.
+pub type Start = [u8; 16];
+
+/// The payload that names a start.
+pub(crate) fn start_payload(start: &Start) -> Vec<u8> {
+    [START_MARK.as_slice(), start].concat()
+}
+
+/// The start that a payload names.
+pub(crate) fn start_of(payload: &[u8]) -> Option<Start> {
+    payload.strip_prefix(START_MARK)?.try_into().ok()
+}
+
+/// Adds a frame to a log whose last start is this one.
+pub fn append(log: &mut Vec<u8>, start: Option<&Start>, payload: &[u8]) {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    let mut hasher = hasher(start);
+    hasher.update(payload);
     log.extend_from_slice(MARK);
     log.extend_from_slice(&length.to_be_bytes());
-    log.extend_from_slice(&crc32fast::hash(payload).to_be_bytes());
+    log.extend_from_slice(&hasher.finalize().to_be_bytes());
     log.extend_from_slice(payload);
+}
+
+fn hasher(start: Option<&Start>) -> crc32fast::Hasher {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(start.map_or(&[], Start::as_slice));
+    hasher
 }
 
 /// The payloads of a log in order, and where they end: what follows is a write that was cut off.
@@ -25,14 +51,14 @@ pub fn append(log: &mut Vec<u8>, payload: &[u8]) {
 /// # Errors
 /// [`StoreError::WalDamaged`].
 pub fn read(log: &[u8]) -> Result<(Vec<Vec<u8>>, usize), StoreError> {
-    let mut payloads = Vec::new();
-    let mut at = 0;
-    while let Some(payload) = log.get(at..).and_then(whole) {
+    let (mut payloads, mut at, mut start) = (Vec::new(), 0, None);
+    while let Some(payload) = log.get(at..).and_then(|rest| whole(rest, start.as_ref())) {
         at += HEAD_BYTES + payload.len();
+        start = start_of(payload).or(start);
         payloads.push(payload.to_vec());
     }
     let rest = log.get(at..).unwrap_or_default();
-    if is_cut_off(rest) && !holds_frame(rest) {
+    if is_cut_off(rest, start.as_ref()) && !holds_frame(rest, start.as_ref()) {
         return Ok((payloads, at));
     }
     Err(StoreError::WalDamaged { offset: u64::try_from(at).unwrap_or(u64::MAX) })
@@ -48,22 +74,26 @@ fn parts(bytes: &[u8]) -> Option<(&[u8], usize, u32, &[u8])> {
 }
 
 /// The payload of the whole frame that `bytes` begins with.
-fn whole(bytes: &[u8]) -> Option<&[u8]> {
+fn whole<'a>(bytes: &'a [u8], start: Option<&Start>) -> Option<&'a [u8]> {
     let (mark, length, crc, rest) = parts(bytes)?;
     let payload = rest.get(..length).filter(|_| mark == MARK && length <= MAX_PAYLOAD_BYTES)?;
-    (crc32fast::hash(payload) == crc).then_some(payload)
+    let mut hasher = hasher(start);
+    hasher.update(payload);
+    (hasher.finalize() == crc).then_some(payload)
 }
 
 /// Whether bytes are the beginning of a frame and no more. A frame that is as long as its head says was written to its end; so was
 /// one whose checksum is that of fewer bytes than its head says: then the length is not what was written.
-fn is_cut_off(rest: &[u8]) -> bool {
+fn is_cut_off(rest: &[u8], start: Option<&Start>) -> bool {
     let Some((mark, length, crc, begun)) = parts(rest) else { return true };
-    mark == MARK && length <= MAX_PAYLOAD_BYTES && length > begun.len() && !begins_with(begun, crc)
+    mark == MARK
+        && length <= MAX_PAYLOAD_BYTES
+        && length > begun.len()
+        && !begins_with(begun, hasher(start), crc)
 }
 
 /// Whether bytes begin with some of this checksum.
-fn begins_with(bytes: &[u8], crc: u32) -> bool {
-    let mut hasher = crc32fast::Hasher::new();
+fn begins_with(bytes: &[u8], mut hasher: crc32fast::Hasher, crc: u32) -> bool {
     let mut sums = bytes.iter().map(|byte| {
         hasher.update(std::slice::from_ref(byte));
         hasher.clone().finalize()
@@ -72,10 +102,10 @@ fn begins_with(bytes: &[u8], crc: u32) -> bool {
 }
 
 /// Whether a whole frame is somewhere behind the first byte.
-fn holds_frame(rest: &[u8]) -> bool {
+fn holds_frame(rest: &[u8], start: Option<&Start>) -> bool {
     let marks = rest.windows(MARK.len()).enumerate().skip(1).filter(|(_, w)| *w == MARK);
     let mut later = marks.filter_map(|(offset, _)| rest.get(offset..));
-    later.any(|tail| whole(tail).is_some())
+    later.any(|tail| whole(tail, start).is_some())
 }
 
 #[cfg(test)]
@@ -83,9 +113,13 @@ mod tests {
     use super::*;
 
     fn log(payloads: &[&[u8]]) -> Vec<u8> {
+        log_after(None, payloads)
+    }
+
+    fn log_after(start: Option<&Start>, payloads: &[&[u8]]) -> Vec<u8> {
         let mut log = Vec::new();
         for payload in payloads {
-            append(&mut log, payload);
+            append(&mut log, start, payload);
         }
         log
     }
@@ -115,5 +149,25 @@ mod tests {
                 assert!(is_found, "bit {bit}, {torn} bytes torn: {found:?}");
             }
         }
+    }
+
+    #[test]
+    fn bytes_that_somebody_sent_are_no_frame() {
+        // What looks like one to whoever does not know the start.
+        let sent = log(&[b"sent", &start_payload(&[9; 16])]);
+        let started = log(&[&start_payload(&[7; 16])]);
+        let body =
+            log_after(Some(&[7; 16]), &[&[b"a body with ", sent.as_slice(), b" in it"].concat()]);
+        let written = [started.as_slice(), &body].concat();
+        for torn in started.len()..written.len() {
+            assert_eq!(read(&written[..torn]).unwrap().1, started.len(), "{torn}");
+        }
+        assert_eq!(read(&written).unwrap().0.len(), 2);
+        // A frame of the log itself is noticed behind a broken one.
+        let next = log_after(Some(&[7; 16]), &[b"next"]);
+        let mut broken = [written.as_slice(), &next].concat();
+        broken[started.len() + 4..started.len() + HEAD_BYTES]
+            .copy_from_slice(&[0, 0, 9, 9, 9, 9, 9, 9]);
+        assert!(matches!(read(&broken), Err(StoreError::WalDamaged { .. })));
     }
 }

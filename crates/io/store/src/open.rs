@@ -81,7 +81,13 @@ impl DataDirectory {
     fn check(&self, ledger: &LedgerId) -> Result<(), StoreError> {
         let file = self.path.join("FORMAT");
         let text = fs::read_to_string(&file).map_err(StoreError::io(file.display().to_string()))?;
-        let unreadable = || StoreError::damaged(format!("{} is unreadable", file.display()));
+        let unreadable = || {
+            let what = format!(
+                "{} is unreadable; if all else is whole, move it away: the next start makes it again",
+                file.display()
+            );
+            StoreError::damaged(what)
+        };
         let mut lines = text.lines();
         let format = lines.next().and_then(|line| line.strip_prefix("ledger-data "));
         let format: u32 = format.and_then(|n| n.parse().ok()).ok_or_else(unreadable)?;

@@ -20,7 +20,8 @@ use std::time::UNIX_EPOCH;
 use ledger_format::digest::sha256;
 
 use crate::error::StoreError;
-use crate::wal::{Outline, Start, sync_directory};
+use crate::frames::Start;
+use crate::wal::{Outline, sync_directory};
 
 const MARK: &[u8; 16] = b"ledger/vote/2\0\0\0";
 const BYTES: usize = 16 + 1 + 2 * 16 + 32 + 16 + 8 + 4;

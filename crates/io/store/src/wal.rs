@@ -8,13 +8,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
-use crate::frames;
-
-/// What a frame begins with that names a start: 16 random bytes follow. No record of a replica begins so.
-const START_MARK: &[u8; 16] = b"ledger/start/1\0\0";
-
-/// The name of a start in a log.
-pub(crate) type Start = [u8; 16];
+use crate::frames::{self, Start, start_of, start_payload};
 
 /// Above this the file is emptied once its height is committed.
 const RESET_ABOVE_BYTES: u64 = 32 * 1024 * 1024;
@@ -69,14 +63,14 @@ impl Wal {
         let failed =
             |error: getrandom::Error| StoreError::io("random bytes")(std::io::Error::other(error));
         getrandom::fill(&mut start).map_err(failed)?;
+        self.append(&start_payload(&start));
         self.start = Some(start);
-        self.append(&frame_of(&start));
         self.sync()
     }
 
     /// Adds a frame. It is durable after the next [`Wal::sync`].
     pub fn append(&mut self, payload: &[u8]) {
-        frames::append(&mut self.pending, payload);
+        frames::append(&mut self.pending, self.start.as_ref(), payload);
     }
 
     /// Makes everything appended so far durable. After an error the process must stop: what the disk holds is then unknown.
@@ -112,20 +106,14 @@ impl Wal {
         self.file.set_len(0).map_err(StoreError::io(failed("truncate")))?;
         self.file.seek(SeekFrom::Start(0)).map_err(StoreError::io(failed("seek")))?;
         self.length = 0;
-        self.append(mark);
         if let Some(start) = self.start {
-            self.append(&frame_of(&start));
+            let waiting = std::mem::take(&mut self.pending);
+            frames::append(&mut self.pending, None, &start_payload(&start));
+            self.pending.extend(waiting);
         }
+        self.append(mark);
         self.sync()
     }
-}
-
-fn frame_of(start: &Start) -> Vec<u8> {
-    [START_MARK.as_slice(), start].concat()
-}
-
-fn start_of(payload: &[u8]) -> Option<Start> {
-    payload.strip_prefix(START_MARK)?.try_into().ok()
 }
 
 /// What the vote lock looks at in a log.

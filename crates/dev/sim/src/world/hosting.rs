@@ -151,6 +151,7 @@ impl World {
                 Action::Twin { height, .. } => {
                     return self.stopped(node, format!("its key signed elsewhere at {height}"));
                 }
+                Action::Apart { .. } => self.fault("clocks_apart"),
                 Action::Suspect { peer, height, .. } => {
                     self.fault("suspected");
                     if self.has_better(node, height) {

@@ -262,7 +262,7 @@ impl Replica {
     /// every round, so a claim alone would bring a block of any time into the first one.
     fn verdict(&self, ledger: &Ledger, block: &BlockHash, claimed: Option<u32>) -> Option<bool> {
         let Some(candidate) = self.bodies.get(block) else { return Some(false) };
-        if self.is_timely(ledger, candidate.body.header.time_ms) {
+        if self.apart(ledger, candidate.body.header.time_ms).is_none() {
             return Some(true);
         }
         let Some(round) = claimed else { return Some(false) };
@@ -283,6 +283,13 @@ impl Replica {
                 continue;
             };
             let (valid_round, proposer) = (proposal.valid_round, KeyId(proposal.proposer));
+            if !valid && let Some(candidate) = self.bodies.get(&block) {
+                let (height, apart) =
+                    (next(ledger), self.apart(ledger, candidate.body.header.time_ms));
+                let apart =
+                    apart.map(|ahead_ms| Action::Apart { peer: proposer, height, ahead_ms });
+                actions.extend(apart);
+            }
             let Some(engine) = &mut self.engine else { break };
             let outputs = engine.judged(Judged { round, valid_round, proposer, block, valid })?;
             actions.extend(self.carry_out(ledger, outputs)?);
@@ -293,17 +300,21 @@ impl Replica {
         Ok(actions)
     }
 
-    /// Whether a header's time is within the ledger's skew of this validator's clock. After a header that is itself ahead of the
-    /// clock, the next millisecond is as good as it gets.
-    pub(super) fn is_timely(&self, ledger: &Ledger, time_ms: u64) -> bool {
+    /// How far a header's time is ahead of this validator's clock, in milliseconds, when that is beyond the ledger's skew. After a
+    /// header that is itself ahead of the clock, the next millisecond is as good as it gets.
+    fn apart(&self, ledger: &Ledger, time_ms: u64) -> Option<i64> {
         let genesis = ledger.genesis();
         let has_no_choice = ledger.height() == 0 || genesis.clock() == Clock::Declared;
         if has_no_choice || planted::is(Bug::TimeNeverAsked) {
-            return true;
+            return None;
         }
         let skew = u64::from(genesis.limits().skew_ms);
         let latest = self.now_ms.saturating_add(skew).max(ledger.time_ms().saturating_add(1));
-        time_ms >= self.now_ms.saturating_sub(skew) && time_ms <= latest
+        if time_ms >= self.now_ms.saturating_sub(skew) && time_ms <= latest {
+            return None;
+        }
+        let ahead = i128::from(time_ms).saturating_sub(i128::from(self.now_ms));
+        Some(i64::try_from(ahead).unwrap_or(i64::MAX))
     }
 }
 

@@ -126,6 +126,12 @@ fn no_claim_brings_a_block_from_the_future_into_the_ledger() {
         for number in begun.network.others(begun.network.number_of(&liar).unwrap()) {
             let actions = begun.hears(number, now_ms, &said);
             assert_eq!(prevotes(&actions), [None], "claimed: {is_claimed}");
+            let apart = actions.iter().filter_map(|action| match action {
+                Action::Apart { peer, height, ahead_ms } => Some((*peer, *height, *ahead_ms)),
+                _ => None,
+            });
+            let told: Vec<_> = apart.collect();
+            assert_eq!(told, [(liar, 2, i64::try_from(CENTURY_MS).unwrap())]);
         }
     }
 }

@@ -169,6 +169,7 @@ impl Host {
                 Action::Send(..)
                 | Action::SendBlocks { .. }
                 | Action::Suspect { .. }
+                | Action::Apart { .. }
                 | Action::Recovered
                 | Action::Twin { .. }
                 | Action::Accuse { .. } => panic!("nobody said anything"),
@@ -201,6 +202,7 @@ fn name(action: &Action) -> &'static str {
         Action::Send(..) => "send",
         Action::SendBlocks { .. } => "send blocks",
         Action::Suspect { .. } => "suspect",
+        Action::Apart { .. } => "apart",
         Action::Accuse { .. } => "accuse",
         Action::Recovered => "recovered",
         Action::Twin { .. } => "twin",

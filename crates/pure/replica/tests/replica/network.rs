@@ -262,6 +262,7 @@ impl Network {
                     return self.stop(number);
                 }
                 Action::Suspect { why, .. } => panic!("nobody lies: {why}"),
+                Action::Apart { .. } => panic!("all have one clock"),
                 Action::Accuse { evidence, culprits } => {
                     let lied = culprits.iter().all(|culprit| self.liars.contains(&culprit.key));
                     assert!(lied, "none of these lies: {evidence:?}");
