@@ -155,6 +155,15 @@ impl AskValidators for Asking {
     }
 }
 
+/// Who refuses this process since another one has come as the same validator.
+pub(crate) fn seen_twice(network: &Network) -> Vec<KeyId> {
+    let refuses = |peer: &PeerStatus| {
+        peer.connected_since.is_none()
+            && peer.last_refusal == Some((ledger_peer::Code::Twin, By::Them))
+    };
+    network.peers().into_iter().filter(refuses).map(|peer| peer.identity).collect()
+}
+
 /// Answers nodes that asked for blocks or signatures, until nobody can ask any more.
 /// A validator signs the blocks that it gives away with its key.
 pub(crate) fn answer_all(

@@ -87,11 +87,25 @@ impl ReplicaLoop {
             match queue.recv_timeout(self.wait()) {
                 Ok(arrival) => self.arrived(arrival, queue)?,
                 Err(RecvTimeoutError::Timeout) if stopping() => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.give_way()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             self.fire()?;
             self.update_pool();
+        }
+    }
+
+    /// Ends this process when another one has come in its place: validators that say so have the power to hold somebody honest. Whoever
+    /// is kept out has nothing else to do, so it is enough to look when nothing arrives.
+    fn give_way(&self) -> Result<(), Failure> {
+        let refusing = peers::seen_twice(&self.network);
+        let power = self.shared.ledger().validators().power_of(&refusing);
+        let total = self.shared.ledger().validators().total_power();
+        match refusing.first() {
+            Some(peer) if power.saturating_mul(3) > total => {
+                Err(recover::stopped_by_twin(&self.shared, peer, self.shared.head().height)?)
+            }
+            _ => Ok(()),
         }
     }
 
