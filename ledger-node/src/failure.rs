@@ -1,6 +1,7 @@
 //! Why a command failed: code, cause, next step, exit code.
 
 use std::io::ErrorKind;
+use std::path::Path;
 
 use ledger_client::ClientError;
 use ledger_format::malformed::{Explanation, Malformed};
@@ -107,6 +108,11 @@ codes! {
 }
 
 impl Failure {
+    /// What the operating system refused of a file or directory: `NODE_RUNTIME`, with its path.
+    pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |error| Self::runtime(format!("{}: {error}", path.display()))
+    }
+
     /// A chain file that is not proven: the verifier's own code and exit code, or `NODE_SNAPSHOT` where the verifier has none.
     pub fn snapshot(verdict: &Verdict) -> Self {
         let failure = Self::other_snapshot(verdict.reason());

@@ -114,20 +114,21 @@ fn promote(layout: &Layout) -> Result<(), Failure> {
         // One that was interrupted is finished.
         _ => {}
     }
-    fs::create_dir_all(&former).map_err(Failure::runtime)?;
+    fs::create_dir_all(&former).map_err(Failure::at(&former))?;
     for name in NAMES {
         for ending in ["pem", "pub"] {
             let file = format!("{name}.{ending}");
             let (own, waiting) = (layout.keys().join(&file), next.join(&file));
             if waiting.exists() {
                 if own.exists() {
-                    fs::rename(&own, former.join(&file)).map_err(Failure::runtime)?;
+                    let kept = former.join(&file);
+                    fs::rename(&own, &kept).map_err(Failure::at(&kept))?;
                 }
-                fs::rename(&waiting, &own).map_err(Failure::runtime)?;
+                fs::rename(&waiting, &own).map_err(Failure::at(&own))?;
             }
         }
     }
-    fs::remove_dir(&next).map_err(Failure::runtime)
+    fs::remove_dir(&next).map_err(Failure::at(&next))
 }
 
 fn show(layout: &Layout, output: Output) -> Result<(), Failure> {

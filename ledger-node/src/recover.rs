@@ -186,7 +186,7 @@ fn set_log_aside(directory: &Path) -> Result<(), Failure> {
     let free = (1_u32..).map(|number| directory.join(format!("consensus.wal.{number}")));
     let free = free.take(10_000).find(|path| !path.exists());
     let aside = free.ok_or_else(|| Failure::runtime("too many logs were put aside"))?;
-    fs::rename(log, aside).map_err(Failure::runtime)
+    fs::rename(&log, &aside).map_err(Failure::at(&aside))
 }
 
 /// The node's keys vote again: durable before anything is signed.

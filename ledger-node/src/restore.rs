@@ -7,7 +7,7 @@
 use std::fs;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ledger_client::chain::verify_executed;
 use ledger_client::keys::kid;
@@ -98,15 +98,16 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
         Err(failure) => {
             // Another restore may be under way: what it has locked is its own.
             if failure.code != "STORE_LOCKED" {
-                fs::remove_dir_all(&stage).map_err(Failure::runtime)?;
+                fs::remove_dir_all(&stage).map_err(Failure::at(&stage))?;
             }
             return Err(failure);
         }
     };
     for part in ["store", "wal", "FORMAT"] {
-        fs::rename(stage.join(part), args.data_dir.join(part)).map_err(Failure::runtime)?;
+        let (from, to) = (stage.join(part), args.data_dir.join(part));
+        fs::rename(&from, &to).map_err(Failure::at(&to))?;
     }
-    fs::remove_dir_all(&stage).map_err(Failure::runtime)?;
+    fs::remove_dir_all(&stage).map_err(Failure::at(&stage))?;
     let (height, size) = (head.height, head.tree_size);
     let hash = head.hash();
     let text = format!(
@@ -139,8 +140,7 @@ fn fill(
     // What an attempt left that died.
     clear(&stage.join("store"))?;
     let store = Store::open(directory)?;
-    let file = File::open(snapshot)
-        .map_err(|error| Failure::runtime(format!("{}: {error}", snapshot.display())))?;
+    let file = File::open(snapshot).map_err(Failure::at(snapshot))?;
     let mut reader = BufReader::with_capacity(READ_BYTES, file);
     let (mut written, mut head, mut pinned) = (Ok(()), None, false);
     let keep = |block: &Block, executed: &Executed| {
@@ -171,7 +171,7 @@ fn fill(
     }
 }
 
-fn clear(directory: &PathBuf) -> Result<(), Failure> {
-    fs::remove_dir_all(directory).map_err(Failure::runtime)?;
-    fs::create_dir(directory).map_err(Failure::runtime)
+fn clear(directory: &Path) -> Result<(), Failure> {
+    fs::remove_dir_all(directory).map_err(Failure::at(directory))?;
+    fs::create_dir(directory).map_err(Failure::at(directory))
 }

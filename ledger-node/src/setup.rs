@@ -140,7 +140,7 @@ pub fn create(path: &Path, plan: &NewLedger, founder: &[FounderKey]) -> Result<L
     let role = plan.roles.first().copied().unwrap_or_default();
     let signatory = Signatory::new(&plan.party, role, Purpose::Issue, &first.key);
     let (document, file) = genesis.sign(&[signatory])?;
-    fs::create_dir_all(path).map_err(Failure::runtime)?;
+    fs::create_dir_all(path).map_err(Failure::at(path))?;
     write_node_keys(&layout, &layout.keys(), &node)?;
     // Last: a directory without a genesis file is not a ledger yet, and `create` may try again elsewhere.
     write_durably(&layout.genesis(), &file)?;

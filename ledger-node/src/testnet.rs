@@ -203,7 +203,7 @@ fn create(
             known.join(", ")
         );
         let layout = Layout(directory.clone());
-        fs::write(layout.config(), config).map_err(Failure::runtime)?;
+        fs::write(layout.config(), config).map_err(Failure::at(&layout.config()))?;
         // Last: a directory without a genesis file is not a ledger yet.
         write_durably(&layout.genesis(), &file)?;
     }
@@ -220,7 +220,7 @@ fn write_node(
     node: &NodeKeyFiles,
     exchange: Option<&Exchange>,
 ) -> Result<(), Failure> {
-    fs::create_dir_all(directory).map_err(Failure::runtime)?;
+    fs::create_dir_all(directory).map_err(Failure::at(directory))?;
     let layout = Layout(directory.to_owned());
     write_node_keys(&layout, &layout.keys(), node)?;
     for key in exchange.map(|exchange| &exchange.founder).into_iter().flatten() {

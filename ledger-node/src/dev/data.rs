@@ -25,9 +25,9 @@ pub(crate) fn lay_out(directory: &Path) -> Result<Data, Failure> {
             continue;
         };
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(Failure::runtime)?;
+            fs::create_dir_all(parent).map_err(Failure::at(parent))?;
         }
-        fs::write(&path, &file.data).map_err(Failure::runtime)?;
+        fs::write(&path, &file.data).map_err(Failure::at(&path))?;
     }
     Ok(Data { files: directory.join("vega"), catalogue: directory.join("dst-fsv") })
 }
