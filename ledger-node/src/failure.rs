@@ -70,7 +70,7 @@ codes! {
         "Nothing vouches for what this validator has voted: it might vote twice.",
         "If this directory was copied, restored or moved, or a part of it was lost: `ledger-node recover`. Never start an older copy beside the node.";
     twin: 34 = "NODE_TWIN",
-        "A vote key of this node has signed what this node did not sign.",
+        "Another process uses a vote key of this node.",
         "Find the other node that has this key, or the restored snapshot. End it; then `ledger-node recover` on the one that stays.";
     recover_alone: 34 = "NODE_RECOVER_ALONE",
         "The other validators are no quorum without this one, so nobody can vouch for what it has voted.",
@@ -100,7 +100,7 @@ codes! {
         "A validator has signed what no honest one signs together.",
         "Ask the organisation: two processes may run with its key. `ledger-cli evidence list` shows the proof, which verifies offline.";
     clock: 1 = "NODE_CLOCK",
-        "The clocks of a validator and of this node are further apart than the ledger allows, so its proposal gets no vote here.",
+        "A validator's clock is further ahead of this node's than the ledger allows, so its proposal gets no vote here.",
         "Compare both with a time server. If it is so with several validators, this node's clock is the wrong one.";
     not_running: 20 = "NODE_NOT_RUNNING",
         "No node answers there.",

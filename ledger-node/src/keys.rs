@@ -58,7 +58,7 @@ fn read(directory: &Path) -> Result<KeySet, Failure> {
     let refuse = || Err(ClientError::key("a node's key must not be encrypted"));
     let read = |name: &str| {
         let path = directory.join(format!("{name}.pem"));
-        if !path.exists() {
+        if matches!(path.try_exists(), Ok(false)) {
             return Err(Failure::keys(format!("{}: there is no such file", path.display())));
         }
         Ok(keys::read(&path, refuse)?)

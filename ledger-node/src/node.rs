@@ -39,6 +39,8 @@ const CHECKED_QUEUE: usize = 16;
 const ASKED_QUEUE: usize = 64;
 /// How long one validator alone may take to make block 1.
 const ALONE: Duration = Duration::from_secs(30);
+/// How long a process that has its address takes at most to lock its directory.
+const LOCKS_WITHIN: Duration = Duration::from_secs(1);
 /// How long calls under way may take to end when the node stops.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -88,7 +90,10 @@ impl Node {
         let genesis = agreed(&layout)?;
         let keys = layout.read_keys()?;
         let listener = TcpListener::bind(options.listen).await;
-        let listener = listener.map_err(|error| cannot_listen(options, &genesis, &error))?;
+        let listener = match listener {
+            Ok(listener) => listener,
+            Err(error) => return Err(cannot_listen(options, &genesis, &error).await),
+        };
         let address = listener.local_addr().map_err(Failure::listen)?;
 
         let Opened { store, ledger } = open(&options.data_dir, &genesis.document)?;
@@ -346,8 +351,14 @@ fn check_keys(ledger: &Ledger, keys: &[KeySet]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Who cannot have the address may be a second process on the same directory, which says more.
-fn cannot_listen(options: &Options, genesis: &GenesisFile, error: &std::io::Error) -> Failure {
+/// Who cannot have the address may be a second process on the same directory, which says more. The first one may have the address and
+/// be about to lock the directory: it is given the time.
+async fn cannot_listen(
+    options: &Options,
+    genesis: &GenesisFile,
+    error: &std::io::Error,
+) -> Failure {
+    tokio::time::sleep(LOCKS_WITHIN).await;
     match DataDirectory::open(&options.data_dir, &genesis.document.id()) {
         Err(locked @ StoreError::Locked { .. }) => locked.into(),
         _ => Failure::listen(format!("{}: {error}", options.listen)),

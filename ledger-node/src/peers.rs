@@ -242,9 +242,9 @@ pub(crate) fn suspect(shared: &Shared, peer: KeyId, height: u64, why: Refuted) {
     }
 }
 
-/// Notes that a validator's clock and this node's are too far apart, and logs it ever more seldom: it may be so for days.
-pub(crate) fn apart(shared: &Shared, peer: KeyId, height: u64, ahead_ms: i64) {
-    let times = shared.clocks.note(peer, height, ahead_ms);
+/// Notes that a validator's clock is too far ahead of this node's, and logs it ever more seldom: it may be so for days.
+pub(crate) fn ahead(shared: &Shared, peer: KeyId, height: u64, ahead_ms: u64) {
+    let times = shared.clocks.note(peer, ahead_ms);
     if times.is_power_of_two() {
         let ahead_s = ahead_ms / 1_000;
         let failure = Failure::clock(format!("height {height}"));

@@ -204,11 +204,7 @@ pub(crate) fn votes_again(shared: &Shared) -> Result<(), Failure> {
 ///
 /// # Errors
 /// `STORE_IO`; within, `NODE_TWIN`.
-pub(crate) fn stopped_by_twin(
-    shared: &Shared,
-    peer: &KeyId,
-    height: u64,
-) -> Result<Failure, Failure> {
+pub(crate) fn stopped_by_twin(shared: &Shared, why: String) -> Result<Failure, Failure> {
     VoteLock::withdraw(shared.store.directory().path())?;
-    Ok(Failure::twin(format!("at height {height}, as node {peer} shows")))
+    Ok(Failure::twin(why))
 }

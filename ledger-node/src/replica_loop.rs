@@ -52,6 +52,8 @@ pub(crate) struct ReplicaLoop {
     wal: Wal,
     evidence: EvidenceDirectory,
     gather_at: Option<Instant>,
+    /// When it was last asked whether others refuse this process for another one.
+    looked_at: Instant,
     timers: Vec<(Instant, Timer)>,
     committed: SyncSender<()>,
     /// The other nodes.
@@ -70,9 +72,19 @@ impl ReplicaLoop {
         network: Network,
         wanted: SyncSender<Wanted>,
     ) -> Self {
-        let timers = Vec::new();
-        let gather_at = None;
-        Self { shared, replica, wal, evidence, gather_at, timers, committed, network, wanted }
+        let (gather_at, timers, looked_at) = (None, Vec::new(), Instant::now());
+        Self {
+            shared,
+            replica,
+            wal,
+            evidence,
+            gather_at,
+            looked_at,
+            timers,
+            committed,
+            network,
+            wanted,
+        }
     }
 
     /// Runs until the queue closes or `stopping` says so.
@@ -87,26 +99,31 @@ impl ReplicaLoop {
             match queue.recv_timeout(self.wait()) {
                 Ok(arrival) => self.arrived(arrival, queue)?,
                 Err(RecvTimeoutError::Timeout) if stopping() => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => self.give_way()?,
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             self.fire()?;
             self.update_pool();
+            self.give_way()?;
         }
     }
 
-    /// Ends this process when another one has come in its place: validators that say so have the power to hold somebody honest. Whoever
-    /// is kept out has nothing else to do, so it is enough to look when nothing arrives.
-    fn give_way(&self) -> Result<(), Failure> {
-        let refusing = peers::seen_twice(&self.network);
-        let power = self.shared.ledger().validators().power_of(&refusing);
-        let total = self.shared.ledger().validators().total_power();
-        match refusing.first() {
-            Some(peer) if power.saturating_mul(3) > total => {
-                Err(recover::stopped_by_twin(&self.shared, peer, self.shared.head().height)?)
-            }
-            _ => Ok(()),
+    /// Ends this process when another one has come in its place: validators that say so have the power to hold somebody honest.
+    fn give_way(&mut self) -> Result<(), Failure> {
+        if self.looked_at.elapsed() < IDLE {
+            return Ok(());
         }
+        self.looked_at = Instant::now();
+        let refusing = peers::seen_twice(&self.network);
+        let set = self.shared.ledger().validators().clone();
+        let (power, total) = (set.power_of(&refusing), set.total_power());
+        if power.saturating_mul(3) <= total {
+            return Ok(());
+        }
+        let why = format!(
+            "validators with power {power} of {total} refuse this process, since another one has come as the same validator"
+        );
+        Err(recover::stopped_by_twin(&self.shared, why)?)
     }
 
     fn wait(&self) -> Duration {
@@ -222,13 +239,16 @@ impl ReplicaLoop {
                 }
                 Action::Recovered => recover::votes_again(&self.shared)?,
                 Action::Twin { peer, height } => {
-                    return Err(recover::stopped_by_twin(&self.shared, &peer, height)?);
+                    let why = format!(
+                        "node {peer} shows its signature at height {height}, which this node did not make"
+                    );
+                    return Err(recover::stopped_by_twin(&self.shared, why)?);
                 }
                 Action::Suspect { peer, height, why } => {
                     peers::suspect(&self.shared, peer, height, *why);
                 }
                 Action::Apart { peer, height, ahead_ms } => {
-                    peers::apart(&self.shared, peer, height, ahead_ms);
+                    peers::ahead(&self.shared, peer, height, ahead_ms);
                 }
             }
         }

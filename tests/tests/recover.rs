@@ -224,7 +224,8 @@ fn a_process_in_whose_place_another_one_has_come_ends_though_nothing_is_written(
     }
     let first = first.wait().expect(34);
     assert_eq!(first.error_code(), "NODE_TWIN");
-    assert!(first.err.contains("PEER_TWIN"), "{}", first.err);
+    let told = first.error()["error"]["message"].to_string();
+    assert!(told.contains("refuse this process"), "{told}");
     assert_refused(Running::spawn(node_on(&network.path(0))), "NODE_VOTE_LOCK");
     assert_eq!(other.end(Signal::Terminate), 0);
 }

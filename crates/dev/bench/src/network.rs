@@ -24,6 +24,9 @@ const SUMMARY: usize = 405;
 /// signs on the way.
 const SIGNED_A_SECOND: usize = 200;
 
+/// Entries that are signed beforehand at most, by all clients.
+const SIGNED: usize = 100_000;
+
 /// How clients write.
 #[derive(Clone, Copy, Debug)]
 pub enum Clients {
@@ -150,7 +153,8 @@ async fn all_wait(
     for number in 0..clients {
         lines.push(Line::open(node(network, number).await, calls).await);
     }
-    let each = SIGNED_A_SECOND.saturating_mul(time.as_secs().try_into().unwrap_or(usize::MAX));
+    let seconds = usize::try_from(time.as_secs()).unwrap_or(usize::MAX);
+    let each = SIGNED_A_SECOND.saturating_mul(seconds).min(SIGNED / clients.max(1));
     let signed = |client| (0..each).map(|n| entry(supplier, client, n)).collect();
     let signed: Vec<Vec<Entry>> = (0..clients).map(signed).collect();
     let begun = Begun::now(network);

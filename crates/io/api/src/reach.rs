@@ -40,11 +40,14 @@ pub(crate) fn of_others(set: &Validators, connected: &[KeyId]) -> Option<String>
 /// What there is to tell a node that has lost its memory, if those who could say what it has voted are not all within reach: others with
 /// the power of a quorum, beside this node.
 pub(crate) fn of_reports(set: &Validators, own: &[KeyId], connected: &[KeyId]) -> Option<String> {
+    if !own.iter().any(|own| set.get(own).is_some()) {
+        return None;
+    }
     let others = set.members().iter().filter(|member| !own.contains(&member.id));
     let (near, far): (Vec<&Member>, Vec<&Member>) =
         others.partition(|member| connected.contains(&member.id));
     let (power, total) = (set.power_of(near.iter().map(|near| &near.id)), set.total_power());
-    if set.is_quorum(power) {
+    if set.is_quorum(power) || far.is_empty() {
         return None;
     }
     let names: Vec<&str> = far.iter().map(|member| member.name.as_str()).collect();
@@ -103,6 +106,11 @@ mod tests {
             assert_eq!(told.contains(&member.name), number == 3, "{told}");
         }
         assert_eq!(of_reports(&set, &ids[..1], &ids[1..]), None);
+        assert_eq!(
+            of_reports(&set, &[KeyId([9; 32])], &[]),
+            None,
+            "it has no vote to come back to"
+        );
     }
 
     #[test]

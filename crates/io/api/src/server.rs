@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ledger_event::Clock;
@@ -122,7 +122,7 @@ fn notices(shared: &Shared, validators: &Validators) -> Vec<String> {
         notices.push(RECOVERING.to_owned());
         notices.extend(reach::of_reports(validators, &shared.vote_keys, &connected));
     }
-    notices.extend(shared.clocks.notice(validators, shared.head().height));
+    notices.extend(shared.clocks.notice(validators, Instant::now()));
     notices.extend(if shared.role() == NodeRole::Validator {
         reach::notice(validators, &shared.vote_keys, &connected)
     } else {

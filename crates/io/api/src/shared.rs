@@ -80,7 +80,7 @@ pub struct Shared {
     pub seals: Seals,
     /// Nodes that sent what may not follow.
     pub suspects: Suspects,
-    /// Validators whose clocks are too far from this node's.
+    /// Validators whose clocks are too far ahead of this node's.
     pub clocks: Clocks,
     ledger: RwLock<Ledger>,
     /// What the node signs with, at heights that a key of it is in the set of. A follower signs nothing.

@@ -149,7 +149,10 @@ impl Local {
                 if let Why::Refused { code, by: By::Them } = why
                     && first()
                 {
-                    self.refused(*code, link.remote, peer);
+                    // A node may end itself on this word (`PEER_TWIN`), which so must be that of the identity that was dialled: who
+                    // has not said who it is may be anybody on the way.
+                    let is_known = *code != Code::Twin || link.introduced.load(Ordering::Acquire);
+                    self.refused(*code, link.remote, peer.filter(|_| is_known));
                 }
                 *why
             }

@@ -76,7 +76,7 @@ impl ClientCertVerifier for Gullible {
 }
 
 /// What it answers to the hash of the dialler's key; nothing is silence.
-type Reply = dyn Fn(&Hash) -> Vec<Answer> + Send + Sync;
+type Reply = dyn Fn(&Hash) -> Vec<Result<Answer, Status>> + Send + Sync;
 
 /// One that listens.
 pub(crate) struct Impostor {
@@ -89,6 +89,14 @@ impl Impostor {
     pub(crate) async fn start(
         card: &Card,
         reply: impl Fn(&Hash) -> Vec<Answer> + Send + Sync + 'static,
+    ) -> Self {
+        Self::ending(card, move |dialler| reply(dialler).into_iter().map(Ok).collect()).await
+    }
+
+    /// One whose answers may end with a status.
+    pub(crate) async fn ending(
+        card: &Card,
+        reply: impl Fn(&Hash) -> Vec<Result<Answer, Status>> + Send + Sync + 'static,
     ) -> Self {
         let provider = Arc::new(ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -183,7 +191,8 @@ impl PeerService for Service {
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let (sender, receiver) = mpsc::unbounded_channel();
         for answer in (self.reply)(&self.dialler) {
-            sender.send(Ok(ExchangeResponse { content: Some(answer) })).unwrap();
+            let answer = answer.map(|answer| ExchangeResponse { content: Some(answer) });
+            sender.send(answer).unwrap();
         }
         let heard = self.heard.clone();
         let mut inbound = request.into_inner();

@@ -1,11 +1,15 @@
 //! Acceptors that a node refuses: each gets the code, each is counted, and nobody else notices.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use ledger_format::digest::{Hash, KeyId};
 use ledger_peer::{By, Certificate, Code, Identity, Network, Peer, Role, Settings};
 use ledger_proto::peer::exchange_response::Content as Answer;
 use ledger_proto::peer::{self as v1, Hello};
+use tonic::Status;
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::impostor::Impostor;
 use crate::node::{Node, follower, id, settings, still_exchange, validators};
@@ -44,6 +48,32 @@ async fn refused(
 
 fn good(own: &Hash, dialler: &Hash) -> Hello {
     hello(&played(), v1::Role::Validator, 2, own, dialler)
+}
+
+/// A node ends itself when enough peers refuse it so: nobody on the way to them may say it in their names.
+#[tokio::test(flavor = "multi_thread")]
+async fn that_another_process_runs_is_believed_of_nobody_who_has_not_said_who_it_is() {
+    for is_introduced in [false, true] {
+        let card = Card::new();
+        let own = card.spki;
+        let reply = move |dialler: &Hash| {
+            let mut details = ErrorDetails::new();
+            details.set_error_info("PEER_TWIN", "ledger.peer.v1", HashMap::new());
+            let code = tonic::Code::AlreadyExists;
+            let twin = Err(Status::with_error_details(code, "two processes", details));
+            let hello = is_introduced.then(|| Ok(Answer::Hello(good(&own, dialler))));
+            hello.into_iter().chain([twin]).collect()
+        };
+        let impostor = Impostor::ending(&card, reply).await;
+        let (one, _other) = pair_and(impostor.as_peer(id(&played()))).await;
+        one.counted(Code::Twin, By::Them).await;
+        let status = one.network.peers();
+        let status = status.iter().find(|status| status.identity == id(&played())).unwrap();
+        let believed = status.last_refusal == Some((Code::Twin, By::Them));
+        // It is dialled again meanwhile, and taken anew.
+        assert!(is_introduced || !believed);
+        assert!(is_introduced == believed || status.connected_since.is_some());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -262,7 +262,7 @@ impl Replica {
     /// every round, so a claim alone would bring a block of any time into the first one.
     fn verdict(&self, ledger: &Ledger, block: &BlockHash, claimed: Option<u32>) -> Option<bool> {
         let Some(candidate) = self.bodies.get(block) else { return Some(false) };
-        if self.apart(ledger, candidate.body.header.time_ms).is_none() {
+        if self.is_timely(ledger, candidate.body.header.time_ms) {
             return Some(true);
         }
         let Some(round) = claimed else { return Some(false) };
@@ -284,11 +284,12 @@ impl Replica {
             };
             let (valid_round, proposer) = (proposal.valid_round, KeyId(proposal.proposer));
             if !valid && let Some(candidate) = self.bodies.get(&block) {
-                let (height, apart) =
-                    (next(ledger), self.apart(ledger, candidate.body.header.time_ms));
-                let apart =
-                    apart.map(|ahead_ms| Action::Apart { peer: proposer, height, ahead_ms });
-                actions.extend(apart);
+                let time_ms = candidate.body.header.time_ms;
+                let ahead_ms = time_ms.saturating_sub(self.now_ms);
+                if ahead_ms > 0 && proposer != self.id && !self.is_timely(ledger, time_ms) {
+                    let height = next(ledger);
+                    actions.push(Action::Apart { peer: proposer, height, ahead_ms });
+                }
             }
             let Some(engine) = &mut self.engine else { break };
             let outputs = engine.judged(Judged { round, valid_round, proposer, block, valid })?;
@@ -300,21 +301,17 @@ impl Replica {
         Ok(actions)
     }
 
-    /// How far a header's time is ahead of this validator's clock, in milliseconds, when that is beyond the ledger's skew. After a
-    /// header that is itself ahead of the clock, the next millisecond is as good as it gets.
-    fn apart(&self, ledger: &Ledger, time_ms: u64) -> Option<i64> {
+    /// Whether a header's time is within the ledger's skew of this validator's clock. After a header that is itself ahead of the
+    /// clock, the next millisecond is as good as it gets.
+    fn is_timely(&self, ledger: &Ledger, time_ms: u64) -> bool {
         let genesis = ledger.genesis();
         let has_no_choice = ledger.height() == 0 || genesis.clock() == Clock::Declared;
         if has_no_choice || planted::is(Bug::TimeNeverAsked) {
-            return None;
+            return true;
         }
         let skew = u64::from(genesis.limits().skew_ms);
         let latest = self.now_ms.saturating_add(skew).max(ledger.time_ms().saturating_add(1));
-        if time_ms >= self.now_ms.saturating_sub(skew) && time_ms <= latest {
-            return None;
-        }
-        let ahead = i128::from(time_ms).saturating_sub(i128::from(self.now_ms));
-        Some(i64::try_from(ahead).unwrap_or(i64::MAX))
+        time_ms >= self.now_ms.saturating_sub(skew) && time_ms <= latest
     }
 }
 

@@ -103,15 +103,15 @@ pub enum Action {
         /// What is wrong with it.
         why: Box<Refuted>,
     },
-    /// Tell the operator that a validator's clock and this node's are further apart than the ledger allows. Which of the two is wrong
-    /// is not known; meanwhile its proposal gets no vote of this node.
+    /// Tell the operator that a validator's clock is further ahead of this node's than the ledger allows. Which of the two is wrong is not
+    /// known; meanwhile its proposal gets no vote of this node. One that is behind says nothing of a clock: it may have waited.
     Apart {
         /// Who made the proposal.
         peer: KeyId,
         /// The height that it is for.
         height: u64,
-        /// How far its time is ahead of this node's clock, in milliseconds; negative when it is behind.
-        ahead_ms: i64,
+        /// How far its time is ahead of this node's clock, in milliseconds.
+        ahead_ms: u64,
     },
 }
 

@@ -131,8 +131,21 @@ fn no_claim_brings_a_block_from_the_future_into_the_ledger() {
                 _ => None,
             });
             let told: Vec<_> = apart.collect();
-            assert_eq!(told, [(liar, 2, i64::try_from(CENTURY_MS).unwrap())]);
+            assert_eq!(told, [(liar, 2, CENTURY_MS)]);
         }
+    }
+}
+
+#[test]
+fn a_proposal_that_waited_says_nothing_of_a_clock() {
+    let mut begun = Begun::new();
+    let (by, made_ms) = (begun.turn(0), begun.now_ms());
+    let (block, body) = begun.block_of(made_ms);
+    let said = [(by, body), (by, proposal(by, (2, 0), None, block))];
+    for number in begun.network.others(begun.network.number_of(&by).unwrap()) {
+        let actions = begun.hears(number, made_ms + HOUR_MS, &said);
+        assert_eq!(prevotes(&actions), [None]);
+        assert!(!actions.iter().any(|action| matches!(action, Action::Apart { .. })));
     }
 }
 
