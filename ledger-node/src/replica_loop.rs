@@ -115,6 +115,9 @@ impl ReplicaLoop {
         }
         self.looked_at = Instant::now();
         let refusing = peers::seen_twice(&self.network);
+        if refusing.is_empty() {
+            return Ok(());
+        }
         let set = self.shared.ledger().validators().clone();
         let (power, total) = (set.power_of(&refusing), set.total_power());
         if power.saturating_mul(3) <= total {

@@ -16,25 +16,12 @@ pub(crate) fn refusal(set: &Validators, refused: &RefusedPeer) -> String {
 
 /// What there is to tell a validator with these identities, if it and those that it is connected with are no quorum.
 pub(crate) fn notice(set: &Validators, own: &[KeyId], connected: &[KeyId]) -> Option<String> {
-    let is_near = |member: &&Member| own.contains(&member.id) || connected.contains(&member.id);
-    let (near, far): (Vec<&Member>, Vec<&Member>) = set.members().iter().partition(is_near);
-    let (power, total) = (set.power_of(near.iter().map(|near| &near.id)), set.total_power());
-    if set.is_quorum(power) {
-        return None;
-    }
-    let names: Vec<&str> = far.iter().map(|member| member.name.as_str()).collect();
-    let names = names.join(", ");
+    let is_near = |member: &Member| own.contains(&member.id) || connected.contains(&member.id);
+    let (power, far) = short_of_quorum(set, &|_| true, &is_near)?;
+    let total = set.total_power();
     Some(format!(
-        "validators with power {power} of {total} are within reach, and more than two thirds decide: not connected are {names}"
+        "validators with power {power} of {total} are within reach, and more than two thirds decide: not connected are {far}"
     ))
-}
-
-/// What there is to tell a node that does not vote, if none of those who do is connected.
-pub(crate) fn of_others(set: &Validators, connected: &[KeyId]) -> Option<String> {
-    let is_within_reach = connected.iter().any(|peer| set.get(peer).is_some());
-    (!is_within_reach).then(|| {
-        "no validator is connected: new blocks come from other followers at best, and what clients submit waits here; name a validator in peer.known".to_owned()
-    })
 }
 
 /// What there is to tell a node that has lost its memory, if those who could say what it has voted are not all within reach: others with
@@ -43,18 +30,34 @@ pub(crate) fn of_reports(set: &Validators, own: &[KeyId], connected: &[KeyId]) -
     if !own.iter().any(|own| set.get(own).is_some()) {
         return None;
     }
-    let others = set.members().iter().filter(|member| !own.contains(&member.id));
-    let (near, far): (Vec<&Member>, Vec<&Member>) =
-        others.partition(|member| connected.contains(&member.id));
-    let (power, total) = (set.power_of(near.iter().map(|near| &near.id)), set.total_power());
-    if set.is_quorum(power) || far.is_empty() {
-        return None;
-    }
-    let names: Vec<&str> = far.iter().map(|member| member.name.as_str()).collect();
-    let names = names.join(", ");
+    let is_other = |member: &Member| !own.contains(&member.id);
+    let is_near = |member: &Member| connected.contains(&member.id);
+    let (power, far) = short_of_quorum(set, &is_other, &is_near)?;
+    let total = set.total_power();
     Some(format!(
-        "to vote again, unless it was told --alone, this node must hear from other validators with more than two thirds of the power, and those connected have {power} of {total}: not connected are {names}"
+        "to vote again, unless it was told --alone, this node must hear from other validators with more than two thirds of the power, and those connected have {power} of {total}: not connected are {far}"
     ))
+}
+
+/// The power of those who count and are near, and the names of those who are far, where that is no quorum and somebody is far.
+fn short_of_quorum(
+    set: &Validators,
+    counts: &dyn Fn(&Member) -> bool,
+    is_near: &dyn Fn(&Member) -> bool,
+) -> Option<(u64, String)> {
+    let counted = set.members().iter().filter(|member| counts(member));
+    let (near, far): (Vec<&Member>, Vec<&Member>) = counted.partition(|member| is_near(member));
+    let power = set.power_of(near.iter().map(|near| &near.id));
+    let names: Vec<&str> = far.iter().map(|member| member.name.as_str()).collect();
+    (!set.is_quorum(power) && !names.is_empty()).then(|| (power, names.join(", ")))
+}
+
+/// What there is to tell a node that does not vote, if none of those who do is connected.
+pub(crate) fn of_others(set: &Validators, connected: &[KeyId]) -> Option<String> {
+    let is_within_reach = connected.iter().any(|peer| set.get(peer).is_some());
+    (!is_within_reach).then(|| {
+        "no validator is connected: new blocks come from other followers at best, and what clients submit waits here; name a validator in peer.known".to_owned()
+    })
 }
 
 #[cfg(test)]
