@@ -12,7 +12,6 @@ use ledger_format::header::Header;
 use ledger_proto::v1;
 use ledger_store::{DataDirectory, Store};
 use serde_json::{Value, json};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::args::{ClockArg, DirArgs, Founding, InitArgs, RunArgs, StatusArgs};
@@ -20,18 +19,20 @@ use crate::config::{self, Config, Sources};
 use crate::descriptors;
 use crate::failure::Failure;
 use crate::join::from_genesis;
-use crate::node::{Node, Options};
+use crate::node::Options;
 use crate::open::{Layout, reindex as rebuild};
 use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
 use crate::setup::{NewLedger, create, founder_keys};
-use crate::telemetry;
 
 /// How long `status` waits for an answer.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Resolves the settings of a run.
-fn settings(args: &RunArgs) -> Result<Config, Failure> {
+///
+/// # Errors
+/// `NODE_CONFIG`.
+pub(crate) fn settings(args: &RunArgs) -> Result<Config, Failure> {
     let default = Layout(args.data_dir.clone()).config();
     let sources = Sources {
         flags: args.flags(),
@@ -49,7 +50,7 @@ pub(crate) fn options(args: &RunArgs) -> Result<Options, Failure> {
     Ok(of(args, &settings(args)?))
 }
 
-fn of(args: &RunArgs, config: &Config) -> Options {
+pub(crate) fn of(args: &RunArgs, config: &Config) -> Options {
     Options {
         data_dir: args.data_dir.clone(),
         listen: config.listen,
@@ -61,72 +62,6 @@ fn of(args: &RunArgs, config: &Config) -> Options {
             0 => descriptors::for_clients(),
             stated => stated,
         },
-    }
-}
-
-/// `run`.
-///
-/// # Errors
-/// What keeps the node from starting, or stopped it.
-pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
-    let config = settings(args)?;
-    let options = of(args, &config);
-    telemetry::start(config.log_format, config.log_filter);
-    let mut signals = Signals::new()?;
-    let Some(node) = signals.unless_told(options).await? else { return Ok(()) };
-    let head = node.shared.head();
-    let genesis = node.shared.genesis.id();
-    tracing::info!(%genesis, address = %node.address, height = head.height, "node is ready");
-    let text = format!("ledger {genesis}\nlistening on {}\nheight {}", node.address, head.height);
-    let ready = json!({
-        "ready": true,
-        "genesis": genesis.to_string(),
-        "grpc": format!("http://{}", node.address),
-        "height": head.height,
-    });
-    report::result(output, &text, &ready);
-    let stopped = signals.until_told(&node).await;
-    tracing::info!(reason = stopped, "node is stopping");
-    node.stop().await?;
-    tracing::info!("node has stopped");
-    Ok(())
-}
-
-/// What an operator or a supervisor tells the process. From when this is there, signals wait in it and end nothing.
-pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    pub(crate) fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(Failure::runtime);
-        let (terminate, interrupt) =
-            (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-        Ok(Self { terminate, interrupt })
-    }
-
-    /// The node, or nothing when the process was told to stop before that was ready. What it had begun it can go on from like after a
-    /// crash; a directory that is opened or derived anew is not waited for.
-    pub(crate) async fn unless_told(&mut self, options: Options) -> Result<Option<Node>, Failure> {
-        // A task of its own: opening a directory takes long, and gives way to nobody.
-        let starting = tokio::spawn(async move { Node::start(&options).await });
-        let reason = tokio::select! {
-            started = starting => return started.map_err(Failure::runtime)?.map(Some),
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        };
-        tracing::info!(reason, "node has stopped before it was ready");
-        Ok(None)
-    }
-
-    /// Waits for a signal, or for the node to fail.
-    pub(crate) async fn until_told(&mut self, node: &Node) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            () = node.failed() => "failure",
-        }
     }
 }
 

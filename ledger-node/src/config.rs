@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use ledger_peer::Neighbours;
 use ledger_replica::{PoolLimits, Settings};
 use tracing_subscriber::EnvFilter;
 
@@ -244,8 +245,8 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
             let gather = Duration::from_millis(gather);
             let settings = Settings { gather, pool, ..Settings::default() };
             let max_followers = size(followers);
-            let peers =
-                PeerOptions { listen: peer_listen, peers, max_followers, allowed_followers };
+            let neighbours = Neighbours { peers, max_followers, allowed_followers };
+            let peers = PeerOptions { listen: peer_listen, neighbours };
             let check_threads = if threads == 0 { cores() } else { size(threads) };
             Ok(Config {
                 listen,

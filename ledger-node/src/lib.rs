@@ -20,6 +20,7 @@ mod recover;
 mod replica_loop;
 mod report;
 mod restore;
+mod running;
 pub mod setup;
 mod stored;
 mod telemetry;
@@ -61,7 +62,7 @@ fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Dev(args) => blocking(dev::run(&args, output)),
         Command::Init(args) => commands::init(&args, output),
-        Command::Run(args) => blocking(commands::run(&args, output)),
+        Command::Run(args) => blocking(running::run(&args, output)),
         Command::Recover(args) => recover::run(&args, output),
         Command::Restore(args) => restore::restore(&args, output),
         Command::Reindex(args) => commands::reindex(&args, output),

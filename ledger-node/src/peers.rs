@@ -1,6 +1,5 @@
 //! The node among others: it passes on what the replica says, and brings it what they say.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
@@ -15,7 +14,8 @@ use ledger_format::genesis::GenesisDocument;
 use ledger_format::message;
 use ledger_format::validators::Validators;
 use ledger_peer::{
-    Audience, By, Certificate, Event, Events, Identity, Network, PeerStatus, Role, Settings,
+    Audience, By, Certificate, Event, Events, Identity, Neighbours, Network, PeerStatus, Role,
+    Settings,
 };
 use ledger_replica::{Addressed, Event as Heard, Lane, Message};
 use ledger_verify::block::check_certificate;
@@ -33,16 +33,12 @@ const ANSWER_BYTES: usize = 4 * 1024 * 1024;
 const ANSWER_BLOCKS: u64 = 1_024;
 
 /// How the node meets others.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PeerOptions {
     /// Where others connect; without it nobody does.
     pub listen: Option<std::net::SocketAddr>,
-    /// Validators that the node knows.
-    pub peers: Vec<ledger_peer::Peer>,
-    /// Followers that may be connected at one time.
-    pub max_followers: usize,
-    /// Followers that may connect; without a list anybody may.
-    pub allowed_followers: Option<BTreeSet<KeyId>>,
+    /// Whom it dials, and which followers it lets in.
+    pub neighbours: Neighbours,
 }
 
 /// SHA-256 over what all nodes of a ledger have to agree on beside its id: nodes whose limits differ must not meet.
@@ -63,9 +59,7 @@ pub(crate) async fn start(
     let genesis = &shared.genesis;
     let mut settings = Settings::new(genesis.id(), limits_hash(genesis));
     settings.listen = options.listen;
-    settings.peers.clone_from(&options.peers);
-    settings.max_followers = options.max_followers;
-    settings.allowed_followers.clone_from(&options.allowed_followers);
+    settings.neighbours.clone_from(&options.neighbours);
     let role = if *is_follower { Role::Follower } else { Role::Validator };
     let identity = Identity { keys, role, certificate: Certificate::fresh()? };
     let (members, heights) = (Arc::clone(shared), Arc::clone(shared));

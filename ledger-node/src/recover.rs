@@ -144,7 +144,7 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
 /// Whether the settings name another validator. A founder that was alone at genesis and has no blocks would begin the ledger, by what its
 /// directory says; if others have come in since, that would be a second history.
 fn knows_others(data_dir: &Path, own: &[KeyId]) -> Result<bool, Failure> {
-    let known = options(&RunArgs::at(data_dir))?.peers.peers;
+    let known = options(&RunArgs::at(data_dir))?.peers.neighbours.peers;
     Ok(known.iter().any(|peer| !own.contains(&peer.identity)))
 }
 

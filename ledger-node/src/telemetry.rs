@@ -1,7 +1,11 @@
 //! Log lines on standard error, as text or JSON.
 
-use tracing_subscriber::EnvFilter;
+use std::io::{self, IsTerminal as _};
+
 use tracing_subscriber::fmt::time::SystemTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
 use crate::config::LogFormat;
 
@@ -14,21 +18,32 @@ const ENGINE: [&str; 4] = [
     "arc_malachitebft_core_votekeeper=error",
 ];
 
+/// Which lines are logged.
+#[derive(Debug)]
+pub(crate) struct Filter(reload::Handle<EnvFilter, Registry>);
+
+impl Filter {
+    /// Takes another one for the lines from now on.
+    pub(crate) fn change(&self, filter: EnvFilter) {
+        // Where somebody else logs, there is nothing to filter.
+        drop(self.0.reload(with_engine(filter)));
+    }
+}
+
 /// Starts logging. A second call has no effect.
-pub(crate) fn start(format: LogFormat, filter: EnvFilter) {
-    let quiet = ENGINE.iter().filter_map(|directive| directive.parse().ok());
-    let filter = quiet.fold(filter, EnvFilter::add_directive);
-    let builder = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(filter)
-        .with_timer(SystemTime)
-        .with_target(true);
-    let started = match format {
-        LogFormat::Text => {
-            builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
-        }
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+pub(crate) fn start(format: LogFormat, filter: EnvFilter) -> Filter {
+    let (filter, handle) = reload::Layer::new(with_engine(filter));
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_timer(SystemTime);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    // Somebody else logs already, as in tests: theirs will do.
-    drop(started);
+    // Where somebody else logs already, as in tests, theirs will do.
+    drop(tracing_subscriber::registry().with(filter).with(lines).try_init());
+    Filter(handle)
+}
+
+fn with_engine(filter: EnvFilter) -> EnvFilter {
+    let quiet = ENGINE.iter().filter_map(|directive| directive.parse().ok());
+    quiet.fold(filter, EnvFilter::add_directive)
 }

@@ -15,13 +15,14 @@ use ledger_store::write_durably;
 use serde_json::{Value, json};
 
 use crate::args::{RunArgs, TestnetArgs};
-use crate::commands::{Signals, options};
+use crate::commands::options;
 use crate::config::LogFormat;
 use crate::failure::Failure;
 use crate::node::Node;
 use crate::open::Layout;
 use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
+use crate::running::Signals;
 use crate::setup::{
     FounderKey, NodeKeyFiles, calendars, founder_keys, grant, node_keys, rule_sets, write_node_keys,
 };

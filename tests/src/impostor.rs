@@ -232,6 +232,6 @@ fn settings(path: &Path, genesis: &GenesisDocument, own: &KeyId) -> Settings {
     let limits = sha256(&[b"ledger/limits/v1\0", &message::encode(genesis.limits())]);
     let mut settings = Settings::new(genesis.id(), limits);
     settings.listen = texts.get(2).map(|address| address.parse().expect("an address"));
-    settings.peers = peers.filter(|peer| peer.identity != *own).collect();
+    settings.neighbours.peers = peers.filter(|peer| peer.identity != *own).collect();
     settings
 }

@@ -17,12 +17,12 @@ use ledger_client::{ClientError, Node as Client};
 use ledger_event::Clock;
 use ledger_event::event::Act;
 use ledger_format::id::{Subject, SubjectKind};
+use ledger_peer::Neighbours;
 use ledger_store::write_durably;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::DevArgs;
-use crate::commands::Signals;
 use crate::config::LogFormat;
 use crate::descriptors;
 use crate::dev::cast::{Actor, Cast};
@@ -33,6 +33,7 @@ use crate::node::{Node, Options};
 use crate::open::Layout;
 use crate::peers::PeerOptions;
 use crate::report::{self, Output};
+use crate::running::Signals;
 use crate::setup::{NewLedger, create};
 use crate::telemetry;
 
@@ -60,7 +61,7 @@ pub async fn run(args: &DevArgs, output: Output) -> Result<(), Failure> {
         listen: args.listen,
         settings: ledger_replica::Settings::default(),
         is_follower: false,
-        peers: PeerOptions::default(),
+        peers: PeerOptions { listen: None, neighbours: Neighbours::knowing(Vec::new()) },
         connections: descriptors::for_clients(),
         check_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };

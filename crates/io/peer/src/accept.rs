@@ -241,7 +241,7 @@ async fn introduce(
         return Err(Refusal::new(Code::Malformed, "something before the Hello").into());
     };
     let introduced = local.verify(&hello, Sender::Dialler, link, None)?;
-    local.registry.may_enter(local, &introduced.peer, introduced.role)?;
+    local.registry.may_enter(&introduced.peer, introduced.role)?;
     Ok(introduced)
 }
 

@@ -12,7 +12,7 @@ use ledger_proto::peer::peer_service_client::PeerServiceClient;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::{TlsConnector, TlsStream};
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
@@ -23,6 +23,7 @@ use crate::hello::Sender;
 use crate::link::{Link, LinkIo};
 use crate::local::Local;
 use crate::outbox::{Outbox, Requests};
+use crate::registry::Known;
 use crate::session::{self, Failure, Session, Why, farewell, next};
 use crate::settings::{Peer, Role};
 use crate::wire::{FRAME_OVERHEAD, Said};
@@ -30,31 +31,29 @@ use crate::wire::{FRAME_OVERHEAD, Said};
 /// Longest wait before the second attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
-/// Dials one peer until the node stops.
-pub(crate) async fn dial(local: Arc<Local>, peer: Peer, tls: Arc<ClientConfig>) {
+/// Dials one peer until it is forgotten or the node stops.
+pub(crate) async fn dial(local: Arc<Local>, known: Arc<Known>, tls: Arc<ClientConfig>) {
+    let Known { peer, forgotten, .. } = &*known;
     let connector = TlsConnector::from(tls);
     let mut backoff = Backoff::new(local.settings.max_backoff);
     let mut said = None;
     let (mut as_follower, mut waited) = (false, false);
-    while !local.stop.is_cancelled() {
+    while !forgotten.is_cancelled() {
         // The peer may have dialled this node; a second connection would only replace the first.
         if let Some(session) = local.registry.get(&peer.identity) {
-            session.left.cancelled().await;
+            forgotten.run_until_cancelled(session.left.cancelled()).await;
             // One that ended because the validators changed begins anew at once: the peer may not know this node as what it is now.
             waited = session.why() == Why::Changed;
             continue;
         }
         if !dials_first(&local, &peer.identity) && !waited {
             waited = true;
-            tokio::select! {
-                () = tokio::time::sleep(local.settings.max_backoff) => {}
-                () = local.stop.cancelled() => {}
-            }
+            forgotten.run_until_cancelled(sleep(local.settings.max_backoff)).await;
             continue;
         }
         waited = false;
         let begun = Instant::now();
-        let outcome = Box::pin(attempt(&local, &peer, &connector, as_follower)).await;
+        let outcome = Box::pin(attempt(&local, peer, &connector, as_follower)).await;
         // Who is behind does not know yet that it is no validator any more. As a follower it learns it.
         let unknown = Why::Refused { code: Code::Unknown, by: crate::By::Them };
         as_follower = matches!(outcome, Ok(why) if why == unknown);
@@ -68,10 +67,7 @@ pub(crate) async fn dial(local: Arc<Local>, peer: Peer, tls: Arc<ClientConfig>) 
             tracing::warn!(peer = %peer.identity, address = %peer.address, error, "peer unreachable");
         }
         said = Some(outcome);
-        tokio::select! {
-            () = tokio::time::sleep(backoff.next()) => {}
-            () = local.stop.cancelled() => {}
-        }
+        forgotten.run_until_cancelled(sleep(backoff.next())).await;
     }
 }
 

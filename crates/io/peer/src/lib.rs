@@ -29,4 +29,4 @@ pub use inbox::{Event, Events};
 pub use network::{Audience, Network};
 pub use registry::PeerStatus;
 pub use session::{Counts, Why};
-pub use settings::{Bound, Identity, Lane, Lanes, Peer, PeerError, Role, Settings};
+pub use settings::{Bound, Identity, Lane, Lanes, Neighbours, Peer, PeerError, Role, Settings};

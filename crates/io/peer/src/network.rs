@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use ledger_format::digest::KeyId;
+use rustls::ClientConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,7 +19,7 @@ use crate::inbox::{Events, Inbox};
 use crate::local::Local;
 use crate::registry::{PeerStatus, Registry};
 use crate::session::{Session, Why};
-use crate::settings::{Identity, Lane, PeerError, Role, Settings};
+use crate::settings::{Identity, Lane, Neighbours, PeerError, Role, Settings};
 use crate::tls::configurations;
 
 /// Whom a broadcast is for.
@@ -34,6 +35,7 @@ pub enum Audience {
 #[derive(Clone, Debug)]
 pub struct Network {
     local: Arc<Local>,
+    dials_with: Arc<ClientConfig>,
     listening: Option<SocketAddr>,
 }
 
@@ -46,7 +48,7 @@ impl Network {
     /// # Errors
     /// `PEER_LISTEN`, `PEER_SETTINGS`, `PEER_CERTIFICATE`.
     pub async fn start(
-        settings: Settings,
+        mut settings: Settings,
         identity: Identity,
         members: impl Fn(&KeyId) -> Option<[u8; 32]> + Send + Sync + 'static,
         height: impl Fn() -> u64 + Send + Sync + 'static,
@@ -63,6 +65,9 @@ impl Network {
             }
         };
         let listening = listener.as_ref().map(|(_, bound)| *bound);
+        // From here on they are the registry's, where they may change.
+        let nobody = Neighbours::knowing(Vec::new());
+        let neighbours = std::mem::replace(&mut settings.neighbours, nobody);
         let inbox = Arc::<Inbox>::default();
         let stop = CancellationToken::new();
         let events = Events { inbox: Arc::clone(&inbox), stop: stop.clone() };
@@ -73,26 +78,41 @@ impl Network {
             members: Box::new(members),
             height: Box::new(height),
             inbox,
-            registry: Registry::new(&settings.peers),
+            registry: Registry::new(),
             refusals: Refusals::default(),
             sessions: AtomicU64::new(0),
             stop,
             tasks: TaskTracker::new(),
             settings,
         });
+        let network = Self { local: Arc::clone(&local), dials_with: client, listening };
+        network.meet(neighbours)?;
         if let Some((listener, _)) = listener {
             local.tasks.spawn(listen(Arc::clone(&local), listener, server));
-        }
-        let others = local.settings.peers.iter().filter(|peer| !local.is_own(&peer.identity));
-        for peer in others {
-            local.tasks.spawn(dial(Arc::clone(&local), peer.clone(), Arc::clone(&client)));
         }
         let stopping = Arc::clone(&local);
         local.tasks.spawn(async move {
             stopping.stop.cancelled().await;
             stopping.registry.stop();
         });
-        Ok((Self { local, listening }, events))
+        Ok((network, events))
+    }
+
+    /// Takes up whom the node dials and which followers it lets in from now on. Who is not to be dialled any more stays connected for
+    /// as long as the connection lasts; a follower that is not allowed any more is sent away.
+    ///
+    /// # Errors
+    /// `PEER_SETTINGS`, and then nothing has changed.
+    pub fn meet(&self, neighbours: Neighbours) -> Result<(), PeerError> {
+        neighbours.check()?;
+        let local = &self.local;
+        for known in local.registry.meet(neighbours, &local.stop) {
+            if !local.is_own(&known.peer.identity) {
+                let tls = Arc::clone(&self.dials_with);
+                local.tasks.spawn(dial(Arc::clone(local), known, tls));
+            }
+        }
+        Ok(())
     }
 
     /// Where the node listens, if it does.

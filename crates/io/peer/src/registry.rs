@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::SystemTime;
 
 use ledger_format::digest::{Hash, KeyId};
+use tokio_util::sync::CancellationToken;
 
 use crate::code::{By, Code, Refusal};
 use crate::local::Local;
 use crate::session::{Counts, Failure, Session, Traffic, Why};
-use crate::settings::{Lanes, Peer, Role};
+use crate::settings::{Lanes, Neighbours, Peer, Role};
 
 /// One peer, as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +33,10 @@ pub struct PeerStatus {
 
 /// A configured peer.
 #[derive(Debug)]
-struct Known {
-    address: String,
+pub(crate) struct Known {
+    pub(crate) peer: Peer,
+    /// Cancelled when the peer is not to be dialled there any more.
+    pub(crate) forgotten: CancellationToken,
     traffic: Arc<Traffic>,
     refusals: Mutex<Repeated>,
 }
@@ -54,8 +57,10 @@ impl Known {
 /// Processes of one validator that are told apart: a new one comes with each start.
 const INSTANCES: usize = 8;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sessions {
+    neighbours: Neighbours,
+    known: BTreeMap<KeyId, Arc<Known>>,
     live: BTreeMap<KeyId, Arc<Session>>,
     /// The last processes that connected as each validator, by the key of the certificate that a node makes when it starts.
     instances: BTreeMap<KeyId, Vec<Hash>>,
@@ -63,6 +68,39 @@ struct Sessions {
 }
 
 impl Sessions {
+    /// Takes up whom to dial from now on, and returns who is new or somewhere else.
+    fn know(&mut self, stop: &CancellationToken) -> Vec<Arc<Known>> {
+        let mut former = std::mem::take(&mut self.known);
+        let mut fresh = Vec::new();
+        for peer in &self.neighbours.peers {
+            let before = former.remove(&peer.identity);
+            let known = match before {
+                Some(known) if known.peer == *peer => known,
+                before => {
+                    let counted = before.map(|known| {
+                        known.forgotten.cancel();
+                        Arc::clone(&known.traffic)
+                    });
+                    let live =
+                        || self.live.get(&peer.identity).map(|live| Arc::clone(&live.traffic));
+                    let known = Arc::new(Known {
+                        peer: peer.clone(),
+                        forgotten: stop.child_token(),
+                        traffic: counted.or_else(live).unwrap_or_default(),
+                        refusals: Mutex::default(),
+                    });
+                    fresh.push(Arc::clone(&known));
+                    known
+                }
+            };
+            self.known.insert(peer.identity, known);
+        }
+        for known in former.values() {
+            known.forgotten.cancel();
+        }
+        fresh
+    }
+
     /// A process that comes back after another has come as the same validator shows that both run: one that was started again never
     /// comes back as it was. What is left of its connection may still be there, and keeps nobody out.
     fn note_instance(&mut self, session: &Session) -> Result<(), Refusal> {
@@ -89,18 +127,34 @@ impl Sessions {
 /// Connections by identity, and what is known of configured peers without one.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    known: BTreeMap<KeyId, Known>,
     sessions: RwLock<Sessions>,
 }
 
 impl Registry {
-    pub(crate) fn new(peers: &[Peer]) -> Self {
-        let known = peers.iter().map(|peer| {
-            let address = peer.address.clone();
-            let known = Known { address, traffic: Arc::default(), refusals: Mutex::default() };
-            (peer.identity, known)
-        });
-        Self { known: known.collect(), sessions: RwLock::default() }
+    /// Nobody is known yet, nor let in.
+    pub(crate) fn new() -> Self {
+        Self {
+            sessions: RwLock::new(Sessions {
+                neighbours: Neighbours { max_followers: 0, ..Neighbours::knowing(Vec::new()) },
+                known: BTreeMap::new(),
+                live: BTreeMap::new(),
+                instances: BTreeMap::new(),
+                stopped: false,
+            }),
+        }
+    }
+
+    /// Takes up whom the node dials and lets in from now on, and returns whom it has to begin to dial. Followers that are not allowed
+    /// any more are sent away; who else is connected stays so, since a validator has its place by the ledger.
+    pub(crate) fn meet(&self, neighbours: Neighbours, stop: &CancellationToken) -> Vec<Arc<Known>> {
+        let mut sessions = self.write();
+        sessions.neighbours = neighbours;
+        for session in sessions.live.values() {
+            if session.role == Role::Follower && !sessions.neighbours.allow(&session.peer) {
+                session.end(Why::Refused { code: Code::NotAllowed, by: By::Us });
+            }
+        }
+        sessions.know(stop)
     }
 
     pub(crate) fn get(&self, peer: &KeyId) -> Option<Arc<Session>> {
@@ -116,13 +170,14 @@ impl Registry {
     }
 
     pub(crate) fn traffic(&self, peer: &KeyId) -> Arc<Traffic> {
-        self.known.get(peer).map(|known| Arc::clone(&known.traffic)).unwrap_or_default()
+        let known = self.read().known.get(peer).map(|known| Arc::clone(&known.traffic));
+        known.unwrap_or_default()
     }
 
     /// Notes a refusal, and says whether it is news: of one that is repeated the first, second, fourth, eighth time and so on are. A
     /// peer that has another identity now is dialled for as long as the settings name it.
     pub(crate) fn note_refusal(&self, peer: &KeyId, code: Code, by: By) -> bool {
-        let Some(known) = self.known.get(peer) else { return true };
+        let Some(known) = self.read().known.get(peer).cloned() else { return true };
         let mut refusals = known.refusals();
         if refusals.last.replace((code, by)) != Some((code, by)) {
             refusals.times = 0;
@@ -132,8 +187,8 @@ impl Registry {
     }
 
     /// Whether one more follower is taken. One that comes again takes its own place.
-    pub(crate) fn may_enter(&self, local: &Local, peer: &KeyId, role: Role) -> Result<(), Refusal> {
-        may_enter(&self.read(), local, peer, role)
+    pub(crate) fn may_enter(&self, peer: &KeyId, role: Role) -> Result<(), Refusal> {
+        may_enter(&self.read(), peer, role)
     }
 
     /// Adds a connection, instead of an older one of the same identity. Whoever holds the key may do that, and a peer that lost its
@@ -144,12 +199,12 @@ impl Registry {
             return Err(Failure::Ended(Why::Stopped));
         }
         // Others may have come since the Hello was answered, and the validators may have changed.
-        may_enter(&sessions, local, &session.peer, session.role)?;
+        may_enter(&sessions, &session.peer, session.role)?;
         if !local.is_current(session) {
             return Err(Failure::Ended(Why::Changed));
         }
         sessions.note_instance(session)?;
-        if let Some(known) = self.known.get(&session.peer) {
+        if let Some(known) = sessions.known.get(&session.peer) {
             *known.refusals() = Repeated::default();
         }
         if let Some(older) = sessions.live.insert(session.peer, Arc::clone(session)) {
@@ -185,21 +240,21 @@ impl Registry {
     pub(crate) fn statuses(&self) -> Vec<PeerStatus> {
         let sessions = self.read();
         let status = |identity: &KeyId| {
-            let (known, live) = (self.known.get(identity), sessions.live.get(identity));
+            let (known, live) = (sessions.known.get(identity), sessions.live.get(identity));
             let came_from = || live.map(|live| live.link.remote.to_string()).unwrap_or_default();
             let traffic = known.map(|known| &known.traffic).or(live.map(|live| &live.traffic));
             PeerStatus {
                 identity: *identity,
                 role: live.map(|live| live.role),
-                address: known.map_or_else(came_from, |known| known.address.clone()),
+                address: known.map_or_else(came_from, |known| known.peer.address.clone()),
                 connected_since: live.map(|live| live.since),
                 height: live.map(|live| live.height),
                 counts: traffic.map(|traffic| traffic.counts()).unwrap_or_default(),
                 last_refusal: known.and_then(|known| known.refusals().last),
             }
         };
-        let others = sessions.live.keys().filter(|peer| !self.known.contains_key(*peer));
-        self.known.keys().chain(others).map(status).collect()
+        let others = sessions.live.keys().filter(|peer| !sessions.known.contains_key(*peer));
+        sessions.known.keys().chain(others).map(status).collect()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Sessions> {
@@ -211,14 +266,13 @@ impl Registry {
     }
 }
 
-fn may_enter(sessions: &Sessions, local: &Local, peer: &KeyId, role: Role) -> Result<(), Refusal> {
-    let listed = local.settings.allowed_followers.as_ref();
-    if role == Role::Follower && listed.is_some_and(|listed| !listed.contains(peer)) {
+fn may_enter(sessions: &Sessions, peer: &KeyId, role: Role) -> Result<(), Refusal> {
+    if role == Role::Follower && !sessions.neighbours.allow(peer) {
         return Err(Refusal::new(Code::NotAllowed, format!("{peer} is not listed")));
     }
     let others = sessions.live.values().filter(|other| other.peer != *peer);
     let followers = others.filter(|other| other.role == Role::Follower).count();
-    if role == Role::Follower && followers >= local.settings.max_followers {
+    if role == Role::Follower && followers >= sessions.neighbours.max_followers {
         return Err(Refusal::new(Code::Followers, format!("{followers} are connected")));
     }
     Ok(())
@@ -232,7 +286,8 @@ mod tests {
     fn the_same_refusal_is_news_ever_more_seldom() {
         let identity = KeyId([7; 32]);
         let peer = Peer { identity, address: "127.0.0.1:1".into() };
-        let registry = Registry::new(&[peer]);
+        let registry = Registry::new();
+        registry.meet(Neighbours::knowing(vec![peer]), &CancellationToken::new());
         let news = |code| registry.note_refusal(&identity, code, By::Us);
         let told: Vec<usize> = (1..=16).filter(|_| news(Code::OtherIdentity)).collect();
         assert_eq!(told, [1, 2, 4, 8, 16]);

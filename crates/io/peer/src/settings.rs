@@ -98,21 +98,49 @@ pub struct Peer {
     pub address: String,
 }
 
+/// Whom a node dials, and which followers it lets in. Validators are let in as the ledger says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbours {
+    /// Nodes that this one knows. A follower dials all of them, a validator those with a greater identity than its own.
+    pub peers: Vec<Peer>,
+    /// Followers connected to this node at one time.
+    pub max_followers: usize,
+    /// Followers that may connect; without a list anybody may.
+    pub allowed_followers: Option<BTreeSet<KeyId>>,
+}
+
+impl Neighbours {
+    /// A node that knows `peers` and lets anybody follow, up to 16.
+    pub const fn knowing(peers: Vec<Peer>) -> Self {
+        Self { peers, max_followers: 16, allowed_followers: None }
+    }
+
+    /// Whether a follower may connect at all, when there is a place.
+    pub(crate) fn allow(&self, follower: &KeyId) -> bool {
+        self.allowed_followers.as_ref().is_none_or(|listed| listed.contains(follower))
+    }
+
+    pub(crate) fn check(&self) -> Result<(), PeerError> {
+        let mut identities: Vec<_> = self.peers.iter().map(|peer| peer.identity).collect();
+        identities.sort_unstable();
+        let twice = identities.iter().zip(identities.iter().skip(1)).find(|(a, b)| a == b);
+        twice.map_or(Ok(()), |(identity, _)| {
+            Err(PeerError::Settings(format!("two peers have the identity {identity}")))
+        })
+    }
+}
+
 /// Settings of the transport. [`Settings::new`] has defaults for all that is not the ledger's.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where others connect; without it nobody does.
     pub listen: Option<SocketAddr>,
-    /// Nodes that this one knows. A follower dials all of them, a validator those with a greater identity than its own.
-    pub peers: Vec<Peer>,
+    /// Whom the node dials and lets in when it starts; see [`Network::meet`](crate::Network::meet).
+    pub neighbours: Neighbours,
     /// The ledger.
     pub ledger: LedgerId,
     /// SHA-256 over the limits that all nodes of the ledger have to share.
     pub limits: Hash,
-    /// Followers connected to this node at one time.
-    pub max_followers: usize,
-    /// Followers that may connect; without a list anybody may.
-    pub allowed_followers: Option<BTreeSet<KeyId>>,
     /// Longest payload of a frame, in bytes.
     pub max_frame_bytes: usize,
     /// Of each connection, what waits to be sent, and as much again of what waits to be taken.
@@ -133,11 +161,9 @@ impl Settings {
         let (kib, mib) = (1024, 1024 * 1024);
         Self {
             listen: None,
-            peers: Vec::new(),
+            neighbours: Neighbours::knowing(Vec::new()),
             ledger,
             limits,
-            max_followers: 16,
-            allowed_followers: None,
             max_frame_bytes: 24 * mib,
             queues: Lanes {
                 consensus: Bound { frames: 4_096, bytes: 64 * mib },
@@ -182,13 +208,7 @@ impl Settings {
                 return wrong(format!("the queue {lane:?} of followers holds no frame"));
             }
         }
-        let mut identities: Vec<_> = self.peers.iter().map(|peer| peer.identity).collect();
-        identities.sort_unstable();
-        let twice = identities.iter().zip(identities.iter().skip(1)).find(|(a, b)| a == b);
-        if let Some((identity, _)) = twice {
-            return wrong(format!("two peers have the identity {identity}"));
-        }
-        Ok(())
+        self.neighbours.check()
     }
 }
 

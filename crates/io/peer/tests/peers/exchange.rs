@@ -11,7 +11,8 @@ use ledger_peer::{
 use tokio::time::timeout;
 
 use crate::node::{
-    LEDGER, LIMITS, Node, PATIENCE, follower, id, pair, settings, still_exchange, validators,
+    LEDGER, LIMITS, Node, PATIENCE, follower, id, knowing, pair, settings, still_exchange,
+    validators,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,8 +22,8 @@ async fn four_validators_and_a_follower_exchange_on_all_lanes() {
         let peers: Vec<Peer> = nodes.iter().map(Node::as_peer).collect();
         nodes.push(Node::validator(key, &peers).await);
     }
-    let peers = nodes.iter().map(Node::as_peer).collect();
-    let only_dials = Settings { listen: None, peers, ..settings() };
+    let peers: Vec<Peer> = nodes.iter().map(Node::as_peer).collect();
+    let only_dials = Settings { listen: None, ..knowing(&peers) };
     nodes.push(Node::start(&follower(1), Role::Follower, only_dials).await);
     let ids: Vec<_> = nodes.iter().map(Node::id).collect();
     let role = |index: usize| if index < 4 { Role::Validator } else { Role::Follower };
@@ -179,7 +180,7 @@ async fn settings_that_cannot_work_are_refused() {
     small.queues.blocks.bytes = small.max_frame_bytes - 1;
     assert_eq!(start(small).await.unwrap_err().code(), Code::Settings);
     let peer = Peer { identity: id(&follower(2)), address: "127.0.0.1:1".to_owned() };
-    let twice = Settings { peers: vec![peer.clone(), peer], ..settings() };
+    let twice = knowing(&[peer.clone(), peer]);
     assert_eq!(start(twice).await.unwrap_err().code(), Code::Settings);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = Some(taken.local_addr().unwrap());

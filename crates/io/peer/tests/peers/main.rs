@@ -11,6 +11,7 @@ mod exchange;
 mod floods;
 mod impostor;
 mod members;
+mod neighbours;
 mod node;
 mod refused_by_acceptor;
 mod refused_by_dialler;

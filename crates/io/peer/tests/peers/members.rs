@@ -6,11 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use ledger_format::digest::KeyId;
-use ledger_peer::{
-    Audience, By, Certificate, Code, Identity, Lane, Network, Peer, Role, Settings, Why,
-};
+use ledger_peer::{Audience, By, Certificate, Code, Identity, Lane, Network, Peer, Role, Why};
 
-use crate::node::{Node, id, settings, validators};
+use crate::node::{Node, id, knowing, settings, validators};
 
 /// The validators, as one node knows them.
 type Known = Arc<Mutex<Vec<SigningKey>>>;
@@ -30,7 +28,7 @@ async fn node(keys: &[&SigningKey], set: &Known, peers: &[Peer]) -> Node {
         let key = set.iter().find(|key| id(key) == *peer);
         key.map(|key| *key.verifying_key().as_bytes())
     };
-    let settings = Settings { peers: peers.to_vec(), ..settings() };
+    let settings = knowing(peers);
     let (network, events) = Network::start(settings, identity, members, || 1).await.unwrap();
     Node { network, events, words: Vec::new() }
 }

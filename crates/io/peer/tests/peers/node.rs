@@ -7,7 +7,8 @@ use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use ledger_format::digest::{KeyId, LedgerId};
 use ledger_peer::{
-    By, Certificate, Code, Event, Events, Identity, Lane, Network, Peer, Role, Settings, Why,
+    By, Certificate, Code, Event, Events, Identity, Lane, Neighbours, Network, Peer, Role,
+    Settings, Why,
 };
 use tokio::time::timeout;
 
@@ -37,6 +38,11 @@ pub(crate) fn settings() -> Settings {
     Settings { listen: Some(([127, 0, 0, 1], 0).into()), ..Settings::new(LEDGER, LIMITS) }
 }
 
+/// The same, of a node that knows `peers`.
+pub(crate) fn knowing(peers: &[Peer]) -> Settings {
+    Settings { neighbours: Neighbours::knowing(peers.to_vec()), ..settings() }
+}
+
 /// A running node.
 pub(crate) struct Node {
     pub(crate) network: Network,
@@ -60,7 +66,7 @@ impl Node {
 
     /// A validator that knows `peers`.
     pub(crate) async fn validator(key: &SigningKey, peers: &[Peer]) -> Self {
-        Self::start(key, Role::Validator, Settings { peers: peers.to_vec(), ..settings() }).await
+        Self::start(key, Role::Validator, knowing(peers)).await
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -135,7 +141,8 @@ pub(crate) async fn pair() -> (Node, Node) {
 pub(crate) async fn pair_with(settings: Settings) -> (Node, Node) {
     let keys = validators();
     let mut greater = Node::start(&keys[1], Role::Validator, settings.clone()).await;
-    let settings = Settings { peers: vec![greater.as_peer()], ..settings };
+    let neighbours = Neighbours::knowing(vec![greater.as_peer()]);
+    let settings = Settings { neighbours, ..settings };
     let mut smaller = Node::start(&keys[0], Role::Validator, settings).await;
     smaller.connected(&greater.id()).await;
     greater.connected(&smaller.id()).await;

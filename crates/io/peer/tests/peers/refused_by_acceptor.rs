@@ -1,15 +1,19 @@
 //! Diallers that a node refuses: each gets the code, each is counted, and nobody else notices.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
-use ledger_format::digest::LedgerId;
-use ledger_peer::{By, Code, Event, Role, Settings};
+use ledger_format::digest::{KeyId, LedgerId};
+use ledger_peer::{By, Code, Event, Neighbours, Role, Settings};
 use ledger_proto::peer::exchange_request::Content;
 use ledger_proto::peer::{self as v1, Hello};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::node::{Node, PATIENCE, follower, id, pair, settings, still_exchange, validators};
+use crate::node::{
+    Node, PATIENCE, follower, id, knowing, pair, settings, still_exchange, validators,
+};
 use crate::stranger::{Card, Dialled, code, dial, hello, message, tls};
 
 /// Says a Hello to a node of a pair that exchanges, and expects to be refused.
@@ -231,9 +235,14 @@ async fn a_frame_that_is_long_for_a_follower() {
     node.counted(Code::TooLarge, By::Us).await;
 }
 
+fn letting_in(max_followers: usize, allowed_followers: Option<BTreeSet<KeyId>>) -> Settings {
+    let neighbours = Neighbours { peers: Vec::new(), max_followers, allowed_followers };
+    Settings { neighbours, ..settings() }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn more_followers_than_allowed() {
-    let few = Settings { max_followers: 2, ..settings() };
+    let few = letting_in(2, None);
     let mut node = Node::start(&validators()[1], Role::Validator, few).await;
     let mut calls = Vec::new();
     for number in 1..=2 {
@@ -264,8 +273,7 @@ async fn more_followers_than_allowed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_that_is_not_listed() {
-    let listed = Some([id(&follower(1))].into());
-    let private = Settings { allowed_followers: listed, ..settings() };
+    let private = letting_in(16, Some([id(&follower(1))].into()));
     let mut node = Node::start(&validators()[1], Role::Validator, private).await;
     let stranger = dial(node.address(), &Card::new()).await;
     let Err(status) = stranger.greet(stranger.hello(&follower(2), v1::Role::Follower)).await else {
@@ -285,7 +293,7 @@ async fn a_follower_that_is_not_listed() {
 /// Two followers whose Hellos are both answered while there is one place.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_followers_at_once_for_one_place() {
-    let few = Settings { max_followers: 1, ..settings() };
+    let few = letting_in(1, None);
     let node = Node::start(&validators()[1], Role::Validator, few).await;
     let mut calls = Vec::new();
     for number in 1..=2 {
@@ -343,8 +351,7 @@ async fn garbage_instead_of_tls_and_inside_of_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_another_ledger() {
     let (mut one, mut other) = pair().await;
-    let elsewhere =
-        Settings { ledger: LedgerId([1; 32]), peers: vec![other.as_peer()], ..settings() };
+    let elsewhere = Settings { ledger: LedgerId([1; 32]), ..knowing(&[other.as_peer()]) };
     let mut stranger = Node::start(&follower(1), Role::Follower, elsewhere).await;
     other.counted(Code::OtherLedger, By::Us).await;
     stranger.counted(Code::OtherLedger, By::Them).await;

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use ledger_format::digest::{Hash, KeyId};
-use ledger_peer::{By, Certificate, Code, Identity, Network, Peer, Role, Settings};
+use ledger_peer::{By, Certificate, Code, Identity, Network, Peer, Role};
 use ledger_proto::peer::exchange_response::Content as Answer;
 use ledger_proto::peer::{self as v1, Hello};
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::impostor::Impostor;
-use crate::node::{Node, follower, id, settings, still_exchange, validators};
+use crate::node::{Node, follower, id, knowing, still_exchange, validators};
 use crate::stranger::{Card, hello};
 
 /// A validator that exchanges with another, and dials an impostor as well.
@@ -135,7 +135,7 @@ async fn no_validator_that_says_it_is_one() {
     };
     let mut impostor = Impostor::start(&card, reply).await;
     let peers = vec![impostor.as_peer(id(&follower(5)))];
-    let node = Node::start(&follower(1), Role::Follower, Settings { peers, ..settings() }).await;
+    let node = Node::start(&follower(1), Role::Follower, knowing(&peers)).await;
     assert_eq!(impostor.refusal().await, "PEER_UNKNOWN");
     node.counted(Code::Unknown, By::Us).await;
 }
@@ -197,7 +197,7 @@ async fn a_node_with_an_expired_certificate_learns_it() {
     let certificate = Certificate::valid(now - 2 * day, now - day).unwrap();
     let identity =
         Identity { keys: vec![validators()[0].clone()], role: Role::Validator, certificate };
-    let settings = Settings { peers: vec![node.as_peer()], ..settings() };
+    let settings = knowing(&[node.as_peer()]);
     let all = |peer: &KeyId| {
         let keys = validators();
         Some(*keys.iter().find(|key| id(key) == *peer)?.verifying_key().as_bytes())

@@ -62,11 +62,8 @@ async fn of_two_validators_that_know_each_other_one_dials() {
     };
     let mut nodes = Vec::new();
     for (n, address) in addresses.into_iter().enumerate() {
-        let settings = ledger_peer::Settings {
-            listen: Some(address),
-            peers: vec![peer(1 - n)],
-            ..crate::node::settings()
-        };
+        let settings =
+            ledger_peer::Settings { listen: Some(address), ..crate::node::knowing(&[peer(1 - n)]) };
         let role = ledger_peer::Role::Validator;
         nodes.push(Node::start(&validators()[n], role, settings).await);
     }

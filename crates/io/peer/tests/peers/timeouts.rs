@@ -10,11 +10,15 @@ use tokio::time::timeout;
 
 use crate::impostor::Impostor;
 use crate::node::Node;
-use crate::node::{PATIENCE, id, pair_with, settings, still_exchange, validators};
+use crate::node::{PATIENCE, id, knowing, pair_with, settings, still_exchange, validators};
 use crate::stranger::{Card, code, dial, hello, tls};
 
 fn hasty() -> Settings {
-    Settings { hello_timeout: Duration::from_millis(500), ..settings() }
+    hasty_knowing(&[])
+}
+
+fn hasty_knowing(peers: &[ledger_peer::Peer]) -> Settings {
+    Settings { hello_timeout: Duration::from_millis(500), ..knowing(peers) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,14 +57,14 @@ async fn acceptors_that_say_nothing() {
         |address: String, n: usize| ledger_peer::Peer { identity: id(&validators()[n]), address };
     let address = silent.local_addr().unwrap().to_string();
     let peers = vec![peer(address, 2)];
-    let node = Node::start(&validators()[0], Role::Validator, Settings { peers, ..hasty() }).await;
+    let node = Node::start(&validators()[0], Role::Validator, hasty_knowing(&peers)).await;
     let (_held, _) = silent.accept().await.unwrap();
     node.counted(Code::Timeout, By::Us).await;
     node.network.stop().await;
 
     let mut impostor = Impostor::start(&Card::new(), |_| Vec::new()).await;
     let peers = vec![impostor.as_peer(id(&validators()[2]))];
-    let node = Node::start(&validators()[0], Role::Validator, Settings { peers, ..hasty() }).await;
+    let node = Node::start(&validators()[0], Role::Validator, hasty_knowing(&peers)).await;
     assert_eq!(impostor.refusal().await, "PEER_TIMEOUT");
     node.counted(Code::Timeout, By::Us).await;
 }
@@ -112,7 +116,7 @@ async fn an_acceptor_that_froze_is_given_up() {
         impostor
     });
     let keep_alive = Duration::from_millis(300);
-    let settings = Settings { keep_alive, peers: vec![address.await.unwrap()], ..settings() };
+    let settings = Settings { keep_alive, ..knowing(&[address.await.unwrap()]) };
     let mut node = Node::start(&validators()[0], Role::Validator, settings).await;
     let peer = id(&validators()[2]);
     node.connected(&peer).await;
