@@ -138,13 +138,13 @@ impl Bodies {
         found.collect()
     }
 
-    /// Notes the verdict that the engine is about to get; whether it has not got it, or a better one, already.
-    pub(crate) fn tell(&mut self, block: BlockHash, valid: bool) -> bool {
-        let before = self.told.get(&block).copied();
-        let new = before.is_none() || (before == Some(false) && valid);
-        if new {
-            self.told.insert(block, valid);
-        }
-        new
+    /// Whether the engine has not got a verdict, or a better one, already.
+    pub(crate) fn is_news(&self, block: &BlockHash, valid: bool) -> bool {
+        self.told.get(block).is_none_or(|before| !before && valid)
+    }
+
+    /// Notes a verdict that the engine has.
+    pub(crate) fn told(&mut self, block: BlockHash, valid: bool) {
+        self.told.insert(block, valid);
     }
 }

@@ -21,10 +21,19 @@ pub(crate) struct Given {
     pub(crate) signature: Option<[u8; 64]>,
 }
 
+/// What a peer claims to have.
+#[derive(Clone, Copy, Debug)]
+struct Tip {
+    height: u64,
+    /// How many peers had told theirs before.
+    arrival: u64,
+}
+
 /// Tips of others, the open request, and blocks that wait to be executed.
 #[derive(Debug, Default)]
 pub(crate) struct CatchUp {
-    tips: BTreeMap<KeyId, u64>,
+    tips: BTreeMap<KeyId, Tip>,
+    arrivals: u64,
     /// The open request: its number and whom it was made of.
     asked: Option<(u64, KeyId)>,
     requests: u64,
@@ -43,8 +52,10 @@ pub(crate) struct CatchUp {
 impl CatchUp {
     /// Notes that a peer has all blocks up to a height.
     pub(crate) fn note(&mut self, peer: KeyId, height: u64) {
-        let tip = self.tips.entry(peer).or_default();
-        *tip = (*tip).max(height);
+        let arrival = self.arrivals;
+        let tip = self.tips.entry(peer).or_insert_with(|| Tip { height: 0, arrival });
+        tip.height = tip.height.max(height);
+        self.arrivals = arrival.saturating_add(1);
     }
 
     /// Forgets what a peer claimed to have: it gave something that is no block of this ledger.
@@ -87,13 +98,14 @@ impl CatchUp {
     /// The highest tip that any of these peers claims.
     pub(crate) fn highest(&self, among: impl Fn(&KeyId) -> bool) -> u64 {
         let tips = self.tips.iter().filter(|(peer, _)| among(peer));
-        tips.map(|(_, tip)| *tip).max().unwrap_or_default()
+        tips.map(|(_, tip)| tip.height).max().unwrap_or_default()
     }
 
     /// Whom to ask for `next` now, if anybody, and the number of the request: nobody while an answer may still come, or blocks wait.
     ///
     /// A stranger may be the only one that has the block, and there may be many that lie: one is asked each time that everybody else
-    /// who claims to have it was asked in vain.
+    /// who claims to have it was asked in vain. Of strangers who have failed as seldom the one that came first is asked: whoever comes
+    /// again and again as somebody else waits behind those who were there.
     pub(crate) fn ask(
         &mut self,
         next: u64,
@@ -105,10 +117,12 @@ impl CatchUp {
         if self.round.0 != next {
             self.round = (next, BTreeSet::new());
         }
-        let known = self.preferred(next, |peer| !is_stranger(peer) && !self.has_had_its_turn(peer));
-        let peer = known.or_else(|| {
+        let turn = |peer: &KeyId| !is_stranger(peer) && !self.round.1.contains(peer);
+        let peer = self.preferred(next, turn, |tip| tip.height).or_else(|| {
             self.round.1.clear();
-            self.preferred(next, &is_stranger).or_else(|| self.preferred(next, |_| true))
+            let first = |tip: &Tip| Reverse(tip.arrival);
+            let stranger = self.preferred(next, &is_stranger, first);
+            stranger.or_else(|| self.preferred(next, |_| true, |tip| tip.height))
         })?;
         self.round.1.insert(peer);
         self.requests += 1;
@@ -116,15 +130,16 @@ impl CatchUp {
         self.asked
     }
 
-    fn has_had_its_turn(&self, peer: &KeyId) -> bool {
-        self.round.1.contains(peer)
-    }
-
-    /// Who has failed least of these peers that claim to have a block.
-    fn preferred(&self, block: u64, among: impl Fn(&KeyId) -> bool) -> Option<KeyId> {
-        let having = self.tips.iter().filter(|(peer, tip)| **tip >= block && among(peer));
+    /// Who has failed least of these peers that claim to have a block, and of those the one with the greatest merit.
+    fn preferred<M: Ord>(
+        &self,
+        block: u64,
+        among: impl Fn(&KeyId) -> bool,
+        merit: impl Fn(&Tip) -> M,
+    ) -> Option<KeyId> {
+        let having = self.tips.iter().filter(|(peer, tip)| tip.height >= block && among(peer));
         let failures = |peer: &KeyId| self.failures.get(peer).copied().unwrap_or_default();
-        let preferred = having.max_by_key(|(peer, tip)| (Reverse(failures(peer)), **tip));
+        let preferred = having.max_by_key(|(peer, tip)| (Reverse(failures(peer)), merit(tip)));
         preferred.map(|(peer, _)| *peer)
     }
 
@@ -204,13 +219,13 @@ mod tests {
     fn a_stranger_is_asked_when_all_others_were_in_vain() {
         let mut catch_up = claimed_by(&[100, 2, 1, 101]);
         let asked: Vec<u8> = (0..9).map(|_| asked_in_vain(&mut catch_up, 5)).collect();
-        assert_eq!(asked, [2, 1, 101, 2, 1, 100, 2, 1, 101]);
+        assert_eq!(asked, [2, 1, 100, 2, 1, 101, 2, 1, 100]);
         // Each block is asked of those first that are no strangers.
         asked_in_vain(&mut catch_up, 5);
         let asked: Vec<u8> = (0..3).map(|_| asked_in_vain(&mut catch_up, 6)).collect();
         assert_eq!(
             (asked[2], is_stranger(&peer(asked[0])), asked[0] == asked[1]),
-            (100, false, false)
+            (101, false, false)
         );
     }
 
@@ -227,6 +242,19 @@ mod tests {
             .collect();
         let known: Vec<u8> = asked.iter().copied().filter(|asked| *asked < 100).collect();
         assert_eq!(known, [2, 1, 2, 1, 2, 1], "{asked:?}");
+    }
+
+    /// As for a node whose set is out of date: even those who give blocks are strangers.
+    #[test]
+    fn strangers_that_come_as_somebody_else_each_time_wait_behind_one_that_was_there() {
+        let mut catch_up = claimed_by(&[100]);
+        for (block, name) in (5..).zip(101..109) {
+            catch_up.note(peer(name), u64::MAX);
+            catch_up.note(peer(100), 100);
+            let (_, asked) = catch_up.ask(block, is_stranger).unwrap();
+            assert_eq!(asked, peer(100));
+            assert!(catch_up.take(asked, Vec::new()));
+        }
     }
 
     #[test]

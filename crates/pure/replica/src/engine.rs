@@ -177,6 +177,12 @@ impl Engine {
         self.state.polka_certificate(Round::new(round), &BlockHashId(*block)).is_some()
     }
 
+    /// Whether the engine has a verdict on a block: it keeps no more of them for a round than proposals.
+    pub(crate) fn keeps(&self, block: &BlockHash) -> bool {
+        let (height, id) = (BlockHeight(self.host.height), BlockHashId(*block));
+        self.state.get_proposed_value_by_id(height, Round::new(0), &id).is_some()
+    }
+
     /// Whether the engine takes what is said of a round: it drops what is too far ahead.
     pub(crate) fn is_within_reach(&self, round: u32) -> bool {
         let own = self.state.round().as_u32().unwrap_or(0);

@@ -27,7 +27,7 @@ use crate::catch_up::CatchUp;
 use crate::engine::{Engine, EngineStopped, Output, RoundTimer};
 use crate::log_record::{LogInput, LogRecord};
 use crate::look_ahead::LookAhead;
-use crate::message::{Content, Message};
+use crate::message::{Content, Message, Statement};
 use crate::passed::{Askers, Verdicts};
 use crate::planted::{self, Bug};
 use crate::pool::Pool;
@@ -201,12 +201,16 @@ impl Replica {
         for proposal in own {
             self.remember(height, Said::Proposal(proposal));
         }
+        // Of whichever of its keys: the one that had the place may be another now.
         for input in &found.inputs {
-            if let LogInput::Vote(vote) = input
-                && vote.validator == self.id.0
-            {
-                vote.statement(height).iter().for_each(|vote| self.signed.add(vote));
-            }
+            let statement = match input {
+                LogInput::Vote(vote) => vote.statement(height),
+                LogInput::Proposal(proposal) => proposal.statement(height),
+                _ => None,
+            };
+            let is_own =
+                |said: &Statement| self.keys.iter().any(|key| id_of(key) == said.validator);
+            statement.filter(is_own).iter().for_each(|said| self.signed.add(said));
         }
         self.phase = Phase::Deciding;
         let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };

@@ -279,7 +279,7 @@ impl Replica {
         let mut actions = Vec::new();
         for proposal in self.bodies.proposals_of(&block) {
             let Some(valid) = self.verdict(ledger, &block, proposal.valid_round) else { continue };
-            let (Some(round), true) = (proposal.round, self.bodies.tell(block, valid)) else {
+            let (Some(round), true) = (proposal.round, self.bodies.is_news(&block, valid)) else {
                 continue;
             };
             let (valid_round, proposer) = (proposal.valid_round, KeyId(proposal.proposer));
@@ -293,6 +293,10 @@ impl Replica {
             }
             let Some(engine) = &mut self.engine else { break };
             let outputs = engine.judged(Judged { round, valid_round, proposer, block, valid })?;
+            // Of a round that had two blocks before a restart it keeps no third, and is told again with the next proposal of it.
+            if engine.keeps(&block) {
+                self.bodies.told(block, valid);
+            }
             actions.extend(self.carry_out(ledger, outputs)?);
             if !self.is_open() {
                 break;

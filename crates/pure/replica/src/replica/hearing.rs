@@ -19,7 +19,8 @@ impl Replica {
             actions.push(Action::Send(peer, self.waiting()));
         }
         actions.extend(self.all_evidence().map(|message| Action::Send(peer, message)));
-        if self.phase != Phase::Deciding {
+        // What is being decided is of no use to others than those who decide.
+        if self.phase != Phase::Deciding || placed(ledger, &peer).is_none() {
             return actions;
         }
         let height = next(ledger);

@@ -48,8 +48,12 @@ impl Replica {
         if let Some(recovering) = &mut self.recovering {
             recovering.forget(ledger, peer);
         }
-        let is_stranger = self.stranger(ledger)(peer);
+        let is_stranger = stranger(ledger)(peer);
         self.catch_up.forget(peer, is_stranger);
+        if is_stranger {
+            // It tells its evidence again when it comes again.
+            self.put_off.remove(peer);
+        }
         self.consider_asking(ledger)
     }
 
@@ -72,6 +76,13 @@ impl Replica {
             });
             match block.and_then(|block| examine_decided(ledger, block, known)) {
                 Ok(decided) => {
+                    let shown = given.map(|(_, certificate)| certificate);
+                    let shown = shown.map(|shown| self.read_certificate(ledger, from, &shown));
+                    let has_twin = |action: &Action| matches!(action, Action::Twin { .. });
+                    actions.extend(shown.unwrap_or_default());
+                    if actions.iter().any(has_twin) {
+                        return actions;
+                    }
                     if let Some(engine) = &mut self.engine {
                         engine.abandon();
                     }
@@ -145,8 +156,8 @@ impl Replica {
         if self.catch_up.highest(|_| true) < height {
             return Vec::new();
         }
-        let stranger = self.stranger(ledger);
-        let known = self.catch_up.highest(|peer| !stranger(peer));
+        let is_stranger = stranger(ledger);
+        let known = self.catch_up.highest(|peer| !is_stranger(peer));
         if known <= height && self.engine.is_some() {
             if planted::is(Bug::OneBehindNeverAsks) {
                 return Vec::new();
@@ -158,19 +169,18 @@ impl Replica {
 
     pub(super) fn ask(&mut self, ledger: &Ledger) -> Vec<Action> {
         let from = next(ledger);
-        let stranger = self.stranger(ledger);
-        let Some((request, peer)) = self.catch_up.ask(from, stranger) else { return Vec::new() };
+        let Some((request, peer)) = self.catch_up.ask(from, stranger(ledger)) else {
+            return Vec::new();
+        };
         let again = Action::SetTimer(Timer(Wake::Unanswered { request }), ANSWER);
         vec![Action::Send(peer, Message(Content::WantBlocks { from })), again]
     }
+}
 
-    /// Whom this node asks for blocks last. To a validator that is whoever is none: followers may be anybody, and many. Yet one may have
-    /// what nobody else gives: a validator that is ahead, and speaks with a key that is unknown here. To a follower nobody is a
-    /// stranger.
-    fn stranger<'a>(&self, ledger: &'a Ledger) -> impl Fn(&KeyId) -> bool + use<'a> {
-        let votes = self.engine.is_some();
-        move |peer| votes && placed(ledger, peer).is_none()
-    }
+/// Whom a node asks for blocks last: whoever is no validator. Followers may be anybody, and many. Yet one may have what nobody else
+/// gives: a validator that is ahead, and speaks with a key that is unknown here.
+fn stranger(ledger: &Ledger) -> impl Fn(&KeyId) -> bool {
+    |peer| placed(ledger, peer).is_none()
 }
 
 /// A validator answers for the blocks that it gives away: it signs that. Followers may be anybody, and answer for nothing.

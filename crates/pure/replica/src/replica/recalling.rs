@@ -178,20 +178,30 @@ impl Replica {
         header: &Header,
         certificate: &Certificate,
     ) -> Option<Statement> {
-        let Certificate { height, round, block, signatures } = certificate;
-        let statement = |(validator, signature): &(KeyId, [u8; 64])| Statement {
-            height: *height,
-            round: *round,
-            kind: StatementKind::Precommit,
-            block: Some(*block),
-            validator: *validator,
-            signature: *signature,
-        };
+        let Certificate { height, block, .. } = certificate;
         let is_own = |said: &Statement| is_signed_by(&self.keys, &ledger.genesis().id(), said);
         let last = ledger.header().map_or(ledger.genesis().id().0, |last| last.hash().0);
         let is_its = header.hash() == *block && header.height == *height;
         let is_other = *height == next(ledger) && header.previous != last;
-        signatures.iter().map(statement).filter(|_| is_its && is_other).find(is_own)
+        precommits(certificate).into_iter().filter(|_| is_its && is_other).find(is_own)
+    }
+
+    /// What the certificate of the next block, which is good, shows: that another process signs with a key of this node, or that a
+    /// validator has said two things. Who decides alone has nobody to be held against, and may have lost its log.
+    pub(super) fn read_certificate(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        certificate: &Certificate,
+    ) -> Vec<Action> {
+        let said = precommits(certificate);
+        let own: Vec<KeyId> = self.keys.iter().map(id_of).collect();
+        let foreign = said.iter().find(|said| self.is_anothers(ledger, said));
+        if let Some(foreign) = foreign.filter(|_| !Self::is_sole(ledger, &own)) {
+            return self.meet(ledger, from, *foreign);
+        }
+        // As from their own hands: their signatures are checked.
+        said.into_iter().flat_map(|said| self.observe(ledger, said, true)).collect()
     }
 
     /// Whether a statement is signed with a key of this node, and not by this process or the log that it goes on from. At heights that
@@ -201,4 +211,18 @@ impl Replica {
         let is_own = || said.height == next(ledger) && self.signed.knows(said);
         said.height > height && !is_own() && is_signed_by(&self.keys, &ledger.genesis().id(), said)
     }
+}
+
+/// The precommits that a certificate consists of.
+fn precommits(certificate: &Certificate) -> Vec<Statement> {
+    let Certificate { height, round, block, signatures } = certificate;
+    let statement = |(validator, signature): &(KeyId, [u8; 64])| Statement {
+        height: *height,
+        round: *round,
+        kind: StatementKind::Precommit,
+        block: Some(*block),
+        validator: *validator,
+        signature: *signature,
+    };
+    signatures.iter().map(statement).collect()
 }

@@ -248,6 +248,89 @@ fn a_block_of_another_history_with_its_own_signature_ends_the_process() {
     }
 }
 
+/// The block at height 2 of whose turn it is, certified by these, as somebody gives it to who lacks it.
+fn given(begun: &Begun, giver: KeyId, signers: &[KeyId]) -> [(KeyId, Message); 2] {
+    let (block, body) = begun.block_of(begun.now_ms());
+    let body = Body::decode(Bytes::copy_from_slice(body.as_body().unwrap().1)).unwrap();
+    let vote = vote_bytes(&genesis().id(), VoteStep::Precommit, 2, 0, Some(&block));
+    let mut signatures: Vec<_> =
+        signers.iter().map(|by| (*by, key_of(*by).sign(&vote).to_bytes())).collect();
+    signatures.sort_unstable_by_key(|(by, _)| *by);
+    let certificate = Certificate { height: 2, round: 0, block, signatures };
+    let blocks = Message::blocks(&[Block { body, certificate }], Some(&key_of(giver)));
+    // Well ahead, so that it is asked at once.
+    [(giver, Message::tip(5)), (giver, blocks)]
+}
+
+#[test]
+fn its_own_signature_on_a_good_block_that_it_did_not_sign_ends_the_process() {
+    for is_own in [true, false] {
+        let mut begun = Begun::new();
+        let ids: Vec<KeyId> = (0..NAMES.len()).map(|n| begun.network.identity(n)).collect();
+        let signers = if is_own { &ids[..3] } else { &ids[1..] };
+        let said = given(&begun, ids[1], signers);
+        let actions = begun.hears(0, begun.now_ms(), &said);
+        let has = |wanted: fn(&Action) -> bool| actions.iter().any(wanted);
+        assert_eq!(has(|action| matches!(action, Action::Twin { height: 2, .. })), is_own);
+        assert_eq!(has(|action| matches!(action, Action::Commit(_))), !is_own);
+    }
+}
+
+#[test]
+fn a_certificate_shows_who_said_something_else_before() {
+    let mut begun = Begun::new();
+    let ids: Vec<KeyId> = (0..NAMES.len()).map(|n| begun.network.identity(n)).collect();
+    let liar = ids[2];
+    let nothing = (liar, state(liar, (2, 0), StatementKind::Precommit, None));
+    let [tip, blocks] = given(&begun, ids[1], &ids[1..]);
+    let actions = begun.hears(0, begun.now_ms(), &[nothing, tip, blocks]);
+    let accused = actions.iter().filter_map(|action| match action {
+        Action::Accuse { culprits, .. } => Some(culprits.iter().map(|culprit| culprit.key)),
+        _ => None,
+    });
+    let accused: Vec<KeyId> = accused.flatten().collect();
+    assert_eq!(accused, [liar]);
+    assert!(actions.iter().any(|action| matches!(action, Action::Commit(_))));
+}
+
+fn logged(actions: Vec<Action>) -> Vec<Vec<u8>> {
+    let record = |action| match action {
+        Action::Log(record) => Some(record),
+        _ => None,
+    };
+    actions.into_iter().filter_map(record).collect()
+}
+
+/// Whose turn it is makes three blocks. The engine keeps two of them, and has lost its vote for neither of them.
+#[test]
+fn a_block_that_came_third_before_a_restart_is_accepted_when_a_quorum_wants_it() {
+    let mut begun = Begun::new();
+    let made_ms = begun.now_ms();
+    let (liar, second) = (begun.turn(0), begun.turn(1));
+    let is_other = |number: &usize| ![liar, second].contains(&begun.network.identity(*number));
+    let number = (0..NAMES.len()).find(is_other).unwrap();
+    let made = [0, 1, 2].map(|later| begun.block_of(made_ms + later));
+    let shown = made
+        .each_ref()
+        .map(|(block, body)| [(liar, body.clone()), (liar, proposal(liar, (2, 0), None, *block))]);
+    let before = begun.hears(number, made_ms, &shown[..2].concat());
+    assert_eq!(prevotes(&before), [Some(made[0].0)]);
+    let node = &mut begun.network.nodes[number];
+    let (replica, _) =
+        Replica::start(&node.ledger, node.keys.clone(), Settings::default(), &logged(before))
+            .unwrap();
+    node.replica = replica;
+
+    let third = made[2].0;
+    let others = begun.network.others(number);
+    let others: Vec<KeyId> = others.iter().map(|n| begun.network.identity(*n)).collect();
+    let mut said = shown[2].to_vec();
+    said.extend(others.iter().map(|by| (*by, prevote(*by, (2, 0), Some(third)))));
+    said.extend(others.iter().take(2).map(|by| (*by, prevote(*by, (2, 1), None))));
+    said.push((second, proposal(second, (2, 1), Some(0), third)));
+    assert_eq!(prevotes(&begun.hears(number, made_ms, &said)), [Some(third)]);
+}
+
 fn timers(actions: &[Action]) -> Vec<(Timer, Duration)> {
     let timer = |action: &Action| match action {
         Action::SetTimer(timer, after) => Some((*timer, *after)),
@@ -296,13 +379,7 @@ fn a_process_that_was_started_again_does_not_wait_as_long_as_the_last_one() {
     let (timer, _) = timers(&actions).pop().unwrap();
     actions.extend(one.tell(Event::TimerFired(timer)));
     assert_eq!(prevotes(&actions), [None]);
-    let log: Vec<_> = actions
-        .into_iter()
-        .filter_map(|action| match action {
-            Action::Log(record) => Some(record),
-            _ => None,
-        })
-        .collect();
+    let log = logged(actions);
     let (_, first) =
         Replica::start(&one.ledger, vec![key_of(one.id)], Settings::default(), &log).unwrap();
     assert_eq!(longest(timers(&first)), Some(base));

@@ -17,7 +17,7 @@ const STEPS: usize = 200_000;
 
 /// One node: what it runs, and what outlives it.
 pub(crate) struct Node {
-    keys: Vec<SigningKey>,
+    pub(crate) keys: Vec<SigningKey>,
     log: Vec<Vec<u8>>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) ledger: Ledger,
