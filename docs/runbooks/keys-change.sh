@@ -25,13 +25,17 @@ stop validator-4
 business validator-3 2
 start validator-4
 
-step "4: the new keys take the old ones' place, and the others learn the identity at their next restart"
+step "4: the new keys take the old ones' place"
 ledger-node keys promote --data-dir "$WORK/validator-2"
-for number in 1 3 4; do introduce validator-$number "$NEW" "$(peers_of validator-2)"; done
-for number in 2 1 3 4; do
-    stop validator-$number
-    start validator-$number
+stop validator-2
+start validator-2
+
+step "5: the others learn the new identity, and forget the former one"
+for node in validator-1 validator-3 validator-4 follower-1; do
+    forget $node "$OLD"
+    introduce $node "$NEW" "$(peers_of validator-2)"
 done
+reload validator-1 validator-3 validator-4 follower-1
 [ "$(identity validator-2 keys)" = "$NEW" ] || fail "the new keys are not in place"
 business validator-2 1
 agree validator-2 validator-1 validator-3 validator-4 follower-1

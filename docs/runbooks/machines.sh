@@ -109,8 +109,23 @@ identity() {
         python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]]["identity"])' "$2"
 }
 
-# Lets a node know another one at its next start.
+# Puts another node into a node's settings, or takes one out.
 introduce() { sed -i "s|^known = \[|known = [\"$2@$3\", |" "$WORK/$1/config.toml"; }
+forget() { sed -i "s|\"$2@[^\"]*\",* *||" "$WORK/$1/config.toml"; }
+
+# Has nodes read their settings again, and waits until they say so.
+reload() {
+    local node tries before
+    for node in "$@"; do
+        before=$(grep -c 'settings were read again' "$WORK/$node.log" || true)
+        kill -HUP "${PROCESS[$node]}"
+        for ((tries = 0; ; tries++)); do
+            [ "$(grep -c 'settings were read again' "$WORK/$node.log")" -gt "$before" ] && break
+            ((tries < 100)) || fail "$node did not read its settings: $(tail -n 3 "$WORK/$node.log")"
+            sleep 0.1
+        done
+    done
+}
 
 # Where a node hears its peers.
 peers_of() { sed -n '/^\[peer\]/,$s/^listen = "\(.*\)"/\1/p' "$WORK/$1/config.toml"; }

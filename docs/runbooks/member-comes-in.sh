@@ -34,6 +34,8 @@ step "4: two blocks later it votes"
 business validator-2 2
 becomes validator-5 role validator
 at validator-5 validator show
+for number in 1 2 3 4; do introduce validator-$number "$(identity validator-5 keys)" "$(peers_of validator-5)"; done
+reload validator-1 validator-2 validator-3 validator-4
 step "with one of the others down its vote is needed"
 stop validator-4
 business validator-1 2

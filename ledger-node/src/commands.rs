@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ledger_client::{Node as Client, keys};
 use ledger_event::{Clock, PartyKind, PartyProfile, Role};
-use ledger_format::digest::{KeyId, LedgerId};
+use ledger_format::digest::LedgerId;
 use ledger_format::header::Header;
 use ledger_proto::v1;
 use ledger_store::{DataDirectory, Store};
@@ -211,13 +211,14 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         (Err(error), None) => return Err(Failure::not_running(error.message)),
     };
     let id = LedgerId::from_slice(&status.ledger_id)?;
-    let suspects = status.suspects.iter().map(suspect);
-    let suspects: Vec<Value> = suspects.collect::<Result<_, Failure>>()?;
+    let suspects: Vec<Value> = status.suspects.iter().map(ledger_client::status::suspect).collect();
+    let seen: Vec<Value> = status.seen.iter().map(ledger_client::status::seen).collect();
+    let validators = status.seen.iter().map(|seen| format!("\n  {}", seen_line(seen)));
     let suspected = suspects.iter().map(|suspect| format!("\nsuspect       {}", line(suspect)));
     let notices = status.notices.iter().map(|notice| format!("\nnotice        {notice}"));
     let text = format!(
         "ledger        {} ({id})\nheight        {}\nleaves        {}\nrecords       {}\nledger time   {} ({} clock)\n\
-         validators    {} (tolerates {} faulty)\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nevidence      {}\nrecovering    {}\nversion       {}\nup            {} s{}{}",
+         validators    {} (tolerates {} faulty){}\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nevidence      {}\nrecovering    {}\nversion       {}\nup            {} s{}{}",
         status.ledger_name,
         status.height,
         status.tree_size,
@@ -226,6 +227,7 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         status.clock,
         status.validators,
         status.tolerated_faults,
+        validators.collect::<String>(),
         status.role,
         status.protocol_version,
         status.known_protocol_version,
@@ -262,17 +264,24 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         "evidence": status.evidence,
         "recovering": status.recovering,
         "suspects": suspects,
+        "seen": seen,
         "notices": status.notices,
     });
     report::result(output, &text, &json);
     Ok(())
 }
 
-/// A node that sent what may not follow.
-fn suspect(suspect: &v1::Suspect) -> Result<Value, Failure> {
-    let peer = KeyId::from_slice(&suspect.peer)?.to_string();
-    let v1::Suspect { count, height, code, detail, .. } = suspect;
-    Ok(json!({ "peer": peer, "count": count, "height": height, "code": code, "detail": detail }))
+/// A validator and its last height, as the node sees them.
+fn seen_line(seen: &v1::SeenValidator) -> String {
+    let where_it_is = match (seen.own, seen.connected) {
+        (true, _) => "this node",
+        (false, true) => "connected",
+        (false, false) => "not connected",
+    };
+    match seen.durable_height {
+        0 => format!("{:<12}{where_it_is}", seen.name),
+        height => format!("{:<12}{where_it_is}, has all to height {height}", seen.name),
+    }
 }
 
 fn line(suspect: &Value) -> String {

@@ -28,6 +28,8 @@ pub enum Signal {
     Pause,
     /// SIGCONT: it goes on.
     Resume,
+    /// SIGHUP: it reads its settings again.
+    ReadAgain,
 }
 
 impl Signal {
@@ -38,6 +40,7 @@ impl Signal {
             Self::Kill => "-KILL",
             Self::Pause => "-STOP",
             Self::Resume => "-CONT",
+            Self::ReadAgain => "-HUP",
         }
     }
 }

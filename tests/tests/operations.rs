@@ -109,6 +109,61 @@ fn who_is_refused_by_another_node_reads_it_in_its_own_status() {
 }
 
 #[test]
+fn a_running_node_reads_its_peers_again_and_keeps_what_it_has_when_they_are_wrong() {
+    let (nodes, first) = ([new(), new()], ports(2));
+    let config = |node: usize, text: String| {
+        fs::write(nodes[node].path().join("config.toml"), text).unwrap();
+    };
+    let own = |node: u16| format!("127.0.0.1:{}", first + 2 * node + 1);
+    let identity = |node: usize| {
+        let data = nodes[node].path().to_str().unwrap();
+        let shown = run(NODE, ["keys", "show", "--data-dir", data, "-o", "json"]).expect(0).json();
+        shown["keys"]["identity"].as_str().unwrap().to_owned()
+    };
+    config(0, format!("[peer]\nlisten = \"{}\"\n", own(0)));
+    config(1, format!("[peer]\nlisten = \"{}\"\n", own(1)));
+    let running = [0, 1].map(|node: usize| Running::start(nodes[node].path()).unwrap());
+    let runtime = Runtime::new().unwrap();
+    let meets = || {
+        let status = async { connect(&running[0]).await.status().await.unwrap() };
+        runtime.block_on(status).notices.iter().any(|told| told.contains("PEER_OTHER_LEDGER"))
+    };
+    let until = |expected: bool, why: &str| {
+        let begun = Instant::now();
+        while meets() != expected {
+            assert!(begun.elapsed() < STOP_LIMIT, "{why}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    assert!(!meets());
+    // A node of another ledger shows that it is dialled: it refuses.
+    let known = format!("known = [\"{}@{}\"]\n", identity(1), own(1));
+    config(0, format!("[peer]\nlisten = \"{}\"\n{known}[pool]\nentries = 7\n", own(0)));
+    running[0].send(Signal::ReadAgain);
+    until(true, "the new peer is dialled");
+    config(0, format!("[peer]\nlisten = \"{}\"\nknown = [\"nobody\"]\n", own(0)));
+    running[0].send(Signal::ReadAgain);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(meets(), "what is wrong changes nothing");
+    config(0, format!("[log]\nfilter = \"warn\"\n[peer]\nlisten = \"{}\"\n", own(0)));
+    running[0].send(Signal::ReadAgain);
+    until(false, "the peer is forgotten");
+    let [read, other] = running;
+    let said = read.stop(Signal::Terminate);
+    assert_eq!(said.code, 0);
+    for part in [
+        "changed=\"peer.known\"",
+        "waiting=\"pool.entries\"",
+        "code=NODE_CONFIG",
+        "expected ID@HOST:PORT, found \"nobody\"",
+    ] {
+        assert!(said.err.contains(part), "{part} is missing in {}", said.err);
+    }
+    assert!(!said.err.contains("node has stopped"), "information is logged: {}", said.err);
+    assert_eq!(other.end(Signal::Terminate), 0);
+}
+
+#[test]
 fn a_second_init_changes_nothing() {
     let directory = new();
     let genesis = fs::read(directory.path().join("genesis")).unwrap();

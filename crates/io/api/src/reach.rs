@@ -1,10 +1,33 @@
 //! Whether a node reaches others, and a validator enough of them to decide anything, for its operator.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use ledger_format::digest::KeyId;
 use ledger_format::malformed::Explanation;
 use ledger_format::validators::{Member, Validators};
+use ledger_proto::v1;
 
 use crate::seals::RefusedPeer;
+
+/// The validators as a node with these identities sees them, which is connected with some, and has heard from some up to which height
+/// all is durable with them.
+pub(crate) fn seen(
+    set: &Validators,
+    own: &[KeyId],
+    connected: &[KeyId],
+    reported: &BTreeMap<KeyId, u64>,
+) -> Vec<v1::SeenValidator> {
+    let seen = |member: &Member| v1::SeenValidator {
+        key_id: Bytes::copy_from_slice(member.id.as_bytes()),
+        name: member.name.clone(),
+        power: member.power.into(),
+        own: own.contains(&member.id),
+        connected: connected.contains(&member.id),
+        durable_height: reported.get(&member.id).copied().unwrap_or_default(),
+    };
+    set.members().iter().map(seen).collect()
+}
 
 /// What there is to tell of a node with which there is no connection, since one of the two refuses the other.
 pub(crate) fn refusal(set: &Validators, refused: &RefusedPeer) -> String {
@@ -114,6 +137,19 @@ mod tests {
             None,
             "it has no vote to come back to"
         );
+    }
+
+    #[test]
+    fn of_each_validator_is_said_where_it_is_and_how_far() {
+        let set = Validators::new(set(&MEMBERS)).unwrap();
+        let ids: Vec<KeyId> = set.members().iter().map(|member| member.id).collect();
+        let reported = BTreeMap::from([(ids[0], 9), (ids[2], 7)]);
+        let seen = seen(&set, &ids[..1], &ids[1..2], &reported);
+        let told = |seen: &v1::SeenValidator| (seen.own, seen.connected, seen.durable_height);
+        let told: Vec<_> = seen.iter().map(told).collect();
+        assert_eq!(told[..3], [(true, false, 9), (false, true, 0), (false, false, 7)]);
+        assert_eq!(seen.len(), set.members().len());
+        assert!(seen.iter().zip(&ids).all(|(seen, id)| seen.key_id[..] == id.as_bytes()[..]));
     }
 
     #[test]

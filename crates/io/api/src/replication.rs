@@ -94,6 +94,11 @@ impl Replication {
         self.lock().replicas(height)
     }
 
+    /// The last report of each validator.
+    pub(crate) fn reported(&self) -> BTreeMap<KeyId, u64> {
+        self.lock().durable.clone()
+    }
+
     /// An entry is in a certified block that is durable here: settles it, or waits for reports.
     pub(crate) fn place(&self, group: &Arc<Group>, index: usize, position: Position) {
         // Nearly every entry: nobody asked for more than the certificate.

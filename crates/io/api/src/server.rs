@@ -61,6 +61,7 @@ impl NodeService for Node {
         _: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
         let genesis = &self.shared.genesis;
+        let connected = self.shared.seals.connected();
         let head = self.shared.head();
         // Once, and let go: whoever holds the ledger and reads it again waits for a writer that waits for it.
         let (validators, protocol, records) = {
@@ -88,7 +89,7 @@ impl NodeService for Node {
             pool_entries: wide(head.pool.0),
             pool_bytes: wide(head.pool.1),
             uptime_s: self.shared.uptime_s(),
-            notices: notices(&self.shared, &validators),
+            notices: notices(&self.shared, &validators, &connected),
             role: self.shared.role().word().to_owned(),
             protocol_version: protocol.version,
             known_protocol_version: *PROTOCOL_VERSIONS.end(),
@@ -97,6 +98,12 @@ impl NodeService for Node {
             evidence: count(self.shared.evidence.count()),
             recovering: self.shared.is_recovering(),
             suspects: suspects(&self.shared),
+            seen: reach::seen(
+                &validators,
+                &self.shared.vote_keys,
+                &connected,
+                &self.shared.outcomes.replication.reported(),
+            ),
         }))
     }
 }
@@ -115,18 +122,17 @@ fn suspects(shared: &Shared) -> Vec<v1::Suspect> {
     all.map(suspect).collect()
 }
 
-fn notices(shared: &Shared, validators: &Validators) -> Vec<String> {
+fn notices(shared: &Shared, validators: &Validators, connected: &[KeyId]) -> Vec<String> {
     let mut notices = shared.membership_notices();
-    let connected = shared.seals.connected();
     if shared.is_recovering() {
         notices.push(RECOVERING.to_owned());
-        notices.extend(reach::of_reports(validators, &shared.vote_keys, &connected));
+        notices.extend(reach::of_reports(validators, &shared.vote_keys, connected));
     }
     notices.extend(shared.clocks.notice(validators, Instant::now()));
     notices.extend(if shared.role() == NodeRole::Validator {
-        reach::notice(validators, &shared.vote_keys, &connected)
+        reach::notice(validators, &shared.vote_keys, connected)
     } else {
-        reach::of_others(validators, &connected)
+        reach::of_others(validators, connected)
     });
     notices.extend(shared.seals.refused().iter().map(|peer| reach::refusal(validators, peer)));
     if validators.tolerated_faults() == 0 {

@@ -18,6 +18,7 @@ pub mod keys;
 pub mod level;
 pub mod node;
 pub mod signers;
+pub mod status;
 pub mod verified;
 
 pub use error::{ClientError, Failure};
