@@ -89,7 +89,7 @@ codes! {
         "Get the chain file again from a node of this ledger, and check it with `ledger-cli verify chain`; nothing was restored.";
     runtime: 1 = "NODE_RUNTIME",
         "The operating system refused something that the node needs.",
-        "See the message.";
+        "Check that the path exists and belongs to the node's user, that there is space, and the limits (`ulimit -a`); then start again.";
     protocol: 33 = "NODE_PROTOCOL",
         "The ledger follows a version of the protocol that this program does not know.",
         "Install a version of the program that knows it and start again: nothing is lost, and the node takes the blocks that it missed.";

@@ -41,7 +41,7 @@ codes! {
         "Run versions of the program that speak the same one.";
     Limits = "PEER_LIMITS",
         "The peer has other limits than this node.",
-        "All nodes of a ledger need the same limits: compare versions and configuration.";
+        "Compare the versions of the program: limits are those of genesis, whose id was compared just before, and no setting changes them.";
     Unknown = "PEER_UNKNOWN",
         "The peer says that it is a validator, and its identity is none of this ledger.",
         "Check the vote key it runs with; a node that only follows has to say so.";

@@ -23,11 +23,11 @@ pub enum Role {
 /// Queues of one connection, most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
-    /// Votes, proposals and what completes them.
+    /// Votes, proposals and what completes them; requests for bodies and blocks.
     Consensus,
-    /// Blocks of the past, and requests for them.
+    /// Bodies of proposed blocks, and blocks of the past, which validators sign when they give them away.
     Blocks,
-    /// Entries on their way to a proposer.
+    /// Entries on their way to a proposer and refusals of them; requests for signatures of a block, these signatures, and evidence.
     Entries,
 }
 
@@ -101,7 +101,8 @@ pub struct Peer {
 /// Whom a node dials, and which followers it lets in. Validators are let in as the ledger says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbours {
-    /// Nodes that this one knows. A follower dials all of them, a validator those with a greater identity than its own.
+    /// Nodes that this one knows. A follower dials all of them; a validator those with a greater identity than its own, and the others
+    /// too when they have not dialled within [`Settings::max_backoff`].
     pub peers: Vec<Peer>,
     /// Followers connected to this node at one time.
     pub max_followers: usize,
