@@ -9,8 +9,10 @@ use ledger_client::ceremony::{Ceremony, Standing};
 use ledger_client::genesis::{GenesisPlan, default_limits};
 use ledger_client::{ClientError, json};
 use ledger_event::{Clock, Founder, Limits, Role, Validator, ValidatorSet};
-use ledger_format::digest::LedgerId;
+use ledger_format::digest::{LedgerId, hex};
 use ledger_format::limits::MAX_FOUNDERS;
+use ledger_rules::governance::document_digest;
+use prost::Message;
 use serde_json::{Value, json};
 
 use crate::acts::governance::document;
@@ -270,6 +272,15 @@ fn keep(path: &Path, ceremony: &Ceremony) -> Result<Answer, ClientError> {
     Ok(answer)
 }
 
+/// Documents with their digests, as the genesis has them.
+fn stated_in_full(kind: &str, all: &[impl Message]) -> Result<Vec<Value>, ClientError> {
+    let stated = |document| {
+        let digest = hex(&document_digest(document));
+        Ok(json!({ "digest": digest, "document": json::message_to_json(kind, document)? }))
+    };
+    all.iter().map(stated).collect()
+}
+
 /// The whole genesis, for whoever is to sign it. Before it is complete, what is missing.
 fn shown(ceremony: &Ceremony) -> Result<Answer, ClientError> {
     let plan = ceremony.plan();
@@ -281,6 +292,9 @@ fn shown(ceremony: &Ceremony) -> Result<Answer, ClientError> {
                 "genesis": document.id().to_string(),
                 "signers": standings.iter().map(row).collect::<Vec<_>>(),
                 "document": json::message_to_json("Genesis", document.message())?,
+                // Behind the digests in the document: what block 1 publishes in the founders' name.
+                "rule_sets": stated_in_full("RuleSet", &plan.rule_sets)?,
+                "calendars": stated_in_full("Calendar", &plan.calendars)?,
             })
         }
         Err(error) => {

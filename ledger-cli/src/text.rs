@@ -57,6 +57,8 @@ fn item_lines(item: &Value, depth: usize, lines: &mut Vec<String>) {
 fn scalar(name: &str, value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        // A length among the instants: how far a block's time may be from a validator's clock.
+        Value::Number(number) if name == "skew_ms" => format!("{number} ms"),
         Value::Number(number) if name.ends_with("_ms") => {
             number.as_u64().map_or_else(|| number.to_string(), time_ms)
         }

@@ -19,6 +19,7 @@ pub mod peers;
 mod recover;
 mod replica_loop;
 mod report;
+mod requests;
 mod restore;
 mod running;
 pub mod setup;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,14 +29,13 @@ use crate::failure::Failure;
 use crate::keys::KeySet;
 use crate::maintenance;
 use crate::open::{Layout, Opened, open};
-use crate::peers::{self, PeerOptions, Wanted};
+use crate::peers::{self, PeerOptions};
 use crate::recover::{self, Memory, Recalled};
 use crate::replica_loop::{Arrival, Disk, ReplicaLoop, now_ms};
+use crate::requests::Requests;
 
 /// Batches of checked entries that wait for the replica.
 const CHECKED_QUEUE: usize = 16;
-/// Requests of other nodes that wait to be answered.
-const ASKED_QUEUE: usize = 64;
 /// How long one validator alone may take to make block 1.
 const ALONE: Duration = Duration::from_secs(30);
 /// How long a process that has its address takes at most to lock its directory.
@@ -120,19 +119,19 @@ impl Node {
         }
         let mut others = check_threads(options.check_threads, &shared, &checked, &stopping)?;
         shared.seals.ask_with(peers::Asking(network.clone()));
-        let (wanted, asked) = sync_channel(ASKED_QUEUE);
+        let requests = Arc::<Requests>::default();
         let said = (network.clone(), events);
-        others.push(hear(&shared, &stopping, said, (checked, wanted.clone()))?);
+        others.push(hear(&shared, &stopping, said, (checked, Arc::clone(&requests)))?);
         others.push(spawn("maintenance", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             move || maintenance::run(&shared, &commits, &|| stopping.load(Ordering::Acquire))
         })?);
-        others.push(answer(&shared, &network, signs, asked)?);
+        others.push(answer(&shared, &network, signs, &requests, &stopping)?);
         let replica = spawn("replica", {
             let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
             let said = network.clone();
             move || {
-                let replica = ReplicaLoop::new(shared, replica, disk, committed, said, wanted);
+                let replica = ReplicaLoop::new(shared, replica, disk, committed, said, requests);
                 let result = replica.run(actions, &arrivals, &|| stopping.load(Ordering::Acquire));
                 if let Err(error) = &result {
                     tracing::error!(code = %error.code, %error, "the replica stopped");
@@ -281,12 +280,12 @@ fn hear(
     shared: &Arc<Shared>,
     stopping: &Arc<AtomicBool>,
     (network, events): (Network, Events),
-    (arrivals, wanted): (SyncSender<Arrival>, SyncSender<Wanted>),
+    (arrivals, requests): (SyncSender<Arrival>, Arc<Requests>),
 ) -> Result<JoinHandle<()>, Failure> {
     let (shared, stopping) = (Arc::clone(shared), Arc::clone(stopping));
     spawn("peers", move || {
         let stopping = || stopping.load(Ordering::Acquire);
-        peers::listen(events, &network, &shared, &arrivals, &wanted, &stopping);
+        peers::listen(events, &network, &shared, &arrivals, &requests, &stopping);
     })
 }
 
@@ -295,10 +294,15 @@ fn answer(
     shared: &Arc<Shared>,
     network: &Network,
     keys: Vec<SigningKey>,
-    asked: Receiver<Wanted>,
+    requests: &Arc<Requests>,
+    stopping: &Arc<AtomicBool>,
 ) -> Result<JoinHandle<()>, Failure> {
     let (shared, network) = (Arc::clone(shared), network.clone());
-    spawn("answers", move || peers::answer_all(&network, &shared, &keys, &asked))
+    let (requests, stopping) = (Arc::clone(requests), Arc::clone(stopping));
+    spawn("answers", move || {
+        let stopping = || stopping.load(Ordering::Acquire);
+        peers::answer_all(&network, &shared, &keys, &requests, &stopping);
+    })
 }
 
 /// A validator, one that has lost its memory, or a follower, as the settings and the vote lock say; a follower's keys must be no

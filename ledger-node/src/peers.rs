@@ -1,7 +1,7 @@
 //! The node among others: it passes on what the replica says, and brings it what they say.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use ledger_verify::finding::{Code, Place, Refuted};
 use crate::failure::Failure;
 use crate::node::Options;
 use crate::replica_loop::Arrival;
+use crate::requests::{Requests, Wanted};
 
 /// How often a thread that waits for peers looks whether the node is stopping.
 const POLL: Duration = Duration::from_millis(250);
@@ -97,25 +98,6 @@ const fn lane(message: &Message) -> ledger_peer::Lane {
     }
 }
 
-/// What another node asked for. Whoever reads it for others must not hold up the replica.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted {
-    /// Blocks from a height on.
-    Blocks {
-        /// Who asked.
-        to: KeyId,
-        /// The first height.
-        from: u64,
-    },
-    /// This node's signatures of a block whose validators it was among.
-    Seal {
-        /// Who asked.
-        to: KeyId,
-        /// The block's height.
-        height: u64,
-    },
-}
-
 /// A node's way to validators' signatures.
 #[derive(Debug)]
 pub(crate) struct Asking(pub(crate) Network);
@@ -158,15 +140,21 @@ pub(crate) fn seen_twice(network: &Network) -> Vec<KeyId> {
     network.peers().into_iter().filter(refuses).map(|peer| peer.identity).collect()
 }
 
-/// Answers nodes that asked for blocks or signatures, until nobody can ask any more.
-/// A validator signs the blocks that it gives away with its key.
+/// Answers nodes that asked for blocks or signatures, until the node stops. A validator signs the blocks that it gives away with its key.
 pub(crate) fn answer_all(
     network: &Network,
     shared: &Shared,
     keys: &[SigningKey],
-    wanted: &Receiver<Wanted>,
+    requests: &Requests,
+    stopping: &dyn Fn() -> bool,
 ) {
-    while let Ok(wanted) = wanted.recv() {
+    while !stopping() {
+        let Some((wanted, is_validator)) = requests.next(POLL) else { continue };
+        // Who has gone, or does not take what it was given, gets no more. A validator's queue has bodies as well.
+        let waiting = network.waiting(&wanted.to(), ledger_peer::Lane::Blocks);
+        if waiting.is_none_or(|bytes| bytes > 0 && !is_validator) {
+            continue;
+        }
         match wanted {
             Wanted::Blocks { to, from } => match answer(shared, keys, from) {
                 Ok(message) => send(network, &to, &message),
@@ -252,7 +240,7 @@ pub(crate) fn listen(
     network: &Network,
     shared: &Shared,
     arrivals: &SyncSender<Arrival>,
-    wanted: &SyncSender<Wanted>,
+    requests: &Requests,
     stopping: &dyn Fn() -> bool,
 ) {
     while !stopping() {
@@ -270,7 +258,7 @@ pub(crate) fn listen(
                     network.refuse(&peer);
                     continue;
                 };
-                let Some(message) = read(shared, wanted, peer, message) else { continue };
+                let Some(message) = read(shared, requests, peer, message) else { continue };
                 Heard::Received { from: peer, message: *message }
             }
         };
@@ -283,7 +271,7 @@ pub(crate) fn listen(
 /// A message for the replica; what is for others in the node goes to them.
 fn read(
     shared: &Shared,
-    wanted: &SyncSender<Wanted>,
+    requests: &Requests,
     peer: KeyId,
     message: Message,
 ) -> Option<Box<Message>> {
@@ -299,8 +287,7 @@ fn read(
             }
         }
         Addressed::WantSeal(height) => {
-            // Too many ask: this one asks again, or somebody else.
-            let _busy = wanted.try_send(Wanted::Seal { to: peer, height });
+            requests.ask(Wanted::Seal { to: peer, height }, shared.is_validator(&peer));
         }
         Addressed::Seal { height, validator, signatures } => {
             let [log, cosignature, receipt] = *signatures;

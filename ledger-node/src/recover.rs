@@ -134,6 +134,9 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
         what_follows(mode, aside),
         args.data_dir.display()
     );
+    if mode == VoteMode::Alone && Replica::can_recover(&ledger, &own) {
+        report::note(output, NOT_ALONE);
+    }
     let votes = mode == VoteMode::Votes;
     let json =
         json!({ "keys": ids, "votes": votes, "height": ledger.height(), "log_put_aside": aside });
@@ -154,6 +157,11 @@ fn is_damaged(log: &Path) -> Result<bool, Failure> {
         opened => Ok(opened.map(|_| false)?),
     }
 }
+
+/// Where the others could tell it what it has said.
+const NOT_ALONE: &str = "the others have more than two thirds of the power: unless several of them have lost their memory as well, \
+run `ledger-node recover` without --alone now. With it, a validator that lies and one that is behind could decide a second block \
+with this one";
 
 fn what_follows(mode: VoteMode, aside: bool) -> &'static str {
     match mode {

@@ -21,8 +21,9 @@ use ledger_store::Wal;
 use crate::evidence::{self, EvidenceDirectory};
 use crate::failure::Failure;
 use crate::node::check_protocol;
-use crate::peers::{self, Wanted};
+use crate::peers;
 use crate::recover;
+use crate::requests::{Requests, Wanted};
 use crate::stored;
 
 /// How long a client is asked to wait when the pool is full.
@@ -59,7 +60,7 @@ pub(crate) struct ReplicaLoop {
     /// The other nodes.
     network: Network,
     /// What other nodes asked for.
-    wanted: SyncSender<Wanted>,
+    requests: Arc<Requests>,
 }
 
 impl ReplicaLoop {
@@ -70,7 +71,7 @@ impl ReplicaLoop {
         (wal, evidence): Disk,
         committed: SyncSender<()>,
         network: Network,
-        wanted: SyncSender<Wanted>,
+        requests: Arc<Requests>,
     ) -> Self {
         let (gather_at, timers, looked_at) = (None, Vec::new(), Instant::now());
         Self {
@@ -83,7 +84,7 @@ impl ReplicaLoop {
             timers,
             committed,
             network,
-            wanted,
+            requests,
         }
     }
 
@@ -234,8 +235,8 @@ impl ReplicaLoop {
                 Action::Broadcast(message) => peers::broadcast(&self.network, &message),
                 Action::Send(to, message) => peers::send(&self.network, &to, &message),
                 Action::SendBlocks { to, from } => {
-                    // Too many ask: this one asks again, or somebody else.
-                    let _busy = self.wanted.try_send(Wanted::Blocks { to, from });
+                    let is_validator = self.shared.is_validator(&to);
+                    self.requests.ask(Wanted::Blocks { to, from }, is_validator);
                 }
                 Action::Accuse { evidence, culprits } => {
                     evidence::accuse(&self.evidence, &self.shared, *evidence, culprits)?;

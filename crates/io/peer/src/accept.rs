@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -281,8 +281,17 @@ struct Place {
     address: IpAddr,
 }
 
+/// Whose places an address takes: who has one address of IPv6 has the 2^64 others of its network as well (RFC 4291 section 2.5.4).
+fn whose(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 impl Pending {
     fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let address = whose(address);
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = places.values().sum();
         let of_address = places.get(&address).copied().unwrap_or_default();
@@ -320,6 +329,11 @@ mod tests {
         assert_eq!(places.len(), MAX_PENDING);
         drop(places);
         assert!(pending.enter(address(0)).is_some());
+        let address = |n| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, n]);
+        let places: Vec<_> = (0..40).filter_map(|n| pending.enter(address(n))).collect();
+        assert_eq!(places.len(), MAX_PENDING_OF_ADDRESS);
+        assert!(pending.enter(IpAddr::from([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1])).is_some());
+        drop(places);
         assert!(pending.0.lock().unwrap().is_empty());
     }
 }

@@ -154,7 +154,8 @@ pub(crate) fn verify(hello: &v1::Hello, expected: &Expected<'_>) -> Result<Intro
         return refuse(Code::OtherIdentity, format!("{peer}, not {dialled}"));
     }
     let is_member = (expected.members)(&peer) == Some(key);
-    if role == Role::Validator && !is_member {
+    // Who was dialled under this identity may be ahead, with a key that this node has yet to learn of. Until then it has no say.
+    if role == Role::Validator && !is_member && expected.dialled.is_none() {
         return refuse(Code::Unknown, format!("{peer} is no validator"));
     }
     // Who is behind, or was refused a moment ago, may say that it is a follower when it is none any more.

@@ -168,6 +168,11 @@ impl Network {
         }
     }
 
+    /// Bytes in a lane that wait to be sent to a peer; nothing when it is not connected.
+    pub fn waiting(&self, to: &KeyId, lane: Lane) -> Option<usize> {
+        self.local.registry.get(to).map(|session| session.waiting(lane))
+    }
+
     /// Whether nobody is connected: then nothing need be made ready to be sent.
     pub fn is_alone(&self) -> bool {
         self.local.registry.is_empty()

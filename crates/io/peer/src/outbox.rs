@@ -98,6 +98,10 @@ impl Outbox {
         state.wake();
     }
 
+    pub(crate) fn waiting(&self, lane: Lane) -> usize {
+        self.state().lanes.get(lane).bytes
+    }
+
     pub(crate) fn push(&self, lane: Lane, bytes: Bytes) -> Result<(), NotQueued> {
         let mut state = self.state();
         if state.ended {

@@ -150,7 +150,10 @@ impl Registry {
         let mut sessions = self.write();
         sessions.neighbours = neighbours;
         for session in sessions.live.values() {
-            if session.role == Role::Follower && !sessions.neighbours.allow(&session.peer) {
+            let is_named =
+                sessions.neighbours.peers.iter().any(|peer| peer.identity == session.peer);
+            let is_allowed = is_named || sessions.neighbours.allow(&session.peer);
+            if session.role == Role::Follower && !is_allowed {
                 session.end(Why::Refused { code: Code::NotAllowed, by: By::Us });
             }
         }
@@ -167,6 +170,11 @@ impl Registry {
 
     pub(crate) fn all(&self) -> Vec<Arc<Session>> {
         self.read().live.values().cloned().collect()
+    }
+
+    /// Whether the settings name a node.
+    pub(crate) fn is_known(&self, peer: &KeyId) -> bool {
+        self.read().known.contains_key(peer)
     }
 
     pub(crate) fn traffic(&self, peer: &KeyId) -> Arc<Traffic> {
@@ -213,7 +221,7 @@ impl Registry {
             local.inbox.end(older.peer, older.number, Why::Replaced);
         }
         // Under the lock, so that the consumer sees connections in the order in which they replace each other.
-        let bounds = *local.settings.receive_queues(session.role);
+        let bounds = *local.settings.receive_queues(session.is_bounded);
         local.inbox.open(session.peer, session.number, session.role, session.height, bounds);
         Ok(())
     }
@@ -266,7 +274,11 @@ impl Registry {
     }
 }
 
+/// A node that the settings name has its place, also while it is a follower to this node: one of the two may be behind.
 fn may_enter(sessions: &Sessions, peer: &KeyId, role: Role) -> Result<(), Refusal> {
+    if sessions.known.contains_key(peer) {
+        return Ok(());
+    }
     if role == Role::Follower && !sessions.neighbours.allow(peer) {
         return Err(Refusal::new(Code::NotAllowed, format!("{peer} is not listed")));
     }

@@ -84,6 +84,9 @@ pub(crate) struct Session {
     pub(crate) height: u64,
     pub(crate) since: SystemTime,
     pub(crate) link: Arc<Link>,
+    /// Whether it may be anybody, of whom there may be many. One that the settings name may be a follower to this node because one of
+    /// the two is behind, and give what this one lacks.
+    pub(crate) is_bounded: bool,
     pub(crate) traffic: Arc<Traffic>,
     outbox: Arc<Outbox>,
     pub(crate) ended: CancellationToken,
@@ -107,6 +110,7 @@ impl Session {
             height,
             since: SystemTime::now(),
             link,
+            is_bounded: role == Role::Follower && !local.registry.is_known(&peer),
             traffic: local.registry.traffic(&peer),
             outbox,
             ended: CancellationToken::new(),
@@ -133,6 +137,11 @@ impl Session {
             }
         }
         true
+    }
+
+    /// Bytes that wait to be sent.
+    pub(crate) fn waiting(&self, lane: Lane) -> usize {
+        self.outbox.waiting(lane)
     }
 
     pub(crate) fn dropped(&self, lane: Lane) {
@@ -218,7 +227,11 @@ pub(crate) async fn run<M: Incoming>(
     if let Err(failure) = local.registry.register(local, session) {
         return close(local, session, failure).await;
     }
-    tracing::info!(peer = %session.peer, address = %session.link.remote, role = ?session.role, height = session.height, "peer connected");
+    // Whoever may be anybody can come as somebody else each time, and must not fill the disk.
+    let is_told = !session.is_bounded || local.refusals.may_log();
+    if is_told {
+        tracing::info!(peer = %session.peer, address = %session.link.remote, role = ?session.role, height = session.height, "peer connected");
+    }
     let failure = loop {
         tokio::select! {
             biased;
@@ -231,7 +244,9 @@ pub(crate) async fn run<M: Incoming>(
         }
     };
     let why = close(local, session, failure).await;
-    tracing::info!(peer = %session.peer, address = %session.link.remote, ?why, "peer disconnected");
+    if is_told {
+        tracing::info!(peer = %session.peer, address = %session.link.remote, ?why, "peer disconnected");
+    }
     why
 }
 
@@ -243,7 +258,7 @@ async fn receive<M: Incoming>(
     let Said::Frame(lane, bytes) = next(&session.link, inbound).await? else {
         return Err(Refusal::new(Code::Malformed, "a second Hello").into());
     };
-    if bytes.len() > local.settings.longest_from(session.role, lane) {
+    if bytes.len() > local.settings.longest_from(session.is_bounded, lane) {
         return Err(Refusal::new(Code::TooLarge, format!("a frame of {}", bytes.len())).into());
     }
     session.received(lane, &bytes);

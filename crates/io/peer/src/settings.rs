@@ -146,7 +146,7 @@ pub struct Settings {
     pub max_frame_bytes: usize,
     /// Of each connection, what waits to be sent, and as much again of what waits to be taken.
     pub queues: Lanes<Bound>,
-    /// What waits to be taken from a follower, of which there may be many and strangers. A longer frame is refused.
+    /// What waits to be taken from a follower that `neighbours` do not name: there may be many, and strangers. A longer frame is refused.
     pub follower_queues: Lanes<Bound>,
     /// From the acceptance of a connection to the end of both sides' Hello.
     pub hello_timeout: Duration,
@@ -182,17 +182,14 @@ impl Settings {
         }
     }
 
-    /// What waits to be taken from a peer.
-    pub(crate) const fn receive_queues(&self, role: Role) -> &Lanes<Bound> {
-        match role {
-            Role::Validator => &self.queues,
-            Role::Follower => &self.follower_queues,
-        }
+    /// What waits to be taken from a peer, which may be anybody.
+    pub(crate) const fn receive_queues(&self, is_bounded: bool) -> &Lanes<Bound> {
+        if is_bounded { &self.follower_queues } else { &self.queues }
     }
 
     /// Longest payload that a peer may send, in bytes.
-    pub(crate) fn longest_from(&self, role: Role, lane: Lane) -> usize {
-        self.receive_queues(role).get(lane).bytes.min(self.max_frame_bytes)
+    pub(crate) fn longest_from(&self, is_bounded: bool, lane: Lane) -> usize {
+        self.receive_queues(is_bounded).get(lane).bytes.min(self.max_frame_bytes)
     }
 
     pub(crate) fn check(&self) -> Result<(), PeerError> {

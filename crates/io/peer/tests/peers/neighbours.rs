@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use ledger_peer::{By, Code, Neighbours, Peer, Role, Why};
+use bytes::Bytes;
+use ledger_peer::{By, Code, Lane, Neighbours, Peer, Role, Settings, Why};
 
 use crate::node::{Node, follower, id, knowing, settings, still_exchange, validators};
 
@@ -100,4 +101,32 @@ async fn what_is_wrong_changes_nothing() {
     let twice = Neighbours::knowing(vec![peer.clone(), peer.clone()]);
     assert_eq!(node.network.meet(twice).unwrap_err().code(), Code::Settings);
     assert_eq!(known(&node), [peer]);
+}
+
+/// As when all validators have other keys than this node knows: to each other they are followers, and one has what the other lacks.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_named_has_its_place_and_sends_what_a_stranger_may_not() {
+    let mut node = Node::validator(&validators()[0], &[]).await;
+    let named = Node::start(&follower(1), Role::Follower, knowing(&[node.as_peer()])).await;
+    node.connected(&named.id()).await;
+    let answer = Bytes::from(vec![7; 1024 * 1024]);
+    assert!(named.network.send(&node.id(), Lane::Blocks, answer.clone()));
+    let refused = Why::Refused { code: Code::TooLarge, by: By::Us };
+    assert_eq!(node.disconnected(&named.id()).await, refused);
+
+    named.network.stop().await;
+
+    let peer = Peer { identity: id(&follower(1)), address: "127.0.0.1:1".to_owned() };
+    let allowed_followers = Some([].into());
+    let neighbours = Neighbours { peers: vec![peer], max_followers: 0, allowed_followers };
+    let settings = Settings { neighbours, ..settings() };
+    let mut node = Node::start(&validators()[1], Role::Validator, settings).await;
+    let mut named = Node::start(&follower(1), Role::Follower, knowing(&[node.as_peer()])).await;
+    node.connected(&id(&follower(1))).await;
+    named.connected(&node.id()).await;
+    assert!(named.network.send(&node.id(), Lane::Blocks, answer.clone()));
+    assert_eq!(node.received(&named.id(), Lane::Blocks).await, answer);
+    let stranger = Node::start(&follower(2), Role::Follower, knowing(&[node.as_peer()])).await;
+    stranger.counted(Code::NotAllowed, By::Them).await;
+    still_exchange(&mut node, &mut named).await;
 }
