@@ -3,17 +3,17 @@
 use ed25519_dalek::Signer as _;
 use ledger_event::event::Act;
 use ledger_event::{
-    Budgets, BudgetsSet, Clock, Limits, MisconductRecorded, ProtocolActivated, Role, Validator,
-    ValidatorSet, ValidatorsChanged,
+    Budgets, BudgetsSet, Clock, Limits, MisconductRecorded, ProtocolActivated, Purpose, Role,
+    Validator, ValidatorSet, ValidatorsChanged,
 };
 use ledger_format::digest::{BlockHash, KeyId, LedgerId, sha256};
 use ledger_format::evidence::{Evidence, SignedVote};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::vote::{VoteStep, vote_bytes};
 
-use crate::acts::founders;
-use crate::cast::{AUTHORITY, EXCHANGE, REGISTRY};
-use crate::deed::{Deed, alone};
+use crate::acts::{self, founders};
+use crate::cast::{AUTHORITY, EXCHANGE, Label, REGISTRY, roles};
+use crate::deed::{Deed, alone, sign};
 use crate::{a_validator, genesis_with, validator_key_of};
 
 /// Names of the first validators, and whose they are: two of the three parties have a quorum if the exchange is one of them.
@@ -54,6 +54,17 @@ pub fn protocol_activated(version: u32, height: u64, parties: &[&'static str]) -
 pub fn budgets_set(budgets: Option<Budgets>, parties: &[&'static str]) -> Deed {
     let event = BudgetsSet { budgets };
     Deed::new("ledger:genesis", Act::BudgetsSet(event), founders(parties)).binding()
+}
+
+/// A key of a party revoked by these parties.
+pub fn key_revoked_by(parties: &[&'static str], party: &'static str, label: Label) -> Deed {
+    acts::key_revoked(party, label).signed_by(founders(parties))
+}
+
+/// A first key again of a party that has none any more, by these parties.
+pub fn key_enrolled_by(parties: &[&'static str], party: &'static str) -> Deed {
+    let deed = acts::key_enrolled(party, Label::Fresh).signed_by(founders(parties));
+    deed.and(sign(party, Label::Fresh, roles(party)[0], Purpose::Possession))
 }
 
 /// Two precommits of one round by a validator, for these blocks.

@@ -15,7 +15,7 @@ use crate::message;
 use crate::validators::{Validators, check_note_name};
 
 /// The protocol versions that this code knows. Which one a height follows, the ledger says.
-pub const PROTOCOL_VERSIONS: core::ops::RangeInclusive<u32> = 1..=4;
+pub const PROTOCOL_VERSIONS: core::ops::RangeInclusive<u32> = 1..=5;
 
 const MARK: &[u8] = b"ledger/genesis/v1\0";
 

@@ -12,12 +12,14 @@ use ledger_event::{
 use ledger_format::digest::KeyId;
 use ledger_format::id::{SubjectKind, check_party};
 use ledger_format::limits::MAX_SIGNERS;
+use ledger_format::validators::Validators;
 
 use crate::act::{Act, Check, Rule, ensure, jurisdiction, optional_hash, stated_text, text};
 use crate::budget;
 use crate::code::{Code, Refusal};
 use crate::genesis::{key_record, kid};
-use crate::signers::{Need, Who};
+use crate::membership::{MEMBERS, in_force, only_parties_signed, quorum};
+use crate::signers::{ActiveSigner, Need, Who};
 use crate::table::{Row, row};
 use crate::view::Writes;
 
@@ -106,8 +108,39 @@ const REVOKED_BY_PARTY: Rule<RevocationGuard> = Rule {
             let other = act.entry.kids().any(|kid| kid != revocation.kid);
             ensure(other, || "a key cannot revoke itself: sign with another key".into())
         }),
+        (Code::SigMissingRole, by_two_others),
+        (Code::KeyInactive, leaves_one),
     ],
 };
+
+/// Version from which no single key, and no single organisation, can take a party its keys (docs/adr/0029).
+const GUARDED: u32 = 5;
+
+/// Nor must a thief of one key revoke all others, one by one.
+fn by_two_others(act: &Act<'_>, revocation: &Revocation) -> Check {
+    if act.version() < GUARDED {
+        return Ok(());
+    }
+    let others = act.signers.active.iter().filter(|signer| signer.kid != revocation.kid).count();
+    ensure(others >= 2, || {
+        "two other keys of the party revoke one; of a party without them, others do (P4, P5)".into()
+    })
+}
+
+/// Keys that revoke each other in one block would all be gone: each of the acts is judged by the keys before the block.
+fn leaves_one(act: &Act<'_>, revocation: &Revocation) -> Check {
+    if act.version() < GUARDED {
+        return Ok(());
+    }
+    let is_active = |kid: &KeyId| {
+        let key: Option<KeyRecord> = act.state.current(&format!("key:{kid}"));
+        key.is_some_and(|key| key.revoked_ms == 0)
+    };
+    let other = |signer: &ActiveSigner| signer.kid != revocation.kid && is_active(&signer.kid);
+    ensure(act.signers.active.iter().any(other), || {
+        "the keys that sign have been revoked in this block".into()
+    })
+}
 
 const REVOKED_BY_AUTHORITY: Rule<RevocationGuard> = Rule {
     row: "P4 KeyRevoked by an identity authority",
@@ -117,6 +150,56 @@ const REVOKED_BY_AUTHORITY: Rule<RevocationGuard> = Rule {
     signers: &[Need::two_officers(Role::IdentityAuthority, Who::Issuer)],
     guards: &[(Code::KeyUnknown, revocable), (Code::KeyInactive, not_yet_revoked)],
 };
+
+/// Whose keys no authority alone takes away: who would be left out of all that the validators and founders agree on.
+fn is_needed(act: &Act<'_>) -> Result<bool, Refusal> {
+    let party = act.subject().name();
+    let founds = act.ledger.founders.iter().any(|founder| founder == party);
+    let validators = in_force(&act.state)?;
+    Ok(founds || validators.members().iter().any(|member| member.party == party))
+}
+
+const REVOKED_BY_MEMBERS: Rule<MembersGuard<Revocation>> = Rule {
+    row: "P5 KeyRevoked by the validators",
+    subject: SubjectKind::Party,
+    opens: false,
+    binding: false,
+    signers: MEMBERS,
+    guards: &[
+        (Code::KeyUnknown, |act, revocation, _| revocable(act, revocation)),
+        (Code::KeyInactive, |act, revocation, _| not_yet_revoked(act, revocation)),
+        (Code::ValidatorsQuorum, |act, _, validators| quorum(act, validators)),
+        (Code::SigUncalledFor, |act, _, validators| only_parties_signed(act, &[validators])),
+    ],
+};
+
+/// A guard of what the validators agree on, by their set before the block.
+type MembersGuard<T> = for<'a, 'b> fn(&'b Act<'a>, &'b T, &'b Validators) -> Check;
+
+const ENROLLED_BY_MEMBERS: Rule<MembersGuard<KeyGrant>> = Rule {
+    row: "P6 KeyEnrolled by the validators",
+    subject: SubjectKind::Party,
+    opens: false,
+    binding: false,
+    signers: MEMBERS,
+    guards: &[
+        (Code::Field, |_, key, _| grants(core::slice::from_ref(key))),
+        (Code::KeyDuplicate, |act, key, _| not_enrolled(act, core::slice::from_ref(key))),
+        (Code::KeyPossession, |act, key, _| possessed(act, core::slice::from_ref(key))),
+        (Code::ValidatorsQuorum, |act, _, validators| quorum(act, validators)),
+        (Code::SigUncalledFor, |act, _, validators| only_parties_signed(act, &[validators])),
+    ],
+};
+
+/// Whether a party has no key left, as the state before the block has it: nobody can sign for it any more.
+fn has_lost_its_keys(act: &Act<'_>) -> bool {
+    let is_active = |id: &Bytes| {
+        let key = KeyId::from_slice(id).ok().and_then(|kid| act.state.key(kid));
+        key.is_some_and(|key| key.revoked_ms == 0)
+    };
+    let party = act.state.party(act.subject().name());
+    party.is_some_and(|party| !party.keys.iter().any(is_active))
+}
 
 fn profile(profile: Option<&PartyProfile>) -> Check {
     let profile = profile.ok_or_else(|| "profile: must be stated".to_string())?;
@@ -198,7 +281,12 @@ pub(crate) fn admitted(act: &Act<'_>, event: &PartyAdmitted) -> Result<Writes, R
 
 pub(crate) fn enrolled(act: &Act<'_>, event: &KeyEnrolled) -> Result<Writes, Refusal> {
     let key = event.key.clone().unwrap_or_default();
-    act.judge(&ENROLLED, &|_| None, |guard| guard(act, &key))?;
+    if act.version() >= GUARDED && has_lost_its_keys(act) {
+        let validators = in_force(&act.state)?;
+        act.judge(&ENROLLED_BY_MEMBERS, &|_| None, |guard| guard(act, &key, &validators))?;
+    } else {
+        act.judge(&ENROLLED, &|_| None, |guard| guard(act, &key))?;
+    }
     let id = kid(&key.public_key);
     let mut writes = Writes::default();
     let mut party: PartyRecord = act.subject_as()?;
@@ -214,8 +302,14 @@ pub(crate) fn revoked(act: &Act<'_>, event: &KeyRevoked) -> Result<Writes, Refus
     let id = format!("key:{kid}");
     let revocation = Revocation { kid, key: act.state.current(&id) };
     let own = act.issuer() == act.subject().name();
-    let rule = if own { &REVOKED_BY_PARTY } else { &REVOKED_BY_AUTHORITY };
-    act.judge(rule, &|_| None, |guard| guard(act, &revocation))?;
+    if !own && act.version() >= GUARDED && is_needed(act)? {
+        let validators = in_force(&act.state)?;
+        let judge = |guard: MembersGuard<Revocation>| guard(act, &revocation, &validators);
+        act.judge(&REVOKED_BY_MEMBERS, &|_| None, judge)?;
+    } else {
+        let rule = if own { &REVOKED_BY_PARTY } else { &REVOKED_BY_AUTHORITY };
+        act.judge(rule, &|_| None, |guard| guard(act, &revocation))?;
+    }
     let mut writes = Writes::default();
     writes.touch(act.subject().as_str());
     if let Some(mut key) = revocation.key {
@@ -231,6 +325,8 @@ pub(crate) fn rows() -> Vec<Row> {
         row("party_admitted", &ADMITTED),
         row("key_enrolled", &ENROLLED),
         row("key_revoked", &REVOKED_BY_PARTY),
-        row("key_revoked", &REVOKED_BY_AUTHORITY)
+        row("key_revoked", &REVOKED_BY_AUTHORITY),
+        row("key_revoked", &REVOKED_BY_MEMBERS),
+        row("key_enrolled", &ENROLLED_BY_MEMBERS)
     ]
 }

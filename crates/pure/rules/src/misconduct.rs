@@ -16,7 +16,7 @@ use crate::act::{Act, Check, Rule, ensure};
 use crate::code::{Code, Refusal};
 use crate::genesis::VALIDATORS_BEFORE;
 use crate::membership::in_force;
-use crate::past_sets::past_set;
+use crate::past_sets::{ASKED_FIRST_SINCE, past_set};
 use crate::signers::{Need, Who};
 use crate::table::{Row, row};
 use crate::view::Writes;
@@ -53,13 +53,17 @@ const RECORDED: Rule<RecordingGuard> = Rule {
     ],
 };
 
-/// Those whom evidence accuses, as the last two sets have them, or the one that signed the height.
+/// Those whom evidence accuses, as the set that signed the height has them, or the last two. Before version 5 the last two came first.
 fn accused(act: &Act<'_>, evidence: &Evidence) -> Result<Vec<Accused>, Refusal> {
     let now = in_force(&act.state)?;
     let before: Option<ValidatorSet> = act.state.in_force(VALIDATORS_BEFORE);
     let before = before.and_then(|set| Validators::new(set).ok());
     let past = past_set(act.state.base(), evidence.height);
-    let sets = [Some(&now), before.as_ref(), past.as_ref()];
+    let (now, before, past) = (Some(&now), before.as_ref(), past.as_ref());
+    let sets = match act.version() {
+        ..ASKED_FIRST_SINCE => [now, before, past],
+        _ => [past, now, before],
+    };
     let member = |id: &KeyId| sets.into_iter().flatten().find_map(|set| set.get(id));
     Ok(evidence.accused().iter().filter_map(member).map(named).collect())
 }

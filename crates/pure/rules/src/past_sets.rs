@@ -13,6 +13,8 @@ use crate::view::{View, Writes, read_as};
 
 /// The version of the protocol that brought them.
 const SINCE: u32 = 4;
+/// The version from which the past set of a height is asked first: a key may be somebody else's by now (docs/adr/0029).
+pub const ASKED_FIRST_SINCE: u32 = 5;
 /// Sets that the list names at most; the oldest are left out.
 const MOST: usize = 1_024;
 

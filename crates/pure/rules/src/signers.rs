@@ -16,6 +16,7 @@ use crate::view::State;
 #[derive(Clone, Debug)]
 pub(crate) struct ActiveSigner {
     pub(crate) party: String,
+    pub(crate) kid: KeyId,
     /// `None` when the entry has one signer: then the act's table says in which role it acts.
     pub(crate) role: Option<Role>,
     pub(crate) factor: Factor,
@@ -158,6 +159,7 @@ fn active(
         .ok_or_else(|| Refusal::new(Code::KeyUnknown, format!("party {party}")))?;
     let signer = ActiveSigner {
         party: party.to_string(),
+        kid,
         role,
         factor: key.factor(),
         officer: key.officer.clone(),

@@ -7,7 +7,7 @@ use ledger_event::{
 use ledger_format::digest::hex;
 use ledger_format::validators::Validators;
 use ledger_rules::Code;
-use ledger_story::cast::{EXCHANGE, REGISTRY, SUPPLIER};
+use ledger_story::cast::{AUTHORITY, EXCHANGE, REGISTRY, SUPPLIER};
 use ledger_story::deed::Deed;
 use ledger_story::members::{MEMBERS, misconduct_recorded, set, validators_changed, voted};
 use ledger_story::{LIMITS, Story, acts, china, genesis_with};
@@ -105,6 +105,22 @@ fn who_signed_a_height_can_be_accused_of_it_for_ever_since_version_4() {
         }
         // The last two are known whatever the height.
         assert_eq!((at(&story, "a3-", 1), at(&story, "a4-", 1)), (None, None));
+    }
+}
+
+/// A validator's keys come to another party: what was signed with them before is still the first one's.
+#[test]
+fn from_version_5_on_who_had_the_key_at_the_height_is_accused_and_not_who_has_it_now() {
+    for (version, accused) in [(4, EXCHANGE), (5, AUTHORITY)] {
+        let mut story = story(version);
+        let evidence = voted(story.genesis.id(), "c-", 1, [1, 2]);
+        story.take(&validators_changed(set(&[MEMBERS[0], MEMBERS[1], MEMBERS[3]]), QUORUM));
+        let moved = [MEMBERS[0], MEMBERS[1], ("c-", EXCHANGE), MEMBERS[3]];
+        story.take(&validators_changed(set(&moved), QUORUM));
+        story.take(&misconduct_recorded(&evidence, SUPPLIER, Role::Supplier));
+        let record: MisconductRecord = story.record(&format!("misconduct:{}", evidence.id()));
+        let parties: Vec<&str> = record.accused.iter().map(|one| one.party.as_str()).collect();
+        assert_eq!(parties, [accused], "version {version}");
     }
 }
 

@@ -7,11 +7,12 @@ use ledger_rules::block::ACTS;
 use ledger_rules::table::{Keys, Need, Row, Who, rows};
 use ledger_story::acts::{self, founders};
 use ledger_story::cast::{
-    AUTHORITY, BUYER, EXCHANGE, FOUNDERS, Key, Label, OMNI, REGISTRY, SUPPLIER, roles,
+    AUTHORITY, BUYER, ENROLLED, EXCHANGE, FOUNDERS, Key, Label, OMNI, REGISTRY, SUPPLIER, roles,
 };
 use ledger_story::deed::{Deed, Sign, sign};
 use ledger_story::members::{
-    MEMBERS, budgets_set, misconduct_recorded, protocol_activated, set, validators_changed, voted,
+    MEMBERS, budgets_set, key_enrolled_by, key_revoked_by, misconduct_recorded, protocol_activated,
+    set, validators_changed, voted,
 };
 use ledger_story::{NUMBER, RAIN, Stage, Story, genesis_with};
 
@@ -36,6 +37,8 @@ fn cases() -> Vec<(Row, Story, Deed)> {
         ("P2", opened(), acts::key_enrolled(BUYER, Label::Fresh)),
         ("P3", opened(), acts::key_revoked(BUYER, Label::System)),
         ("P4", opened(), acts::key_revoked_by_authority(BUYER, Label::System)),
+        ("P5", version(5), key_revoked_by(&[EXCHANGE, REGISTRY], AUTHORITY, Label::SpareLi)),
+        ("P6", locked_out(), key_enrolled_by(&[EXCHANGE, REGISTRY], BUYER)),
         ("A1", opened(), acts::asset_described(RAIN)),
         ("A2", at(Stage::Applied), acts::asset_revised(RAIN, |_| {})),
         ("A3", at(Stage::Applied), acts::history_by_supplier(RAIN)),
@@ -104,8 +107,17 @@ fn places(row: &Row, deed: &Deed) -> Vec<(Need, Vec<usize>)> {
     row.signers.iter().map(|need| (*need, numbers(need))).collect()
 }
 
+/// The usual beginning, after one party has lost all its keys.
+fn locked_out() -> Story {
+    ENROLLED.iter().fold(version(5), |story, label| {
+        let id = format!("key:{}", Key(BUYER, *label).kid());
+        story.altered(&id, |key: &mut KeyRecord| key.revoked_ms = 1)
+    })
+}
+
+/// Whether so many parties have to agree.
 fn is_governance(row: &Row) -> bool {
-    row.row.starts_with('V')
+    ["V", "P5", "P6"].iter().any(|some| row.row.starts_with(some))
 }
 
 /// Runs a change of the deed for every place of every row. The change says what it expects, or that it does not apply.
@@ -162,7 +174,7 @@ fn missing_signer() {
                     next.purpose = Purpose::Issue;
                 }
                 let expected = match row.row.split(' ').next().unwrap() {
-                    "V4" | "V5" | "V7" => Code::ValidatorsQuorum,
+                    "V4" | "V5" | "V7" | "P5" | "P6" => Code::ValidatorsQuorum,
                     _ if is_governance(&row) => Code::GovernanceThreshold,
                     _ => need.missing,
                 };
@@ -178,7 +190,7 @@ fn missing_signer() {
 #[test]
 fn wrong_party() {
     each_place(|row, need, numbers, _, deed| {
-        for (number, label) in numbers.iter().zip(ledger_story::cast::ENROLLED) {
+        for (number, label) in numbers.iter().zip(ENROLLED) {
             let sign = &mut deed.signers[*number];
             (sign.party, sign.key) = (OMNI, Key(OMNI, label));
         }
@@ -187,7 +199,7 @@ fn wrong_party() {
             ("V6" | "P1" | "P2" | "P4" | "A4", Who::Issuer | Who::Anyone) => None,
             ("V1", _) => Some(Code::KeyUnknown),
             ("V2" | "V3", _) => Some(Code::GovernanceThreshold),
-            ("V4" | "V5" | "V7", _) => Some(Code::ValidatorsQuorum),
+            ("V4" | "V5" | "V7" | "P5" | "P6", _) => Some(Code::ValidatorsQuorum),
             // Who is neither the supplier nor an exchange says nothing about an asset.
             ("A3", _) => {
                 *deed = deed.clone().signed_by(ledger_story::deed::alone(BUYER, Role::Buyer));
@@ -248,8 +260,8 @@ fn role_not_granted() {
 fn revoked_key() {
     each_place(|row, _, numbers, story, deed| {
         let key = deed.signers[numbers[0]].key;
-        if row.row.starts_with("V1") {
-            // Nothing can be revoked before genesis.
+        if ["V1", "P5", "P6"].iter().any(|some| row.row.starts_with(some)) {
+            // Nothing can be revoked before genesis, nor with one other key from version 5 on.
             let id = format!("key:{}", key.kid());
             *story = story.clone().altered(&id, |record: &mut KeyRecord| record.revoked_ms = 1);
         } else if row.row.starts_with("P3") {

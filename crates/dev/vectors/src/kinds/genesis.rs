@@ -28,7 +28,7 @@ const ALONE: &[Case] = &[
     ("origin with a plus sign", "it names a key in notes", "FMT_IDENTIFIER", |g| {
         g.origin = "ledger+example".into();
     }),
-    ("protocol version 5", "versions 1 to 4 are known", "FMT_VALUE", |g| g.protocol_version = 5),
+    ("protocol version 6", "versions 1 to 5 are known", "FMT_VALUE", |g| g.protocol_version = 6),
     ("clock 3", "there is no such clock", "FMT_UNKNOWN_VALUE", |g| g.clock = 3),
     ("start 0", "it must be stated", "FMT_VALUE", |g| g.start_ms = 0),
     ("founder in upper case", "a party id", "FMT_IDENTIFIER", |g| {
