@@ -82,11 +82,20 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
     let genesis = layout.read_genesis()?.document;
     let votes: Vec<KeyId> = layout.read_keys()?.iter().map(|keys| kid(&keys.vote)).collect();
     refuse_validator(&votes, genesis.validators())?;
-    if ["FORMAT", "store", "wal"].iter().any(|part| args.data_dir.join(part).exists()) {
+    let stage = args.data_dir.join(STAGE);
+    if is_moving(&stage, &args.data_dir) {
+        move_in(&stage, &args.data_dir)?;
+        let text = format!(
+            "finished a restore that had verified its blocks and died\n\nnext: ledger-node run --data-dir {}",
+            args.data_dir.display()
+        );
+        report::result(output, &text, &json!({ "finished": true }));
+        return Ok(());
+    }
+    if PARTS.iter().any(|part| args.data_dir.join(part).exists()) {
         return Err(Failure::exists(args.data_dir.display()));
     }
     let pin = Pin::read(&args.checkpoint, &genesis)?;
-    let stage = args.data_dir.join(STAGE);
     let staged = fill(&stage, &genesis, &args.snapshot, &pin).and_then(|(head, ledger)| {
         refuse_validator(&votes, ledger.validators())?;
         refuse_validator(&votes, ledger.next_validators())?;
@@ -103,11 +112,7 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
             return Err(failure);
         }
     };
-    for part in ["store", "wal", "FORMAT"] {
-        let (from, to) = (stage.join(part), args.data_dir.join(part));
-        fs::rename(&from, &to).map_err(Failure::at(&to))?;
-    }
-    fs::remove_dir_all(&stage).map_err(Failure::at(&stage))?;
+    move_in(&stage, &args.data_dir)?;
     let (height, size) = (head.height, head.tree_size);
     let hash = head.hash();
     let text = format!(
@@ -117,6 +122,25 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
     let json = json!({ "height": height, "tree_size": size, "block": hash.to_string() });
     report::result(output, &text, &json);
     Ok(())
+}
+
+/// What is moved into its place once everything has been verified, in this order.
+const PARTS: [&str; 3] = ["store", "wal", "FORMAT"];
+
+/// Whether an attempt died while it moved what it had verified.
+fn is_moving(stage: &Path, data_dir: &Path) -> bool {
+    stage.exists() && !stage.join("store").exists() && data_dir.join("store").exists()
+}
+
+/// Moves what has been verified into its place.
+fn move_in(stage: &Path, data_dir: &Path) -> Result<(), Failure> {
+    for part in PARTS {
+        let (from, to) = (stage.join(part), data_dir.join(part));
+        if from.exists() {
+            fs::rename(&from, &to).map_err(Failure::at(&to))?;
+        }
+    }
+    fs::remove_dir_all(stage).map_err(Failure::at(stage))
 }
 
 /// What a validator has signed is not in a chain file: who votes on after it may contradict that.

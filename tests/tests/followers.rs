@@ -334,6 +334,14 @@ fn a_follower_fed_lies_names_height_reason_and_peer_and_keeps_nothing_of_them() 
     liar.leave(&network);
 }
 
+/// As a restore leaves a directory that has verified everything, and dies after it has moved one part.
+fn died_while_moving(path: &std::path::Path) {
+    fs::create_dir(path.join("restoring")).unwrap();
+    for part in ["wal", "FORMAT"] {
+        fs::rename(path.join(part), path.join("restoring").join(part)).unwrap();
+    }
+}
+
 #[test]
 fn a_follower_starts_from_a_chain_that_contains_the_pinned_block() {
     let (mut network, top) = with_empty_follower(6);
@@ -394,6 +402,10 @@ fn a_follower_starts_from_a_chain_that_contains_the_pinned_block() {
     let restored = restore(&path, &at("early"), &hash(3)).expect(0).json();
     assert_eq!((&restored["height"], &restored["block"]), (&3.into(), &hash(3).into()));
     assert_eq!(restore(&path, &at("chain"), &at("note")).error_code(), "NODE_EXISTS");
+    died_while_moving(&path);
+    let finished = restore(&path, &at("early"), &hash(3)).expect(0).json();
+    assert_eq!(finished["finished"], true);
+    assert!(!path.join("restoring").exists());
     network.start_nodes(&[FOLLOWER]);
     network.agree(top);
     // With the latest checkpoint nothing is left to fetch.

@@ -256,7 +256,7 @@ async fn accepted(
     let peer = Some(introduced.peer);
     let failure = match timeout_at(link.deadline, next(&link, &mut inbound)).await {
         Ok(Ok(Said::Admitted)) => {
-            link.admitted.cancel();
+            link.open();
             let session = Session::new(local, introduced, link, outbox);
             session::run(local, &session, &mut inbound).await;
             return;

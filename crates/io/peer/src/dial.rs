@@ -192,7 +192,7 @@ async fn exchange(
     match verified {
         Ok(introduced) => {
             outbox.admit();
-            link.admitted.cancel();
+            link.open();
             let session = Session::new(local, introduced, Arc::clone(link), Arc::clone(outbox));
             Ok(session::run(local, &session, &mut inbound).await)
         }

@@ -16,6 +16,7 @@ use tokio_rustls::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
+use crate::accept::STREAM_WINDOW;
 use crate::certificate::spki_sha256;
 use crate::code::{By, Code};
 use crate::tls::refusal_of;
@@ -38,8 +39,10 @@ pub(crate) struct Link {
     pub(crate) closed: CancellationToken,
     /// Cancelled when both sides are admitted.
     pub(crate) admitted: CancellationToken,
-    /// Whether the other side's Hello was good, so that it may send messages of any length.
+    /// Whether the other side's Hello was good.
     pub(crate) introduced: AtomicBool,
+    /// Whether both sides are admitted, so that they may send messages of any length.
+    is_open: AtomicBool,
     /// Whether a refusal was counted: one connection counts once.
     pub(crate) judged: AtomicBool,
     /// Whether the one call of the connection was made.
@@ -65,6 +68,7 @@ impl Link {
             closed: CancellationToken::new(),
             admitted: CancellationToken::new(),
             introduced: AtomicBool::new(false),
+            is_open: AtomicBool::new(false),
             judged: AtomicBool::new(false),
             called: AtomicBool::new(false),
             fault: OnceLock::new(),
@@ -87,6 +91,23 @@ impl Link {
     }
 
     /// The first fault counts: those that follow are its consequences.
+    /// Both sides are admitted.
+    pub(crate) fn open(&self) {
+        self.is_open.store(true, Ordering::Release);
+        self.admitted.cancel();
+    }
+
+    /// Bytes that the other side may send before it is admitted. After a good Hello it may go on at once, and is held back by the window
+    /// of its stream until it is heard.
+    fn most(&self) -> usize {
+        let window = usize::try_from(STREAM_WINDOW).unwrap_or(usize::MAX);
+        if self.introduced.load(Ordering::Acquire) {
+            MAX_BYTES_BEFORE_HELLO.saturating_add(window)
+        } else {
+            MAX_BYTES_BEFORE_HELLO
+        }
+    }
+
     fn note(&self, fault: (Code, By)) {
         let _later = self.fault.set(fault);
     }
@@ -132,11 +153,11 @@ impl AsyncRead for LinkIo {
         self.check_open(cx)?;
         let before = buffer.filled().len();
         match ready!(Pin::new(&mut self.stream).poll_read(cx, buffer)) {
-            Ok(()) if self.link.introduced.load(Ordering::Acquire) => Poll::Ready(Ok(())),
+            Ok(()) if self.link.is_open.load(Ordering::Acquire) => Poll::Ready(Ok(())),
             Ok(()) => {
                 let read = buffer.filled().len().saturating_sub(before);
                 let sum = self.link.read.fetch_add(read, Ordering::Relaxed).saturating_add(read);
-                if sum > MAX_BYTES_BEFORE_HELLO {
+                if sum > self.link.most() {
                     self.link.note((Code::TooLarge, By::Us));
                     return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
                 }

@@ -72,7 +72,7 @@ impl<'a> BlockRules<'a> {
         let ledger: LedgerRecord = read_as(base, LEDGER)?;
         let limits = ledger.limits?;
         let id = Hash::try_from(ledger.genesis.as_ref()).ok()?;
-        let budgets = budget::Limits::of(base, &ledger, time_ms).map(Rc::new);
+        let budgets = budget::Limits::of(base, &ledger, height, time_ms).map(Rc::new);
         let (register, changed, links) = (Register::default(), BTreeMap::new(), Vec::new());
         Some(Self { base, ledger, limits, id, height, time_ms, budgets, register, changed, links })
     }

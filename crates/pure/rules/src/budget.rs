@@ -19,11 +19,17 @@ use crate::act::{Act, Check, Rule, ensure};
 use crate::code::{Code, Refusal};
 use crate::genesis::{LEDGER, VALIDATORS};
 use crate::membership::{MEMBERS, in_force, only_parties_signed, quorum};
+use crate::protocol::Protocol;
 use crate::table::{Row, row};
 use crate::view::{State, Typed as _, View, Writes, read_as};
 
 /// The protocol version that budgets came with, and with them the record of who admitted a party.
 pub(crate) const SINCE: u32 = 3;
+/// The version from which everybody on the way to who answers for itself is charged (docs/adr/0029): an exchange that admitted another
+/// got, for what that one's parties wrote, one budget more.
+const ALL_THE_WAY_SINCE: u32 = 5;
+/// How many are charged for one entry at most.
+const MAX_CHARGED: usize = 8;
 /// Longest window: a day.
 const MAX_WINDOW_S: u32 = 86_400;
 
@@ -35,6 +41,8 @@ pub(crate) struct Limits {
     since_s: u64,
     /// Parties that answer for themselves: founders, and who runs a validator, since for each of these others had to agree.
     answerable: BTreeSet<String>,
+    /// How many are charged for one entry at most.
+    charged: usize,
 }
 
 /// What an entry costs, and whom.
@@ -61,14 +69,21 @@ enum Purse {
 
 impl Limits {
     /// Those of a block of that time on a state. `None`: nothing is limited.
-    pub(crate) fn of(base: &dyn View, ledger: &LedgerRecord, time_ms: u64) -> Option<Self> {
+    pub(crate) fn of(
+        base: &dyn View,
+        ledger: &LedgerRecord,
+        height: u64,
+        time_ms: u64,
+    ) -> Option<Self> {
         let budgets = ledger.budgets?;
         let window_s = u64::from(budgets.window_s.max(1));
         let windows = (time_ms / 1_000).checked_div(window_s).unwrap_or_default();
         let set: ValidatorSet = read_as(base, VALIDATORS).unwrap_or_default();
         let members = set.validators.into_iter().map(|member| member.party);
         let answerable = members.chain(ledger.founders.iter().cloned()).collect();
-        Some(Self { budgets, since_s: windows.saturating_mul(window_s), answerable })
+        let all_the_way = Protocol::of(ledger, height).version >= ALL_THE_WAY_SINCE;
+        let charged = if all_the_way { MAX_CHARGED } else { 1 };
+        Some(Self { budgets, since_s: windows.saturating_mul(window_s), answerable, charged })
     }
 
     /// What an entry costs. `None`: it is free.
@@ -81,16 +96,25 @@ impl Limits {
         Some(Charge { limits: self, bytes, payers })
     }
 
-    /// Whoever does not answer for itself has a budget of its own, and so has the exchange that admitted it.
+    /// Whoever does not answer for itself has a budget of its own, and so has the exchange that admitted it, and who admitted that, up to
+    /// one that answers for itself.
     fn payers(&self, issuer: &str, state: &State<'_>) -> Vec<Payer> {
         let payer = |party: &str, purse| Payer { party: party.to_string(), purse };
         if self.answerable.contains(issuer) {
             return [payer(issuer, Purse::Charged)].into();
         }
-        let record = state.party(issuer);
-        let by = record.as_ref().map(|record| record.admitted_by.as_str());
-        let by = by.filter(|by| !by.is_empty()).map(|by| payer(by, Purse::Charged));
-        core::iter::once(payer(issuer, Purse::Own)).chain(by).collect()
+        let admitted_by = |party: &str| {
+            let by = state.party(party).map(|record| record.admitted_by.clone());
+            by.filter(|by| !by.is_empty())
+        };
+        let next = |party: &String| {
+            Some(party)
+                .filter(|party| !self.answerable.contains(*party))
+                .and_then(|p| admitted_by(p))
+        };
+        let way = core::iter::successors(admitted_by(issuer), next).take(self.charged);
+        let charged = way.map(|party| payer(&party, Purse::Charged));
+        core::iter::once(payer(issuer, Purse::Own)).chain(charged).collect()
     }
 
     fn budget(&self, purse: Purse) -> Budget {

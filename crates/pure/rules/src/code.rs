@@ -104,7 +104,7 @@ codes! {
         "Act in a role that the party has, or have the role granted first.";
     SigMissingRole = "SIG_MISSING_ROLE",
         "A required signature is missing.", "docs/spec/rules.md, signers",
-        "Add the signature that the message names; docs/spec/rules.md lists the signers of every act.";
+        "Add the signature that the message names; one key stands in one place, so a party in two signs with two. docs/spec/rules.md lists the signers of every act.";
     SigSameFactor = "SIG_SAME_FACTOR",
         "A binding act needs two keys of different factor classes: an organisation key and an officer's token.",
         "docs/spec/rules.md, signers",

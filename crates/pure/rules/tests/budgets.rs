@@ -121,6 +121,25 @@ fn an_exchange_answers_for_all_whom_it_admitted() {
     assert_eq!(story.refusal(&of_omni("one")), Some(Code::BudgetSpent));
 }
 
+/// An exchange that another one admitted does not give that one a second budget for what its parties write.
+#[test]
+fn from_version_5_on_all_the_way_to_who_answers_for_itself_is_charged() {
+    for (number, charged) in [(3, 0), (5, 1)] {
+        let mut story = version(number)
+            .did(&budgets_set(Some(budgets(ANY, of(2, 0))), QUORUM))
+            .altered(&format!("party:{SUPPLIER}"), |party: &mut PartyRecord| {
+                party.admitted_by = OMNI.into();
+            });
+        let before = entries(activity(&story, EXCHANGE).charged);
+        story.take(&asset_described("one"));
+        assert_eq!(entries(activity(&story, OMNI).charged), 1);
+        assert_eq!(entries(activity(&story, EXCHANGE).charged), before + charged);
+        story.take(&of_omni("one"));
+        let spent = (number == 5).then_some(Code::BudgetSpent);
+        assert_eq!(story.refusal(&asset_described("two")), spent, "version {number}");
+    }
+}
+
 #[test]
 fn who_runs_a_validator_answers_for_itself() {
     let members = set(&[MEMBERS[0], MEMBERS[1], MEMBERS[2], ("d2-", OMNI)]);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ledger_peer::{Bound, By, Code, Event, Lane, Lanes, Settings, Why};
+use ledger_peer::{Bound, By, Code, Event, Lane, Lanes, Role, Settings, Why};
 use ledger_proto::peer as v1;
 use tokio::time::timeout;
 
@@ -73,7 +73,7 @@ async fn votes_of_one_peer_go_before_its_entries() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_takes_is_not_read() {
-    let mut node = Node::start(&validators()[1], ledger_peer::Role::Validator, small()).await;
+    let mut node = Node::start(&validators()[1], Role::Validator, small()).await;
     let peer = id(&follower(1));
     let stranger = dial(node.address(), &Card::new()).await;
     let call = stranger.enter(&follower(1), v1::Role::Follower).await;
@@ -154,4 +154,15 @@ async fn who_sent_what_is_no_message_is_refused_and_told_so() {
     assert_eq!(one.disconnected(&other.id()).await, refused(By::Them));
     other.counted(Code::Malformed, By::Us).await;
     one.counted(Code::Malformed, By::Them).await;
+}
+
+/// A good Hello costs a key, which anybody can make.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_sends_megabytes_before_it_is_admitted() {
+    let node = Node::start(&validators()[1], Role::Validator, settings()).await;
+    let stranger = dial(node.address(), &Card::new()).await;
+    let mut call = stranger.greet(stranger.hello(&follower(1), v1::Role::Follower)).await.unwrap();
+    call.next().await.unwrap().unwrap();
+    call.frame(v1::Lane::Blocks, vec![0; 20 * 1024 * 1024]);
+    node.counted(Code::TooLarge, By::Us).await;
 }
