@@ -10,8 +10,8 @@ use ledger_format::digest::KeyId;
 
 /// Requests of nodes that are no validators that wait at one time. Who is turned away asks again, or somebody else.
 const OF_OTHERS: usize = 512;
-/// Requests of one node that wait at one time: one for blocks, the others for signatures, each of another height.
-const OF_ONE: usize = 32;
+/// Requests of one node for signatures that wait at one time, each of another height, beside one for blocks.
+const SEALS_OF_ONE: usize = 31;
 
 /// What another node asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Requests {
         };
         if let Some(same) = queue.iter_mut().find(|other| other.is_like(&wanted)) {
             *same = wanted;
-        } else if queue.len() < most && of_one(queue, &wanted.to()) < OF_ONE {
+        } else if queue.len() < most && has_place(queue, &wanted) {
             queue.push_back(wanted);
             self.arrived.notify_one();
         }
@@ -95,8 +95,10 @@ impl Requests {
     }
 }
 
-fn of_one(queue: &VecDeque<Wanted>, id: &KeyId) -> usize {
-    queue.iter().filter(|wanted| wanted.to() == *id).count()
+fn has_place(queue: &VecDeque<Wanted>, wanted: &Wanted) -> bool {
+    let is_seal = |other: &&Wanted| matches!(other, Wanted::Seal { .. });
+    let seals = queue.iter().filter(is_seal).filter(|other| other.to() == wanted.to()).count();
+    matches!(wanted, Wanted::Blocks { .. }) || seals < SEALS_OF_ONE
 }
 
 impl Waiting {
@@ -147,10 +149,12 @@ mod tests {
         for height in 0..100 {
             requests.ask(seal(3, height), true);
         }
+        requests.ask(blocks(3, 1), true);
         let asked = all(&requests);
-        assert_eq!(asked.len(), OF_OTHERS + OF_ONE);
-        let early = asked.iter().take(2 * OF_ONE).filter(|wanted| wanted.to() == KeyId([3; 32]));
-        assert_eq!(early.count(), OF_ONE, "they take turns with the others");
+        assert_eq!(asked.len(), OF_OTHERS + SEALS_OF_ONE + 1);
+        let early =
+            asked.iter().take(2 * SEALS_OF_ONE + 2).filter(|wanted| wanted.to() == KeyId([3; 32]));
+        assert_eq!(early.count(), SEALS_OF_ONE + 1, "they take turns with the others");
     }
 
     #[test]

@@ -83,15 +83,7 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
     let votes: Vec<KeyId> = layout.read_keys()?.iter().map(|keys| kid(&keys.vote)).collect();
     refuse_validator(&votes, genesis.validators())?;
     let stage = args.data_dir.join(STAGE);
-    if is_moving(&stage, &args.data_dir) {
-        move_in(&stage, &args.data_dir)?;
-        let text = format!(
-            "finished a restore that had verified its blocks and died\n\nnext: ledger-node run --data-dir {}",
-            args.data_dir.display()
-        );
-        report::result(output, &text, &json!({ "finished": true }));
-        return Ok(());
-    }
+    take_back(&stage, &args.data_dir)?;
     if PARTS.iter().any(|part| args.data_dir.join(part).exists()) {
         return Err(Failure::exists(args.data_dir.display()));
     }
@@ -127,9 +119,20 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
 /// What is moved into its place once everything has been verified, in this order.
 const PARTS: [&str; 3] = ["store", "wal", "FORMAT"];
 
-/// Whether an attempt died while it moved what it had verified.
-fn is_moving(stage: &Path, data_dir: &Path) -> bool {
-    stage.exists() && !stage.join("store").exists() && data_dir.join("store").exists()
+/// Takes back what an attempt had moved that died before it was done: what it was pinned to, nobody knows any more. The directory has
+/// its `FORMAT` last, and from the first start of a node.
+fn take_back(stage: &Path, data_dir: &Path) -> Result<(), Failure> {
+    let is_moving = stage.exists() && !stage.join("store").exists();
+    if !is_moving || data_dir.join("FORMAT").exists() {
+        return Ok(());
+    }
+    for part in PARTS {
+        let (from, to) = (data_dir.join(part), stage.join(part));
+        if from.exists() {
+            fs::rename(&from, &to).map_err(Failure::at(&to))?;
+        }
+    }
+    Ok(())
 }
 
 /// Moves what has been verified into its place.

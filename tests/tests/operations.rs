@@ -288,7 +288,7 @@ fn logs_are_text_or_one_json_object_a_line() {
     let stopping = lines.iter().find(|line| line["message"] == "node is stopping").unwrap();
     assert_eq!(stopping["reason"], "SIGTERM");
     let text = said("text");
-    assert!(text.contains(" INFO ledger_node::commands: node is ready genesis="), "{text}");
+    assert!(text.contains(" INFO ledger_node::running: node is ready genesis="), "{text}");
     assert!(!text.contains('\u{1b}'), "colours in a file: {text}");
 }
 

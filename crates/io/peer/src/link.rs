@@ -90,7 +90,6 @@ impl Link {
         self.closed.cancel();
     }
 
-    /// The first fault counts: those that follow are its consequences.
     /// Both sides are admitted.
     pub(crate) fn open(&self) {
         self.is_open.store(true, Ordering::Release);
@@ -108,6 +107,7 @@ impl Link {
         }
     }
 
+    /// The first fault counts: those that follow are its consequences.
     fn note(&self, fault: (Code, By)) {
         let _later = self.fault.set(fault);
     }

@@ -145,7 +145,8 @@ impl Registry {
     }
 
     /// Takes up whom the node dials and lets in from now on, and returns whom it has to begin to dial. Followers that are not allowed
-    /// any more are sent away; who else is connected stays so, since a validator has its place by the ledger.
+    /// any more are sent away, and those begin anew that are named now or were; who else is connected stays so, since a validator has
+    /// its place by the ledger.
     pub(crate) fn meet(&self, neighbours: Neighbours, stop: &CancellationToken) -> Vec<Arc<Known>> {
         let mut sessions = self.write();
         sessions.neighbours = neighbours;
@@ -155,6 +156,8 @@ impl Registry {
             let is_allowed = is_named || sessions.neighbours.allow(&session.peer);
             if session.role == Role::Follower && !is_allowed {
                 session.end(Why::Refused { code: Code::NotAllowed, by: By::Us });
+            } else if session.role == Role::Follower && session.is_bounded == is_named {
+                session.end(Why::Changed);
             }
         }
         sessions.know(stop)
@@ -283,7 +286,9 @@ fn may_enter(sessions: &Sessions, peer: &KeyId, role: Role) -> Result<(), Refusa
         return Err(Refusal::new(Code::NotAllowed, format!("{peer} is not listed")));
     }
     let others = sessions.live.values().filter(|other| other.peer != *peer);
-    let followers = others.filter(|other| other.role == Role::Follower).count();
+    let followers = others
+        .filter(|other| other.role == Role::Follower && !sessions.known.contains_key(&other.peer))
+        .count();
     if role == Role::Follower && followers >= sessions.neighbours.max_followers {
         return Err(Refusal::new(Code::Followers, format!("{followers} are connected")));
     }

@@ -3,6 +3,7 @@
 //! **Invariants.** The only crate that names sled. One atomic batch and one flush a block. Only blocks are the ledger: all else
 //! can be rebuilt from them. An error while writing is final: the caller must stop the process and recover from what is on disk.
 
+mod blobs;
 mod blocks;
 mod error;
 pub mod frames;
@@ -33,6 +34,7 @@ pub use tiles::ProofError;
 pub use vote_lock::{StaleLock, VoteLock, VoteMode};
 pub use wal::Wal;
 
+use crate::blobs::Blobs;
 use crate::ids::Ids;
 use crate::wal::sync_directory;
 
@@ -44,6 +46,7 @@ pub struct Store {
     /// The file that sled appends to, for [`Store::flush`]: on Linux sled 0.34.7 hands what it has written to the disk with
     /// `sync_file_range`, which neither covers the file's length and place nor makes the disk empty its cache.
     log: File,
+    blobs: Blobs,
     /// Held for a look-up or an insertion, never while disk is read.
     ids: Mutex<Ids>,
     /// Held to append a block's leaves or to copy the edge.
@@ -92,6 +95,7 @@ impl Store {
             tree,
             database,
             log,
+            blobs: Blobs::new(&path),
             ids: Mutex::default(),
             tiles: Mutex::default(),
             changed_bytes: AtomicU64::new(0),
@@ -218,6 +222,8 @@ impl Store {
     /// [`StoreError`].
     pub fn flush(&self) -> Result<(), StoreError> {
         self.database.flush()?;
+        // First what the log points to.
+        self.blobs.sync()?;
         let path = || self.directory.path().join("store/db").display().to_string();
         self.log.sync_data().map_err(|error| StoreError::io(path())(error))
     }

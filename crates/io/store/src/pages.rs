@@ -10,8 +10,7 @@ use zstd::bulk::Compressor;
 
 use crate::error::StoreError;
 
-/// Raw bytes after which a page is closed. One item may exceed it; sled turns values above 128 KiB into blob files, which a
-/// page never reaches, since items are at most 96 KiB.
+/// Raw bytes after which a page is closed. One item may exceed it, by which items are at most 96 KiB.
 const PAGE_BYTES: usize = 64 * 1024 - 512;
 /// Most raw bytes that a page may claim when it is read.
 const MAX_RAW_BYTES: usize = 256 * 1024;

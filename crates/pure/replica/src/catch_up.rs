@@ -25,7 +25,7 @@ pub(crate) struct Given {
 #[derive(Clone, Copy, Debug)]
 struct Tip {
     height: u64,
-    /// How many peers had told theirs before.
+    /// How many tips had been told before its first.
     arrival: u64,
 }
 

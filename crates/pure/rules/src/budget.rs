@@ -67,6 +67,34 @@ enum Purse {
     Charged,
 }
 
+/// Who admitted a party, who admitted that one, and so on to one that answers for itself, or of which nobody knows who admitted it.
+fn way<'a>(
+    party: &str,
+    state: &'a State<'_>,
+    is_answerable: impl Fn(&str) -> bool + 'a,
+) -> impl Iterator<Item = String> + 'a {
+    let admitted_by = |party: &str| {
+        let by = state.party(party).map(|record| record.admitted_by.clone());
+        by.filter(|by| !by.is_empty())
+    };
+    let next = move |party: &String| {
+        if is_answerable(party) { None } else { admitted_by(party) }
+    };
+    core::iter::successors(admitted_by(party), next)
+}
+
+/// Whether all on the way from whom an act's issuer admits to one that answers for itself are charged for what that one writes.
+pub(crate) fn is_near(act: &Act<'_>) -> bool {
+    let set: ValidatorSet = act.state.in_force(VALIDATORS).unwrap_or_default();
+    let is_answerable = |party: &str| {
+        act.ledger.founders.iter().any(|founder| founder == party)
+            || set.validators.iter().any(|member| member.party == party)
+    };
+    let issuer = act.issuer();
+    is_answerable(issuer)
+        || way(issuer, &act.state, is_answerable).take(MAX_CHARGED).count() < MAX_CHARGED
+}
+
 impl Limits {
     /// Those of a block of that time on a state. `None`: nothing is limited.
     pub(crate) fn of(
@@ -103,16 +131,7 @@ impl Limits {
         if self.answerable.contains(issuer) {
             return [payer(issuer, Purse::Charged)].into();
         }
-        let admitted_by = |party: &str| {
-            let by = state.party(party).map(|record| record.admitted_by.clone());
-            by.filter(|by| !by.is_empty())
-        };
-        let next = |party: &String| {
-            Some(party)
-                .filter(|party| !self.answerable.contains(*party))
-                .and_then(|p| admitted_by(p))
-        };
-        let way = core::iter::successors(admitted_by(issuer), next).take(self.charged);
+        let way = way(issuer, state, |party| self.answerable.contains(party)).take(self.charged);
         let charged = way.map(|party| payer(&party, Purse::Charged));
         core::iter::once(payer(issuer, Purse::Own)).chain(charged).collect()
     }

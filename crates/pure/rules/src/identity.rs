@@ -54,8 +54,17 @@ const ADMITTED: Rule<AdmissionGuard> = Rule {
                 "a new key signs in a role that is not being granted".into()
             })
         }),
+        (Code::SigMissingRole, |act, _| is_near(act)),
     ],
 };
+
+/// From version 5 on who admits is near enough to somebody who answers for itself that this one is charged for whom it admits.
+fn is_near(act: &Act<'_>) -> Check {
+    let near = act.version() < GUARDED || budget::is_near(act);
+    ensure(near, || {
+        format!("{} was admitted by way of too many others: one of those admits", act.issuer())
+    })
+}
 
 type EnrolmentGuard = for<'a, 'b> fn(&'b Act<'a>, &'b KeyGrant) -> Check;
 

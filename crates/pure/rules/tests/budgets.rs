@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{
-    ActivityRecord, Budget, Budgets, Clock, LedgerRecord, PartyRecord, Role, Spending,
+    ActivityRecord, Budget, Budgets, Clock, LedgerRecord, PartyAdmitted, PartyRecord, Purpose,
+    Role, Spending,
 };
 use ledger_rules::Code;
 use ledger_story::acts::{self, asset_described, history_by_exchange};
-use ledger_story::cast::{AUTHORITY, BUYER, EXCHANGE, Label, OMNI, REGISTRY, SUPPLIER};
-use ledger_story::deed::{Deed, alone};
+use ledger_story::cast::{AUTHORITY, BUYER, EXCHANGE, Key, Label, OMNI, REGISTRY, SUPPLIER};
+use ledger_story::deed::{Deed, Sign, alone, sign};
 use ledger_story::members::{MEMBERS, budgets_set, protocol_activated, set, validators_changed};
 use ledger_story::{LIMITS, Story, china, genesis_with};
 
@@ -137,6 +138,32 @@ fn from_version_5_on_all_the_way_to_who_answers_for_itself_is_charged() {
         story.take(&of_omni("one"));
         let spent = (number == 5).then_some(Code::BudgetSpent);
         assert_eq!(story.refusal(&asset_described("two")), spent, "version {number}");
+    }
+}
+
+/// A party that nobody knows yet, admitted by the one that is an exchange as well.
+fn newcomer() -> Deed {
+    let key = Key(BUYER, Label::Fresh);
+    let shows = Sign { party: "newcomer", key, role: Role::Buyer, purpose: Purpose::Possession };
+    let authority = sign(AUTHORITY, Label::Seal, Role::IdentityAuthority, Purpose::Approve);
+    acts::party_admitted(BUYER)
+        .about("party:newcomer")
+        .with(|event: &mut PartyAdmitted| event.keys = vec![key.grant()])
+        .signed_by(vec![sign(OMNI, Label::Seal, Role::Exchange, Purpose::Issue), authority, shows])
+}
+
+/// Nor by a way so long that its end is not charged any more.
+#[test]
+fn from_version_5_on_who_is_too_far_from_one_that_answers_for_itself_admits_nobody() {
+    for (number, refusal) in [(4, None), (5, Some(Code::SigMissingRole))] {
+        let story = version(number);
+        assert_eq!(story.refusal(&newcomer()), None, "version {number}");
+        // A way without end, which no entries lead to.
+        let by =
+            |other: &'static str| move |party: &mut PartyRecord| party.admitted_by = other.into();
+        let story = story.altered(&format!("party:{OMNI}"), by(SUPPLIER));
+        let story = story.altered(&format!("party:{SUPPLIER}"), by(OMNI));
+        assert_eq!(story.refusal(&newcomer()), refusal, "version {number}");
     }
 }
 

@@ -1,7 +1,6 @@
 //! A running node is told whom to dial and which followers to let in.
 
 use std::net::TcpListener;
-use std::time::Duration;
 
 use bytes::Bytes;
 use ledger_peer::{By, Code, Lane, Neighbours, Peer, Role, Settings, Why};
@@ -46,10 +45,11 @@ async fn a_peer_that_moves_is_dialled_where_it_is_and_no_more_where_it_was() {
     assert_eq!(known(&smaller), [greater.as_peer()]);
     smaller.connected(&greater.id()).await;
     still_exchange(&mut smaller, &mut greater).await;
-    // What was under way there has come by now.
-    while former.accept().is_ok() {}
     greater.network.stop().await;
     smaller.disconnected(&id(&keys[1])).await;
+    // One attempt may have been under way.
+    tokio::time::sleep(settings().max_backoff * 2).await;
+    while former.accept().is_ok() {}
     tokio::time::sleep(settings().max_backoff * 2).await;
     assert!(former.accept().is_err(), "it is dialled where it was");
 }
@@ -66,7 +66,7 @@ async fn a_peer_that_is_forgotten_is_not_dialled_any_more() {
     assert_eq!(known(&node), []);
     let attempts = || node.network.refusals()[&(Code::OtherIdentity, By::Us)];
     // One attempt may be under way.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(settings().max_backoff * 2).await;
     let before = attempts();
     tokio::time::sleep(settings().max_backoff * 2).await;
     assert_eq!(attempts(), before);
@@ -129,4 +129,26 @@ async fn who_is_named_has_its_place_and_sends_what_a_stranger_may_not() {
     let stranger = Node::start(&follower(2), Role::Follower, knowing(&[node.as_peer()])).await;
     stranger.counted(Code::NotAllowed, By::Them).await;
     still_exchange(&mut node, &mut named).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_named_takes_no_strangers_place_and_begins_anew_when_that_changes() {
+    let peer = |number| Peer { identity: id(&follower(number)), address: "127.0.0.1:1".to_owned() };
+    let neighbours = Neighbours { max_followers: 1, ..Neighbours::knowing(vec![peer(1)]) };
+    let settings = Settings { neighbours: neighbours.clone(), ..settings() };
+    let mut node = Node::start(&validators()[0], Role::Validator, settings).await;
+    let mut followers = Vec::new();
+    for number in 1..=3 {
+        let settings = knowing(&[node.as_peer()]);
+        followers.push(Node::start(&follower(number), Role::Follower, settings).await);
+        if number < 3 {
+            node.connected(&id(&follower(number))).await;
+        }
+    }
+    followers[2].counted(Code::Followers, By::Them).await;
+    node.network.meet(Neighbours { peers: vec![peer(2)], ..neighbours }).unwrap();
+    // The second makes room for one of the others.
+    assert_eq!(node.disconnected(&id(&follower(2))).await, Why::Changed);
+    node.connected(&id(&follower(2))).await;
+    still_exchange(&mut node, &mut followers[1]).await;
 }
