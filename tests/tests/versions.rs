@@ -103,6 +103,21 @@ fn past_sets_stay(all: &mut Activated) {
     assert_eq!(set["record"]["validators"]["validators"].as_array().unwrap().len(), 4, "{set}");
 }
 
+/// An exchange that is an authority does not take another one its keys; the members do.
+fn keys_are_guarded(all: &mut Activated) {
+    let height = all.follow(5);
+    all.write_until(height);
+    let founder = |node: usize, file: &str| {
+        all.network.path(node).join("founder").join(file).display().to_string()
+    };
+    let revoke = format!("key revoke exchange-4 {} --reason lost", founder(3, "officer-1.pub"));
+    let officers = ["officer-1.pem", "officer-2.pem"].map(|file| founder(0, file));
+    let alone = format!("{revoke} --key {} --key {}", officers[0], officers[1]);
+    let refused = all.network.cli(0, &alone, 22);
+    assert_eq!(refused["code"], "VALIDATORS_QUORUM", "{refused}");
+    all.network.cli(0, &format!("{revoke}{}", all.network.signed_by(&[0, 1, 2])), 0);
+}
+
 /// Whoever has the block before the height stops, and says so again at a start. Whoever has not got it from the others before they
 /// stopped waits for them, and has nothing of the height either.
 fn unknown_version_stops(all: &mut Activated) {
@@ -143,5 +158,6 @@ fn what_a_version_brings_holds_and_what_nobody_knows_stops_all() {
     all.write_until(height);
     budgets_hold(&mut all);
     past_sets_stay(&mut all);
+    keys_are_guarded(&mut all);
     unknown_version_stops(&mut all);
 }
