@@ -99,8 +99,8 @@ impl Network {
     }
 
     /// Takes up whom the node dials and which followers it lets in from now on. Who is not to be dialled any more stays connected for
-    /// as long as the connection lasts; a follower that is not allowed any more is sent away, and
-    /// one that is named now or was begins anew.
+    /// as long as the connection lasts; a follower that is not allowed any more is sent away, and one that is named now, or was, begins
+    /// anew.
     ///
     /// # Errors
     /// `PEER_SETTINGS`, and then nothing has changed.

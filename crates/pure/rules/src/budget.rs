@@ -83,13 +83,16 @@ fn way<'a>(
     core::iter::successors(admitted_by(party), next)
 }
 
+/// Whether a party answers for itself, and the others need its word: a founder, or who runs a validator (base).
+pub(crate) fn answers_for_itself(act: &Act<'_>, party: &str) -> bool {
+    let set: ValidatorSet = act.state.in_force(VALIDATORS).unwrap_or_default();
+    act.ledger.founders.iter().any(|founder| founder == party)
+        || set.validators.iter().any(|member| member.party == party)
+}
+
 /// Whether all on the way from whom an act's issuer admits to one that answers for itself are charged for what that one writes.
 pub(crate) fn is_near(act: &Act<'_>) -> bool {
-    let set: ValidatorSet = act.state.in_force(VALIDATORS).unwrap_or_default();
-    let is_answerable = |party: &str| {
-        act.ledger.founders.iter().any(|founder| founder == party)
-            || set.validators.iter().any(|member| member.party == party)
-    };
+    let is_answerable = |party: &str| answers_for_itself(act, party);
     let issuer = act.issuer();
     is_answerable(issuer)
         || way(issuer, &act.state, is_answerable).take(MAX_CHARGED).count() < MAX_CHARGED

@@ -160,14 +160,6 @@ const REVOKED_BY_AUTHORITY: Rule<RevocationGuard> = Rule {
     guards: &[(Code::KeyUnknown, revocable), (Code::KeyInactive, not_yet_revoked)],
 };
 
-/// Whose keys no authority alone takes away: who would be left out of all that the validators and founders agree on.
-fn is_needed(act: &Act<'_>) -> Result<bool, Refusal> {
-    let party = act.subject().name();
-    let founds = act.ledger.founders.iter().any(|founder| founder == party);
-    let validators = in_force(&act.state)?;
-    Ok(founds || validators.members().iter().any(|member| member.party == party))
-}
-
 const REVOKED_BY_MEMBERS: Rule<MembersGuard<Revocation>> = Rule {
     row: "P5 KeyRevoked by the validators",
     subject: SubjectKind::Party,
@@ -200,14 +192,15 @@ const ENROLLED_BY_MEMBERS: Rule<MembersGuard<KeyGrant>> = Rule {
     ],
 };
 
-/// Whether a party has no key left, as the state before the block has it: nobody can sign for it any more.
+/// Whether a party has no key left, as the state before the block has it, but those of programs, which enrol none: nobody can sign for it
+/// any more.
 fn has_lost_its_keys(act: &Act<'_>) -> bool {
-    let is_active = |id: &Bytes| {
+    let speaks = |id: &Bytes| {
         let key = KeyId::from_slice(id).ok().and_then(|kid| act.state.key(kid));
-        key.is_some_and(|key| key.revoked_ms == 0)
+        key.is_some_and(|key| key.revoked_ms == 0 && key.factor() != Factor::System)
     };
     let party = act.state.party(act.subject().name());
-    party.is_some_and(|party| !party.keys.iter().any(is_active))
+    party.is_some_and(|party| !party.keys.iter().any(speaks))
 }
 
 fn profile(profile: Option<&PartyProfile>) -> Check {
@@ -311,7 +304,9 @@ pub(crate) fn revoked(act: &Act<'_>, event: &KeyRevoked) -> Result<Writes, Refus
     let id = format!("key:{kid}");
     let revocation = Revocation { kid, key: act.state.current(&id) };
     let own = act.issuer() == act.subject().name();
-    if !own && act.version() >= GUARDED && is_needed(act)? {
+    // Whose word the others need for what they agree on, no authority alone takes its keys.
+    let is_needed = || budget::answers_for_itself(act, act.subject().name());
+    if !own && act.version() >= GUARDED && is_needed() {
         let validators = in_force(&act.state)?;
         let judge = |guard: MembersGuard<Revocation>| guard(act, &revocation, &validators);
         act.judge(&REVOKED_BY_MEMBERS, &|_| None, judge)?;

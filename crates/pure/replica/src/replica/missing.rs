@@ -76,11 +76,9 @@ impl Replica {
             });
             match block.and_then(|block| examine_decided(ledger, block, known)) {
                 Ok(decided) => {
-                    let shown = given.map(|(_, certificate)| certificate);
-                    let shown = shown.map(|shown| self.read_certificate(ledger, from, &shown));
-                    let has_twin = |action: &Action| matches!(action, Action::Twin { .. });
-                    actions.extend(shown.unwrap_or_default());
-                    if actions.iter().any(has_twin) {
+                    let certificate = &decided.block.certificate;
+                    actions.extend(self.read_certificate(ledger, from, certificate));
+                    if matches!(actions.last(), Some(Action::Twin { .. })) {
                         return actions;
                     }
                     if let Some(engine) = &mut self.engine {
