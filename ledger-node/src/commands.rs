@@ -213,7 +213,6 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
     let id = LedgerId::from_slice(&status.ledger_id)?;
     let suspects: Vec<Value> = status.suspects.iter().map(ledger_client::status::suspect).collect();
     let seen: Vec<Value> = status.seen.iter().map(ledger_client::status::seen).collect();
-    let validators = status.seen.iter().map(|seen| format!("\n  {}", seen_line(seen)));
     let suspected = suspects.iter().map(|suspect| format!("\nsuspect       {}", line(suspect)));
     let notices = status.notices.iter().map(|notice| format!("\nnotice        {notice}"));
     let text = format!(
@@ -227,7 +226,7 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         status.clock,
         status.validators,
         status.tolerated_faults,
-        validators.collect::<String>(),
+        seen_lines(&status.seen),
         status.role,
         status.protocol_version,
         status.known_protocol_version,
@@ -271,16 +270,22 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
     Ok(())
 }
 
-/// A validator and its last height, as the node sees them.
-fn seen_line(seen: &v1::SeenValidator) -> String {
+/// Validators and their last heights, as the node sees them, a line each.
+fn seen_lines(all: &[v1::SeenValidator]) -> String {
+    let width = all.iter().map(|seen| seen.name.len()).max().unwrap_or_default();
+    let lines: Vec<String> = all.iter().map(|seen| seen_line(seen, width)).collect();
+    lines.concat()
+}
+
+fn seen_line(seen: &v1::SeenValidator, width: usize) -> String {
     let where_it_is = match (seen.own, seen.connected) {
         (true, _) => "this node",
         (false, true) => "connected",
         (false, false) => "not connected",
     };
     match seen.durable_height {
-        0 => format!("{:<12}{where_it_is}", seen.name),
-        height => format!("{:<12}{where_it_is}, has all to height {height}", seen.name),
+        0 => format!("\n  {:<width$}  {where_it_is}", seen.name),
+        height => format!("\n  {:<width$}  {where_it_is}, has all to height {height}", seen.name),
     }
 }
 
@@ -332,4 +337,20 @@ pub(crate) fn instant(time_ms: u64) -> String {
     let millis = i64::try_from(time_ms).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(millis)
         .map_or_else(|_| time_ms.to_string(), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_validators_name_stands_apart_from_where_it_is() {
+        let seen = |name: &str, connected, durable_height| {
+            let name = name.to_owned();
+            v1::SeenValidator { name, connected, durable_height, ..v1::SeenValidator::default() }
+        };
+        let all = [seen("ledger.invalid/exchange", true, 7), seen("short", false, 0)];
+        let expected = "\n  ledger.invalid/exchange  connected, has all to height 7\n  short                    not connected";
+        assert_eq!(seen_lines(&all), expected);
+    }
 }
