@@ -77,7 +77,7 @@ fn turn_away(shared: &Shared, now_ms: u64, batch: &mut Batch) {
 /// Checks the signatures of a batch; whoever waits for a bad one is told. Gives the good ones, and who sent bad ones.
 fn check(shared: &Shared, batch: Batch) -> (Checked, Vec<Source>) {
     let Batch { sources, submissions: batch, .. } = batch;
-    let keys = public_keys(shared, &batch);
+    let keys = shared.ledger().public_keys(batch.iter().map(|submission| &*submission.entry));
     let mut signatures = EntryBatch::new();
     let mut refused: BTreeMap<usize, Problem> = BTreeMap::new();
     for (number, submission) in batch.iter().enumerate() {
@@ -101,15 +101,6 @@ fn check(shared: &Shared, batch: Batch) -> (Checked, Vec<Source>) {
     senders.dedup();
     shared.outcomes.announce(bad);
     (good, senders)
-}
-
-fn public_keys(shared: &Shared, batch: &[Submission]) -> BTreeMap<KeyId, Option<[u8; 32]>> {
-    let ledger = shared.ledger();
-    let mut keys = BTreeMap::new();
-    for kid in batch.iter().flat_map(|submission| submission.entry.kids()) {
-        keys.entry(kid).or_insert_with(|| ledger.public_key(&kid));
-    }
-    keys
 }
 
 /// A key that nobody has enrolled is another cause than a bad signature, with another remedy.

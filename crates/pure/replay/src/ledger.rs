@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use ledger_event::KeyRecord;
 use ledger_format::digest::{Hash, KeyId};
+use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
 use ledger_format::id::state_key;
@@ -279,6 +280,18 @@ impl Ledger {
     pub fn public_key(&self, kid: &KeyId) -> Option<[u8; 32]> {
         let key: KeyRecord = read_as(&self.state(), &format!("key:{kid}"))?;
         key.public_key.as_ref().try_into().ok()
+    }
+
+    /// The public keys that entries name, each looked up once; `None` for one that nobody enrolled.
+    pub fn public_keys<'a>(
+        &self,
+        entries: impl IntoIterator<Item = &'a Entry>,
+    ) -> BTreeMap<KeyId, Option<[u8; 32]>> {
+        let mut keys = BTreeMap::new();
+        for kid in entries.into_iter().flat_map(Entry::kids) {
+            keys.entry(kid).or_insert_with(|| self.public_key(&kid));
+        }
+        keys
     }
 
     /// Takes an executed block as the next one. Blocks executed on another head are refused.

@@ -18,7 +18,7 @@ use crate::planted::{self, Bug};
 use crate::replica::Decided;
 
 /// Reads a body and executes it as the ledger's next block. Entries whose signatures were checked when they came, and that are the
-/// same to the byte (an id is a hash of all bytes), are not checked again.
+/// same to the byte (an id is a hash of all bytes), are not checked again; gives the others.
 ///
 /// # Errors
 /// Why it may not follow.
@@ -26,36 +26,57 @@ pub(crate) fn examine<'a>(
     ledger: &Ledger,
     bytes: Bytes,
     checked: impl Fn(&EntryId) -> Option<&'a Entry>,
-) -> Result<(Body, Executed), Refuted> {
+) -> Result<(Body, Executed, Vec<Entry>), Refuted> {
     let body = Body::decode(bytes).map_err(|malformed| broken(ledger, &malformed))?;
-    let executed = execute(ledger, &body, checked)?;
-    Ok((body, executed))
+    let (executed, new) = execute(ledger, &body, checked)?;
+    Ok((body, executed, new))
 }
 
 fn execute<'a>(
     ledger: &Ledger,
     body: &Body,
     checked: impl Fn(&EntryId) -> Option<&'a Entry>,
-) -> Result<Executed, Refuted> {
+) -> Result<(Executed, Vec<Entry>), Refuted> {
     let first = ledger.tree_size().saturating_add(u64::from(ledger.height() > 0));
-    let read = |(leaf, bytes): (u64, &Bytes)| match checked(&EntryId(leaf_hash(bytes))) {
-        Some(entry) => Ok(Cow::Borrowed(entry)),
-        None => decode_entry(body.header.height, leaf, bytes).map(Cow::Owned),
-    };
-    let entries: Vec<Cow<'_, Entry>> =
-        (first..).zip(&body.entries).map(read).collect::<Result<_, _>>()?;
+    let mut entries = Vec::with_capacity(body.entries.len());
+    for (leaf, bytes) in (first..).zip(&body.entries) {
+        entries.push(match checked(&EntryId(leaf_hash(bytes))) {
+            Some(entry) => Cow::Borrowed(entry),
+            None => Cow::Owned(decode_entry(body.header.height, leaf, bytes)?),
+        });
+    }
+    check_signatures(ledger, body.header.height, first, &entries)?;
+    let executed = ledger.check(body, &entries)?;
+    let new = entries.into_iter().filter_map(|entry| match entry {
+        Cow::Owned(entry) => Some(entry),
+        Cow::Borrowed(_) => None,
+    });
+    Ok((executed, new.collect()))
+}
+
+/// Checks the signatures of what is new in a body whose first entry is a leaf.
+fn check_signatures(
+    ledger: &Ledger,
+    height: u64,
+    first: u64,
+    entries: &[Cow<'_, Entry>],
+) -> Result<(), Refuted> {
+    if planted::is(Bug::EntriesUnchecked) {
+        return Ok(());
+    }
+    let new = entries.iter().enumerate().filter_map(|(number, entry)| match entry {
+        Cow::Owned(entry) => Some((number, entry)),
+        Cow::Borrowed(_) => None,
+    });
+    let keys = ledger.public_keys(new.clone().map(|(_, entry)| entry));
     let mut batch = EntryBatch::new();
-    for (number, entry) in entries.iter().enumerate() {
-        if matches!(entry, Cow::Owned(_)) && !planted::is(Bug::EntriesUnchecked) {
-            batch.push(number, entry, |kid| ledger.public_key(kid));
-        }
+    for (number, entry) in new.clone() {
+        batch.push(number, entry, |kid| keys.get(kid).copied().flatten());
     }
-    if let Some((number, refuted)) = batch.verify().into_iter().next() {
-        let id = entries.get(number).map(|entry| entry.id()).unwrap_or_default();
-        let leaf = first.saturating_add(u64::try_from(number).unwrap_or_default());
-        return Err(refuted.at(Place::entry(body.header.height, leaf, id)));
-    }
-    ledger.check(body, &entries)
+    let Some((number, refuted)) = batch.verify().into_iter().next() else { return Ok(()) };
+    let id = new.clone().find(|(new, _)| *new == number).map(|(_, entry)| entry.id());
+    let leaf = first.saturating_add(u64::try_from(number).unwrap_or_default());
+    Err(refuted.at(Place::entry(height, leaf, id.unwrap_or_default())))
 }
 
 /// Bytes that are no block where the ledger's next one should be.
@@ -88,6 +109,6 @@ pub(crate) fn examine_decided<'a>(
     if !planted::is(Bug::CertificatesUnchecked) {
         check_certificate(ledger.validators(), header, &block.certificate)?;
     }
-    let executed = execute(ledger, &block.body, checked)?;
+    let (executed, _new) = execute(ledger, &block.body, checked)?;
     Ok(Decided { block, executed })
 }

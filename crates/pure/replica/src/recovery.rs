@@ -1,6 +1,7 @@
 //! What a restart finds in the consensus log.
 
 use bytes::Bytes;
+use ledger_format::entry::Entry;
 use ledger_replay::Ledger;
 
 use crate::bodies::Candidate;
@@ -33,7 +34,8 @@ pub enum StartError {
 /// An interrupted height: nothing when the log has no record of it that matters.
 #[derive(Debug, Default)]
 pub(crate) struct Recovered {
-    pub(crate) candidates: Vec<Candidate>,
+    /// Bodies, each with its entries.
+    pub(crate) candidates: Vec<(Candidate, Vec<Entry>)>,
     pub(crate) inputs: Vec<LogInput>,
 }
 
@@ -63,13 +65,13 @@ pub(crate) fn recover(ledger: &Ledger, log: &[Vec<u8>]) -> Result<Recovered, Sta
         return Ok(Recovered::default());
     }
     let candidates = bodies.into_iter().map(|body| candidate(ledger, body));
-    let candidates: Vec<Candidate> = candidates.collect::<Result<_, _>>()?;
+    let candidates: Vec<(Candidate, Vec<Entry>)> = candidates.collect::<Result<_, _>>()?;
     let named = |input: &LogInput| match input {
         LogInput::Value { value, valid: true, .. } => Some(*value),
         _ => None,
     };
     for value in inputs.iter().filter_map(named) {
-        if !candidates.iter().any(|candidate| candidate.hash.0 == value) {
+        if !candidates.iter().any(|(candidate, _)| candidate.hash.0 == value) {
             return Err(StartError::Body("its body is missing".into()));
         }
     }
@@ -77,8 +79,8 @@ pub(crate) fn recover(ledger: &Ledger, log: &[Vec<u8>]) -> Result<Recovered, Sta
 }
 
 /// A body from the log was executed before it was logged, and is verified like anybody else's all the same.
-fn candidate(ledger: &Ledger, bytes: Vec<u8>) -> Result<Candidate, StartError> {
-    let (body, executed) = examine(ledger, Bytes::from(bytes), |_| None)
+fn candidate(ledger: &Ledger, bytes: Vec<u8>) -> Result<(Candidate, Vec<Entry>), StartError> {
+    let (body, executed, entries) = examine(ledger, Bytes::from(bytes), |_| None)
         .map_err(|refuted| StartError::Body(refuted.to_string()))?;
-    Ok(Candidate { hash: body.header.hash(), body, executed })
+    Ok((Candidate { hash: body.header.hash(), body, executed }, entries))
 }

@@ -186,8 +186,8 @@ impl Replica {
         if found.inputs.is_empty() || dropped {
             return Ok(Vec::new());
         }
-        for candidate in found.candidates {
-            self.keep_entries(&candidate.body, &candidate.executed.ids);
+        for (candidate, entries) in found.candidates {
+            self.keep_entries(entries);
             self.bodies.add(candidate);
         }
         // The engine makes its votes anew while it goes through the log, and takes its proposals from there.

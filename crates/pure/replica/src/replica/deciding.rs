@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use ledger_event::Clock;
-use ledger_format::block::Body;
-use ledger_format::digest::{BlockHash, EntryId, KeyId};
+use ledger_format::digest::{BlockHash, KeyId};
 use ledger_format::entry::Entry;
 use ledger_format::header::{HEADER_BYTES, Header};
 use ledger_replay::Ledger;
@@ -221,13 +220,13 @@ impl Replica {
     ) -> Result<Vec<Action>, EngineStopped> {
         let mut actions = Vec::new();
         match examine(ledger, bytes.clone(), |id| self.pool.get(id)) {
-            Ok((body, executed)) => {
+            Ok((body, executed, new)) => {
                 let (height, body_bytes) = (next(ledger), bytes.to_vec());
                 if !planted::is(Bug::BodyNotLogged) {
                     actions.push(log(&LogRecord::Body { height, body: body_bytes }));
                 }
                 self.unflushed = true;
-                self.keep_entries(&body, &executed.ids);
+                self.keep_entries(new);
                 self.bodies.add(Candidate { hash: block, body, executed });
             }
             Err(why) => {
@@ -244,16 +243,12 @@ impl Replica {
         Ok(actions)
     }
 
-    /// Keeps the entries of a body, which were checked: whoever proposes next can propose them if this body is not decided. Most of
-    /// them wait here already.
-    pub(super) fn keep_entries(&mut self, body: &Body, ids: &[EntryId]) {
-        for (entry, id) in body.entries.iter().zip(ids) {
-            if !self.pool.contains(id)
-                && let Ok(entry) = Entry::decode(entry.clone())
-            {
-                // A full pool has enough to propose.
-                let _turned = self.pool.add(Box::new(entry));
-            }
+    /// Keeps the entries of a body that did not wait here, and were checked with it: whoever proposes next can propose them if this body
+    /// is not decided.
+    pub(super) fn keep_entries(&mut self, new: Vec<Entry>) {
+        for entry in new {
+            // A full pool has enough to propose.
+            let _turned = self.pool.add(Box::new(entry));
         }
     }
 
