@@ -97,7 +97,7 @@ business() {
 # Four exchanges and a follower that are there already.
 consortium() {
     mkdir -p "$WORK/traders"
-    ledger-node testnet --validators 4 --followers 1 --init-only --base-port "$PORT" --data-dir "$WORK" >/dev/null
+    ledger-node testnet --validators 4 --followers 1 --init-only --base-port "$PORT" --data-dir "$WORK" "$@" >/dev/null
     start validator-1 validator-2 validator-3 validator-4 follower-1
     TRUST=$(at validator-1 -o json status | python3 -c 'import json, sys; print(json.load(sys.stdin)["genesis"])')
     business validator-1 1

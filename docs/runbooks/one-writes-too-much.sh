@@ -12,13 +12,6 @@ members() {
     rm "$draft"
 }
 
-step "budgets need version 3 of the protocol"
-for version in 2 3; do
-    members protocol activate $version --height $(($(status validator-1 height) + 4))
-    business validator-1 4
-    becomes validator-1 protocol_version $version
-done
-
 step "the members agree on how much an exchange may write in a day"
 members budget set --window 24h --exchange-entries 5
 agree validator-1 validator-2 validator-3 follower-1

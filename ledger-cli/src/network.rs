@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand, ValueEnum};
 use ledger_client::ceremony::{Ceremony, Standing};
-use ledger_client::genesis::{GenesisPlan, default_limits};
+use ledger_client::genesis::{GenesisPlan, NEWEST, default_limits};
 use ledger_client::{ClientError, json};
 use ledger_event::{Clock, Founder, Limits, Role, Validator, ValidatorSet};
 use ledger_format::digest::{LedgerId, hex};
@@ -80,6 +80,9 @@ pub(crate) struct New {
     /// Origin line of its checkpoints: a host and path that the consortium controls, without scheme
     #[arg(long, value_name = "HOST/PATH")]
     origin: String,
+    /// Version of the protocol from block 1 on: every member's program has to know it
+    #[arg(long, value_name = "N", default_value_t = NEWEST, value_parser = clap::value_parser!(u32).range(1..=i64::from(NEWEST)))]
+    protocol_version: u32,
     /// What header times mean. A declared clock follows what entries claim and proves no time
     #[arg(long, value_enum, default_value_t = ClockArg::Wall)]
     clock: ClockArg,
@@ -183,6 +186,7 @@ fn begin(new: &New) -> Result<Answer, ClientError> {
     let ceremony = Ceremony::new(GenesisPlan {
         name: new.name.clone(),
         origin: new.origin.clone(),
+        protocol_version: new.protocol_version,
         clock: match new.clock {
             ClockArg::Wall => Clock::Wall,
             ClockArg::Declared => Clock::Declared,

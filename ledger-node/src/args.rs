@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
+use ledger_client::genesis::NEWEST;
 
 use crate::report::Output;
 
@@ -129,6 +130,10 @@ pub struct TestnetArgs {
     /// Followers.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=32))]
     pub followers: u16,
+
+    /// Version of the protocol of a network that is made; an older one, to rehearse an upgrade.
+    #[arg(long, value_name = "N", default_value_t = NEWEST, value_parser = clap::value_parser!(u32).range(1..=i64::from(NEWEST)))]
+    pub protocol_version: u32,
 
     /// Where the nodes keep their data, each in a directory of its own.
     #[arg(long, value_name = "DIR", default_value = "ledger-data/testnet")]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ed25519_dalek::SigningKey;
 use ledger_client::act::Signatory;
-use ledger_client::genesis::{GenesisPlan, default_limits};
+use ledger_client::genesis::{GenesisPlan, NEWEST, default_limits};
 use ledger_client::{ClientError, json, keys};
 use ledger_event::{
     Calendar, Clock, Factor, Founder, KeyGrant, PartyProfile, Purpose, Role, RuleSet, Validator,
@@ -122,6 +122,7 @@ pub fn create(path: &Path, plan: &NewLedger, founder: &[FounderKey]) -> Result<L
     let genesis = GenesisPlan {
         name: plan.name.clone(),
         origin: plan.origin.clone(),
+        protocol_version: NEWEST,
         clock: plan.clock,
         start_ms: plan.start_ms,
         founders: vec![Founder {

@@ -181,7 +181,7 @@ fn create(
         Ok(Exchange { party, founder: founder_keys()?, node: node_keys()? })
     };
     let exchanges: Vec<Exchange> = (1..=args.validators).map(exchange).collect::<Result<_, _>>()?;
-    let (id, file) = genesis(&exchanges)?;
+    let (id, file) = genesis(&exchanges, args.protocol_version)?;
     let known: Vec<String> = exchanges
         .iter()
         .zip(0_u16..)
@@ -231,13 +231,14 @@ fn write_node(
     Ok(())
 }
 
-fn genesis(exchanges: &[Exchange]) -> Result<(LedgerId, Vec<u8>), Failure> {
+fn genesis(exchanges: &[Exchange], protocol_version: u32) -> Result<(LedgerId, Vec<u8>), Failure> {
     let validators = exchanges.iter().map(validator).collect();
     let founders = exchanges.iter().map(founder).collect();
     let quorum = exchanges.len() - exchanges.len().saturating_sub(1) / 3;
     let plan = GenesisPlan {
         name: "A network for trying out".into(),
         origin: ORIGIN.into(),
+        protocol_version,
         clock: Clock::Wall,
         start_ms: now_ms(),
         founders,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ledger_client::genesis::NEWEST;
 use ledger_format::digest::LedgerId;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -54,7 +55,12 @@ pub fn ports(nodes: u16) -> u16 {
 impl Exchanges {
     /// Makes a network on the loopback and starts all nodes.
     pub fn start(validators: u16, followers: u16) -> Self {
-        let mut network = Self::make(validators, followers);
+        Self::start_with(validators, followers, NEWEST)
+    }
+
+    /// The same, of a ledger that begins with a version of the protocol.
+    pub fn start_with(validators: u16, followers: u16, version: u32) -> Self {
+        let mut network = Self::make(validators, followers, version);
         network.start_all();
         network
     }
@@ -68,7 +74,7 @@ impl Exchanges {
         followers: u16,
         prepare: impl Fn(usize, &Path),
     ) -> Result<Self, String> {
-        let mut network = Self::make(validators, followers);
+        let mut network = Self::make(validators, followers, NEWEST);
         let hosts = Hosts::new(network.nodes.len())?;
         for node in 0..network.nodes.len() {
             network.move_to(&hosts, node);
@@ -92,15 +98,16 @@ impl Exchanges {
         fs::write(&file, text).expect("a configuration");
     }
 
-    fn make(validators: u16, followers: u16) -> Self {
+    fn make(validators: u16, followers: u16, version: u32) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let first_port = ports(validators + followers);
         let port = first_port.to_string();
-        let (v, f) = (validators.to_string(), followers.to_string());
+        let (v, f, version) = (validators.to_string(), followers.to_string(), version.to_string());
         let path = directory.path().join("net");
         let path = path.to_str().expect("UTF-8");
-        let options = ["--validators", &v, "--followers", &f, "--base-port", &port];
-        let made = run(NODE, ["testnet", "--init-only", "--data-dir", path].iter().chain(&options));
+        let size = ["--validators", &v, "--followers", &f];
+        let options = ["--protocol-version", &version, "--base-port", &port, "--data-dir", path];
+        let made = run(NODE, ["testnet", "--init-only"].iter().chain(&size).chain(&options));
         let _made = made.expect(0);
         Self::of(directory, validators, followers, first_port)
     }

@@ -26,7 +26,7 @@ struct Consortium {
 
 impl Consortium {
     fn begun() -> Self {
-        let network = Exchanges::start(4, 1);
+        let network = Exchanges::start_with(4, 1, 1);
         let supplier = network.supplier(0);
         Self { network, supplier, entries: Vec::new() }
     }

@@ -151,7 +151,7 @@ fn unknown_version_stops(all: &mut Activated) {
 
 #[test]
 fn what_a_version_brings_holds_and_what_nobody_knows_stops_all() {
-    let network = Exchanges::start(4, 1);
+    let network = Exchanges::start_with(4, 1, 1);
     let supplier = network.supplier(0);
     let mut all = Activated { network, supplier, written: 0 };
     let height = all.follow(2);

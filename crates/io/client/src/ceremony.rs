@@ -89,6 +89,7 @@ impl Ceremony {
         let calendars = list("calendars").map(|item| decode::<Calendar>(Some(item)));
         let limits = genesis.limits.ok_or_else(|| ClientError::document("limits are missing"))?;
         let plan = GenesisPlan {
+            protocol_version: genesis.protocol_version,
             clock: genesis.clock(),
             name: genesis.name,
             origin: genesis.origin,
@@ -118,6 +119,7 @@ impl Ceremony {
         let genesis = Genesis {
             name: plan.name.clone(),
             origin: plan.origin.clone(),
+            protocol_version: plan.protocol_version,
             clock: plan.clock.into(),
             start_ms: plan.start_ms,
             founders: plan.founders.clone(),

@@ -19,6 +19,10 @@ use ledger_verify::entry::check_signatures;
 use crate::act::{Signatory, Times, Unsigned};
 use crate::error::ClientError;
 
+/// The newest version of the protocol that this program knows. A ledger that begins has no reason to follow an older one: it would have
+/// to activate one version after the other to come to the same rules.
+pub const NEWEST: u32 = *PROTOCOL_VERSIONS.end();
+
 /// What founders agree on.
 #[derive(Clone, Debug)]
 pub struct GenesisPlan {
@@ -26,6 +30,8 @@ pub struct GenesisPlan {
     pub name: String,
     /// Origin of its checkpoints.
     pub origin: String,
+    /// The version of the protocol from block 1 on: [`NEWEST`], unless an upgrade is to be rehearsed.
+    pub protocol_version: u32,
     /// What header times mean.
     pub clock: Clock,
     /// When it begins, in milliseconds since 1970.
@@ -100,7 +106,7 @@ impl GenesisPlan {
         let genesis = Genesis {
             name: self.name.clone(),
             origin: self.origin.clone(),
-            protocol_version: *PROTOCOL_VERSIONS.start(),
+            protocol_version: self.protocol_version,
             clock: self.clock.into(),
             start_ms: self.start_ms,
             founders,
@@ -247,6 +253,7 @@ mod tests {
         GenesisPlan {
             name: "A ledger".into(),
             origin: "ledger.invalid/test".into(),
+            protocol_version: NEWEST,
             clock: Clock::Wall,
             start_ms: 1_000_000,
             founders: vec![founder("b", 2, second), founder("a", 1, Factor::OrgHsm)],
