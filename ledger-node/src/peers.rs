@@ -17,7 +17,7 @@ use ledger_peer::{
     Audience, By, Certificate, Event, Events, Identity, Neighbours, Network, PeerStatus, Role,
     Settings,
 };
-use ledger_replica::{Addressed, Event as Heard, Lane, Message};
+use ledger_replica::{Addressed, Answer, Event as Heard, Lane, Message};
 use ledger_verify::block::check_certificate;
 use ledger_verify::finding::{Code, Place, Refuted};
 
@@ -28,10 +28,6 @@ use crate::requests::{Requests, Wanted};
 
 /// How often a thread that waits for peers looks whether the node is stopping.
 const POLL: Duration = Duration::from_millis(250);
-/// Bytes of blocks in one answer, beyond which no further block is added.
-const ANSWER_BYTES: usize = 4 * 1024 * 1024;
-/// Blocks in one answer.
-const ANSWER_BLOCKS: u64 = 1_024;
 
 /// How the node meets others.
 #[derive(Clone, Debug)]
@@ -187,8 +183,8 @@ fn answer(shared: &Shared, keys: &[SigningKey], from: u64) -> Result<Message, Fa
         [ledger.validators(), ledger.next_validators()].iter().any(|set| set.get(&id).is_some())
     };
     let validator = keys.iter().find(is_member).or(keys.first());
-    let (mut blocks, mut bytes) = (Vec::new(), 0);
-    for height in from..from.saturating_add(ANSWER_BLOCKS) {
+    let (mut blocks, mut bytes, whole) = (Vec::new(), 0, Answer::default());
+    for height in (from..).take(whole.blocks) {
         let Some(stored) = shared.store.block(height)? else { break };
         let block = crate::open::decode(&stored)?;
         if validator.is_some() {
@@ -196,7 +192,7 @@ fn answer(shared: &Shared, keys: &[SigningKey], from: u64) -> Result<Message, Fa
         }
         bytes += block.body.entries.iter().map(Bytes::len).sum::<usize>();
         blocks.push(block);
-        if bytes >= ANSWER_BYTES {
+        if bytes >= whole.bytes {
             break;
         }
     }

@@ -216,7 +216,10 @@ impl ReplicaLoop {
                 Action::Log(record) => self.wal.append(&record),
                 Action::FlushLog => self.wal.sync()?,
                 Action::Gather(after) => self.gather_at = Some(Instant::now() + after),
-                Action::SetTimer(timer, after) => self.timers.push((Instant::now() + after, timer)),
+                Action::SetTimer(timer, after) => {
+                    self.timers.retain(|(_, known)| *known != timer);
+                    self.timers.push((Instant::now() + after, timer));
+                }
                 Action::CancelTimer(timer) => self.timers.retain(|(_, known)| *known != timer),
                 Action::CancelTimers => self.timers.retain(|(_, timer)| !timer.is_of_a_round()),
                 Action::Commit(decided) => {

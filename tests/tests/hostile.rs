@@ -206,7 +206,7 @@ fn prepared() -> Market {
         "registration apply acme/weather --asset acme/weather --registry registry --rule-set CN-NDA-2026/1 --scenario x \
          --right hold=self-collected --materials weather.csv --key acme-org --key acme-officer-1",
     );
-    acme.does("key revoke acme acme-officer-2 --reason lost --key acme-org");
+    acme.does("key revoke acme acme-officer-2 --reason lost --key acme-org --key acme-officer-1");
     acme.does("key new acme-org-2");
     for key in ["acme-org", "acme-org-2"] {
         std::fs::copy(acme.keys().join(format!("{key}.pub")), exchange.file(&format!("{key}.pub")))

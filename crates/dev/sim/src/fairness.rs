@@ -60,6 +60,18 @@ impl Fairness {
         }
     }
 
+    /// Entries that a quorum has waited for longer than so many heights. Each is told once.
+    pub(crate) fn overdue(&mut self, height: u64, most: u64) -> Vec<(EntryId, u64)> {
+        let waited = |since: &u64| height.saturating_sub(*since);
+        let overdue = self.since.extract_if(.., |_, since| waited(since) > most);
+        overdue.map(|(entry, since)| (entry, waited(&since))).collect()
+    }
+
+    /// Entries that a quorum waits for.
+    pub(crate) fn waiting(&self) -> Vec<(EntryId, u64)> {
+        self.since.iter().map(|(entry, since)| (*entry, *since)).collect()
+    }
+
     /// An entry is in a block: how many heights a quorum waited for it.
     pub(crate) fn entered(&mut self, entry: &EntryId, height: u64) -> u64 {
         self.seen.remove(entry);

@@ -272,13 +272,19 @@ impl World {
             }
             self.next();
         }
-        if self.checks.violations.is_empty() && !self.is_settled() {
+        let is_silent = self.queue.is_empty() || self.plan.liar.is_some();
+        if self.checks.violations.is_empty() && !(self.is_settled() && is_silent) {
             let state: Vec<_> = self.nodes.iter().map(Node::standing).collect();
             self.checks.violations.push(Violation::Unrest(format!(
                 "{} happenings to come; {state:?}; {:?}",
                 self.queue.len(),
                 self.plan.liar
             )));
+        }
+        // Nobody has it in its pool any more.
+        for (entry, since) in self.fairness.waiting() {
+            let waited = self.checks.height().saturating_sub(since);
+            self.checks.violations.push(Violation::Censored { entry, waited });
         }
     }
 

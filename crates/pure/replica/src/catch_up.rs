@@ -9,6 +9,7 @@ use ledger_format::digest::KeyId;
 
 use crate::message::PresentedBlock;
 use crate::planted::{self, Bug};
+use crate::settings::Answer;
 
 /// How often a peer that is behind is told of it, in milliseconds.
 const REMIND_MS: u64 = 500;
@@ -29,13 +30,23 @@ struct Tip {
     arrival: u64,
 }
 
+/// An open request.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    number: u64,
+    peer: KeyId,
+    /// The first block that was asked for.
+    from: u64,
+    /// What the peer claimed to have then.
+    claimed: u64,
+}
+
 /// Tips of others, the open request, and blocks that wait to be executed.
 #[derive(Debug, Default)]
 pub(crate) struct CatchUp {
     tips: BTreeMap<KeyId, Tip>,
     arrivals: u64,
-    /// The open request: its number and whom it was made of.
-    asked: Option<(u64, KeyId)>,
+    asked: Option<Request>,
     requests: u64,
     /// The height for which somebody will be asked in a moment.
     soon: Option<u64>,
@@ -56,6 +67,15 @@ impl CatchUp {
         let tip = self.tips.entry(peer).or_insert_with(|| Tip { height: 0, arrival });
         tip.height = tip.height.max(height);
         self.arrivals = arrival.saturating_add(1);
+    }
+
+    /// A peer that was asked for a block says that it has no more than the ones below it: it has told, or was understood, otherwise before.
+    pub(crate) fn correct(&mut self, peer: KeyId, height: u64, next: u64) {
+        if height < next && self.is_asked(&peer) {
+            self.tips.remove(&peer);
+            self.asked = None;
+            self.fail(peer);
+        }
     }
 
     /// Forgets what a peer claimed to have: it gave something that is no block of this ledger.
@@ -80,9 +100,13 @@ impl CatchUp {
         if is_stranger {
             self.failures.remove(peer);
         }
-        if self.asked.is_some_and(|(_, asked)| asked == *peer) {
+        if self.is_asked(peer) {
             self.asked = None;
         }
+    }
+
+    fn is_asked(&self, peer: &KeyId) -> bool {
+        self.asked.is_some_and(|asked| asked.peer == *peer)
     }
 
     /// Notes that somebody is to be asked for a height in a moment; whether that is new.
@@ -126,8 +150,9 @@ impl CatchUp {
         })?;
         self.round.1.insert(peer);
         self.requests += 1;
-        self.asked = Some((self.requests, peer));
-        self.asked
+        let claimed = self.tips.get(&peer).map_or(next, |tip| tip.height);
+        self.asked = Some(Request { number: self.requests, peer, from: next, claimed });
+        Some((self.requests, peer))
     }
 
     /// Who has failed least of these peers that claim to have a block, and of those the one with the greatest merit.
@@ -146,8 +171,8 @@ impl CatchUp {
     /// A request was not answered in time: another peer is asked if there is one.
     pub(crate) fn give_up(&mut self, request: u64) {
         let asked = self.asked.filter(|_| !planted::is(Bug::NeverGivesUp));
-        if let Some((_, peer)) = asked.filter(|(number, _)| *number == request) {
-            self.fail(peer);
+        if let Some(asked) = asked.filter(|asked| asked.number == request) {
+            self.fail(asked.peer);
             self.asked = None;
         }
     }
@@ -157,12 +182,16 @@ impl CatchUp {
         self.fail(peer);
     }
 
-    /// Takes blocks that were asked for, and says so. Others are dropped.
-    pub(crate) fn take(&mut self, from: KeyId, blocks: Vec<PresentedBlock>) -> bool {
-        if self.asked.is_none_or(|(_, peer)| peer != from) {
-            return false;
+    /// Takes blocks that were asked for, and says so. Others are dropped. Whoever keeps back what it claims to have is asked after the
+    /// others next time: else one that gives a single block just before it is given up would hold whoever is behind to that pace.
+    pub(crate) fn take(&mut self, from: KeyId, blocks: Vec<PresentedBlock>, whole: Answer) -> bool {
+        let Some(asked) = self.asked.take_if(|asked| asked.peer == from) else { return false };
+        let given = u64::try_from(blocks.len()).unwrap_or(u64::MAX);
+        let bytes: usize = blocks.iter().map(|given| given.block.len()).sum();
+        let is_whole = blocks.len() >= whole.blocks || bytes >= whole.bytes;
+        if !is_whole && asked.from.saturating_add(given) <= asked.claimed {
+            self.fail(from);
         }
-        self.asked = None;
         self.blocks.extend(blocks.into_iter().map(|PresentedBlock { block, signature }| Given {
             from,
             block: block.into(),
@@ -253,8 +282,44 @@ mod tests {
             catch_up.note(peer(100), 100);
             let (_, asked) = catch_up.ask(block, is_stranger).unwrap();
             assert_eq!(asked, peer(100));
-            assert!(catch_up.take(asked, Vec::new()));
+            let block = PresentedBlock { block: vec![0; 9], signature: None };
+            assert!(catch_up.take(asked, vec![block], Answer { blocks: 1, bytes: 99 }));
+            catch_up.blocks.clear();
         }
+    }
+
+    #[test]
+    fn who_keeps_blocks_back_is_asked_after_others() {
+        let mut catch_up = claimed_by(&[1]);
+        catch_up.note(peer(2), u64::MAX);
+        let mut given = |by: u8, first: u64, blocks: usize, most: usize| {
+            let (_, asked) = catch_up.ask(first, is_stranger).unwrap();
+            let block = || PresentedBlock { block: vec![0; 100], signature: None };
+            let blocks = std::iter::repeat_with(block).take(blocks).collect();
+            assert_eq!(asked, peer(by));
+            assert!(catch_up.take(asked, blocks, Answer { blocks: most, bytes: 1_000 }));
+            catch_up.blocks.clear();
+        };
+        // It claims most, and its answers are whole by number, and by bytes.
+        given(2, 5, 3, 3);
+        given(2, 6, 10, 99);
+        given(2, 7, 2, 3);
+        // All that it claims to have is whole too.
+        given(1, 8, 2, 99);
+        given(1, 9, 1, 99);
+    }
+
+    #[test]
+    fn who_says_that_it_has_no_more_is_not_asked_for_more() {
+        let mut catch_up = claimed_by(&[1]);
+        catch_up.correct(peer(1), 4, 5);
+        let (request, _) = catch_up.ask(5, is_stranger).unwrap();
+        catch_up.correct(peer(2), 4, 5);
+        catch_up.correct(peer(1), 5, 5);
+        catch_up.give_up(request);
+        catch_up.ask(5, is_stranger).unwrap();
+        catch_up.correct(peer(1), 4, 5);
+        assert_eq!(catch_up.ask(5, is_stranger), None);
     }
 
     #[test]

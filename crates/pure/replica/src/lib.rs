@@ -33,4 +33,4 @@ pub use message::{Addressed, Lane, Message, Statement, StatementKind};
 pub use pool::{PoolLimits, Turned};
 pub use recovery::StartError;
 pub use replica::{Action, Decided, Event, Replica, Timer, done};
-pub use settings::{Settings, Timeouts};
+pub use settings::{Answer, Settings, Timeouts};

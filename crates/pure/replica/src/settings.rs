@@ -1,4 +1,4 @@
-//! How a replica behaves. None of it is agreed on with others.
+//! How a replica behaves. None of it is agreed on with others, except how much an answer holds.
 
 use std::time::Duration;
 
@@ -22,6 +22,24 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Bounds of the pool.
     pub pool: PoolLimits,
+    /// How much an answer to a request for blocks holds.
+    pub answer: Answer,
+}
+
+/// How much an answer to a request for blocks holds: it ends with the last block that there is, or once it has reached either bound. An
+/// answer that ends before is one of somebody who keeps something back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Blocks.
+    pub blocks: usize,
+    /// Bytes of their entries.
+    pub bytes: usize,
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self { blocks: 1_024, bytes: 4 * 1024 * 1024 }
+    }
 }
 
 impl Default for Settings {
@@ -33,6 +51,7 @@ impl Default for Settings {
             absence: Duration::from_millis(50),
             timeouts: Timeouts::default(),
             pool: PoolLimits::default(),
+            answer: Answer::default(),
         }
     }
 }

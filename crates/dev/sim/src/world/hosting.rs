@@ -1,10 +1,11 @@
 //! The host of a node: starts its replica, tells it what happens, carries out what it wants.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::evidence::Evidence;
-use ledger_replica::{Action, Decided, Event, Message, Replica, Settings};
+use ledger_replica::{Action, Answer, Decided, Event, Message, Replica, Settings, Timer};
 use ledger_rules::Code;
 use ledger_verify::block::check_certificate;
 use ledger_verify::evidence::Culprit;
@@ -35,7 +36,8 @@ impl World {
     fn run(&mut self, number: usize, log: &[Vec<u8>]) {
         let node = &self.nodes[number];
         let ledger = &node.disk.ledger;
-        let (keys, settings) = (node.keys.clone(), Settings::default());
+        let answer = Answer { blocks: ANSWER_BLOCKS, ..Answer::default() };
+        let (keys, settings) = (node.keys.clone(), Settings { answer, ..Settings::default() });
         let count = keys.len();
         let started = if node.forgot {
             Ok((Replica::recover(ledger, keys, settings, false), Vec::new()))
@@ -109,7 +111,7 @@ impl World {
                     self.nodes[node].disk.flush();
                 }
                 Action::Gather(after) => self.call(node, Call::Gathered, after),
-                Action::SetTimer(timer, after) => self.call(node, Call::Timer(timer), after),
+                Action::SetTimer(timer, after) => self.set_timer(node, timer, after),
                 Action::CancelTimer(timer) => {
                     self.keep_calls(node, |call| call != Call::Timer(timer));
                 }
@@ -242,6 +244,9 @@ impl World {
                     self.checks.violations.push(Violation::Censored { entry, waited });
                 }
             }
+            for (entry, waited) in self.fairness.overdue(height, self.plan.patience()) {
+                self.checks.violations.push(Violation::Censored { entry, waited });
+            }
         }
         self.checks.committed(node, block, &executed.ids);
     }
@@ -267,6 +272,12 @@ impl World {
         }
         let after = u64::try_from(after.as_millis()).unwrap();
         self.after(after, Happening::Called { node, number });
+    }
+
+    /// A timer that runs is set anew, as the product's host does it.
+    fn set_timer(&mut self, node: usize, timer: Timer, after: Duration) {
+        self.keep_calls(node, |call| call != Call::Timer(timer));
+        self.call(node, Call::Timer(timer), after);
     }
 
     fn keep_calls(&mut self, node: usize, keep: impl Fn(Call) -> bool) {

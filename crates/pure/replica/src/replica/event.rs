@@ -55,7 +55,8 @@ pub enum Action {
     FlushLog,
     /// Call back with [`Event::Gathered`] after a while.
     Gather(Duration),
-    /// Call back with [`Event::TimerFired`] after a while.
+    /// Call back with [`Event::TimerFired`] after a while, counted anew if the timer runs already: the engine sets its timer for
+    /// repeating itself with each vote.
     SetTimer(Timer, Duration),
     /// Forget one timer.
     CancelTimer(Timer),

@@ -61,6 +61,7 @@ impl Replica {
                 Ok(body.flatten().map(|body| Action::Send(from, body)).into_iter().collect())
             }
             Content::Tip { height } => {
+                self.catch_up.correct(from, height, next(ledger));
                 self.catch_up.note(from, height);
                 let mut actions = self.told_tip(ledger, from, height)?;
                 actions.extend(self.consider_asking(ledger));
@@ -68,8 +69,10 @@ impl Replica {
             }
             Content::WantBlocks { from: first } => {
                 let has = first >= 1 && first <= ledger.height();
+                let tip = Message::tip(ledger.height());
+                // Whoever asks for more was told of more, and must not ask for ever.
                 let send = Action::SendBlocks { to: from, from: first };
-                Ok(has.then_some(send).into_iter().collect())
+                Ok(vec![if has { send } else { Action::Send(from, tip) }])
             }
             Content::Refused { height, entry, .. } => {
                 Ok(self.hear_refusal(ledger, from, EntryId(entry), height))

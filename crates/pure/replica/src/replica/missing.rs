@@ -115,7 +115,7 @@ impl Replica {
         blocks: Vec<PresentedBlock>,
     ) -> Vec<Action> {
         let is_empty = blocks.is_empty();
-        if !self.catch_up.take(from, blocks) {
+        if !self.catch_up.take(from, blocks, self.settings.answer) {
             return Vec::new();
         }
         let mut actions = Vec::new();
