@@ -8,7 +8,6 @@ use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use ledger_api::Shared;
 use ledger_api::seals::{AskValidators, RefusedPeer, Seal};
-use ledger_format::block::Block;
 use ledger_format::digest::{Hash, KeyId, sha256};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::message;
@@ -18,7 +17,6 @@ use ledger_peer::{
     Settings,
 };
 use ledger_replica::{Addressed, Event as Heard, Lane, Message};
-use ledger_verify::block::check_certificate;
 use ledger_verify::finding::{Code, Place, Refuted};
 
 use crate::failure::Failure;
@@ -188,11 +186,16 @@ fn answer(shared: &Shared, keys: &[SigningKey], from: u64) -> Result<Message, Fa
     };
     let validator = keys.iter().find(is_member).or(keys.first());
     let (mut blocks, mut bytes) = (Vec::new(), 0);
+    let mut term = None;
     for height in from..from.saturating_add(ANSWER_BLOCKS) {
         let Some(stored) = shared.store.block(height)? else { break };
         let block = crate::open::decode(&stored)?;
         if validator.is_some() {
-            check_stored(shared, &block)?;
+            // Before it is signed for: for a damaged certificate this validator would have to answer like a forger.
+            let checked = shared.check_certified(&block, &mut term);
+            checked.map_err(|problem| {
+                Failure::block(format!("{}: {}", problem.code, problem.message))
+            })?;
         }
         bytes += block.body.entries.iter().map(Bytes::len).sum::<usize>();
         blocks.push(block);
@@ -201,17 +204,6 @@ fn answer(shared: &Shared, keys: &[SigningKey], from: u64) -> Result<Message, Fa
         }
     }
     Ok(Message::blocks(&blocks, validator))
-}
-
-/// Checks what the disk says before this validator signs for it: for a damaged certificate it would have to answer like a forger.
-fn check_stored(shared: &Shared, block: &Block) -> Result<(), Failure> {
-    let validators = shared.ledger().validators().clone();
-    let header = &block.body.header;
-    // Of a set that is not at hand, the store's own checksums have to do.
-    if header.validators == validators.hash() {
-        check_certificate(&validators, header, &block.certificate)?;
-    }
-    Ok(())
 }
 
 /// Notes that a peer sent what may not follow, and logs it ever more seldom: who lies without end must not fill the disk. The status has
