@@ -48,6 +48,18 @@ pub(crate) enum Genesis {
       --grant organisation=org-hsm --grant officer-1=officer-token,$COMMITMENT --keys-of node-keys"
     )]
     AddMember(Box<AddMember>),
+    /// Take a member's part out again, to add it anew or without it. Only before the first signature
+    #[command(
+        name = "remove-member",
+        after_help = "Example:
+  ledger-cli network genesis remove-member gba.ceremony gzdex"
+    )]
+    RemoveMember {
+        /// The ceremony's file; it is changed in place
+        file: PathBuf,
+        /// Id of the party
+        party: String,
+    },
     /// Sign the genesis that the founders agreed on, whose hash `--trust` states
     #[command(after_help = "Example:
   ledger-cli network genesis sign gba.ceremony --key organisation --trust GENESIS_HASH")]
@@ -165,6 +177,11 @@ pub(crate) fn run(common: &Common, command: Command) -> Result<Answer, ClientErr
     match step {
         Genesis::New(new) => begin(&new),
         Genesis::AddMember(member) => add_member(common, &member),
+        Genesis::RemoveMember { file, party } => {
+            let mut ceremony = read(&file)?;
+            ceremony.remove(&party)?;
+            keep(&file, &ceremony)
+        }
         Genesis::Sign(sign) => {
             let mut ceremony = read(&sign.file)?;
             ceremony.sign(&common.read_key(&sign.key)?, &stated(common)?)?;
@@ -183,7 +200,7 @@ fn begin(new: &New) -> Result<Answer, ClientError> {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let sets = new.rule_sets.iter().map(|path| document("RuleSet", path));
     let calendars = new.calendars.iter().map(|path| document("Calendar", path));
-    let ceremony = Ceremony::new(GenesisPlan {
+    let ceremony = Ceremony::begin(GenesisPlan {
         name: new.name.clone(),
         origin: new.origin.clone(),
         protocol_version: new.protocol_version,
@@ -198,7 +215,7 @@ fn begin(new: &New) -> Result<Answer, ClientError> {
         rule_sets: sets.collect::<Result<_, _>>()?,
         calendars: calendars.collect::<Result<_, _>>()?,
         limits: limits(new)?,
-    });
+    })?;
     keep(&new.file, &ceremony)
 }
 
@@ -268,7 +285,6 @@ fn read(path: &Path) -> Result<Ceremony, ClientError> {
 }
 
 fn keep(path: &Path, ceremony: &Ceremony) -> Result<Answer, ClientError> {
-    ceremony.plan().check_names()?;
     write_file(path, ceremony.to_json().as_bytes())?;
     let mut answer = shown(ceremony)?;
     answer.text = format!("written to {}\n{}", path.display(), answer.text);

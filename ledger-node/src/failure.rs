@@ -77,7 +77,7 @@ codes! {
         "If others have come in since, name one of them in peer.known and run `ledger-node recover` again: an empty store knows only the founders. Else agree with the others that no other copy of this validator runs, and let it vote again on that word: `ledger-node recover --alone`. It may then sign a second vote at the open height.";
     blocks_lost: 31 = "NODE_BLOCKS_LOST",
         "Blocks are missing that this node had made durable.",
-        "Do not go on with this directory and never delete its consensus log: it keeps the node from signing a second history. Put back store/ as it was; one of several validators comes back with `ledger-node recover`, which puts the log aside.";
+        "Copy the directory, and never delete its consensus log: it keeps the node from signing a second history. One of several validators comes back with `ledger-node recover`, which puts the log aside; a sole one needs the whole store/ as it was (docs/OPERATING.md, damage).";
     checkpoint: 12 = "NODE_CHECKPOINT",
         "The chain file does not contain the block that was pinned, or what was pinned is neither a block hash nor a checkpoint of this log.",
         "Get a later chain file from a node that you trust, or compare the checkpoint with other operators; nothing was restored.";

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
-use ledger_api::Shared;
+use ledger_api::problem::Problem;
 use ledger_api::seals::{AskValidators, RefusedPeer, Seal};
+use ledger_api::{Shared, Term};
 use ledger_format::block::Block;
 use ledger_format::digest::{Hash, KeyId, sha256};
 use ledger_format::genesis::GenesisDocument;
@@ -18,7 +19,6 @@ use ledger_peer::{
     Settings,
 };
 use ledger_replica::{Addressed, Answer, Event as Heard, Lane, Message};
-use ledger_verify::block::check_certificate;
 use ledger_verify::finding::{Code, Place, Refuted};
 
 use crate::failure::Failure;
@@ -184,12 +184,18 @@ fn answer(shared: &Shared, keys: &[SigningKey], from: u64) -> Result<Message, Fa
     };
     let validator = keys.iter().find(is_member).or(keys.first());
     let (mut blocks, mut bytes, whole) = (Vec::new(), 0, Answer::default());
+    let mut term = None;
     for height in (from..).take(whole.blocks) {
-        let Some(stored) = shared.store.block(height)? else { break };
-        let block = crate::open::decode(&stored)?;
-        if validator.is_some() {
-            check_stored(shared, &block)?;
-        }
+        let block = match stored(shared, height, validator.is_some(), &mut term) {
+            Ok(Some(block)) => block,
+            Ok(None) => break,
+            Err(error) if blocks.is_empty() => return Err(error),
+            // What could be read is given.
+            Err(error) => {
+                tracing::error!(code = %error.code, %error, height, "blocks cannot be read");
+                break;
+            }
+        };
         bytes += block.body.entries.iter().map(Bytes::len).sum::<usize>();
         blocks.push(block);
         if bytes >= whole.bytes {
@@ -199,15 +205,22 @@ fn answer(shared: &Shared, keys: &[SigningKey], from: u64) -> Result<Message, Fa
     Ok(Message::blocks(&blocks, validator))
 }
 
-/// Checks what the disk says before this validator signs for it: for a damaged certificate it would have to answer like a forger.
-fn check_stored(shared: &Shared, block: &Block) -> Result<(), Failure> {
-    let validators = shared.ledger().validators().clone();
-    let header = &block.body.header;
-    // Of a set that is not at hand, the store's own checksums have to do.
-    if header.validators == validators.hash() {
-        check_certificate(&validators, header, &block.certificate)?;
+/// A block of the store. Before it is signed for, its certificate is checked: for a damaged one this validator would have to answer like
+/// a forger.
+fn stored(
+    shared: &Shared,
+    height: u64,
+    is_signed_for: bool,
+    term: &mut Option<Term>,
+) -> Result<Option<Block>, Failure> {
+    let Some(stored) = shared.store.block(height)? else { return Ok(None) };
+    let block = crate::open::decode(&stored)?;
+    if is_signed_for {
+        let refused =
+            |problem: Problem| Failure::block(format!("{}: {}", problem.code, problem.message));
+        shared.check_certified(&block, term).map_err(refused)?;
     }
-    Ok(())
+    Ok(Some(block))
 }
 
 /// Notes that a peer sent what may not follow, and logs it ever more seldom: who lies without end must not fill the disk. The status has

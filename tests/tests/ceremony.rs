@@ -267,6 +267,41 @@ fn parties_and_keys_come_once_and_the_threshold_can_be_met() {
 }
 
 #[test]
+fn what_a_node_could_not_begin_with_is_refused_by_who_brings_it() {
+    let founders = Founders::meet(2, &[]);
+    let good = fs::read_to_string(format!("{DATA}/rulesets/CN-NDA-2026.json")).unwrap();
+    let mut rules: Value = serde_json::from_str(&good).unwrap();
+    rules["title"] = "".into();
+    let (bad, other) =
+        (founders.directory.path().join("rules.json"), founders.directory.path().join("other"));
+    fs::write(&bad, rules.to_string()).unwrap();
+    let what = ["--name", "x", "--origin", "ledger.invalid/x", "--ruleset", bad.to_str().unwrap()];
+    let begin = ["-o", "json", "network", "genesis", "new", other.to_str().unwrap()];
+    let refused = run(CLI, begin.iter().chain(&what)).expect(1);
+    assert_refused(&refused, "FIELD_VALUE", "ruleset:CN-NDA-2026/1");
+    assert!(!other.exists());
+    // A vote key that is another's log key, a part that is taken out and comes again, with the keys of the right directory.
+    let _done = founders.join(1).expect(0);
+    let before = fs::read(founders.file()).unwrap();
+    let vote = |number| founders.home(number).join("keys/vote.pub");
+    let own = fs::read(vote(2)).unwrap();
+    fs::copy(founders.home(1).join("keys/log.pub"), vote(2)).unwrap();
+    assert_refused(&founders.join(2), "CLIENT_FOUNDER_TAKEN", "the log key of the validator");
+    assert_eq!(fs::read(founders.file()).unwrap(), before);
+    fs::write(vote(2), own).unwrap();
+    assert_refused(&founders.step("remove-member", &["exchange-2"]), "CLIENT_FOUNDER_ABSENT", "");
+    let _done = founders.join(2).expect(0);
+    let hash = founders.shown()["genesis"].clone();
+    let left = founders.step("remove-member", &["exchange-2"]).expect(0).json();
+    assert_ne!(left["genesis"], hash);
+    assert_eq!(fs::read(founders.file()).unwrap(), before);
+    assert_eq!(founders.join(2).expect(0).json()["genesis"], hash);
+    let _done = founders.sign(2, hash.as_str().unwrap()).expect(0);
+    let late = founders.step("remove-member", &["exchange-1"]);
+    assert_refused(&late, "CLIENT_GENESIS_SIGNED", "exchange-2");
+}
+
+#[test]
 fn a_node_takes_no_genesis_that_not_all_have_signed_as_it_is() {
     let founders = Founders::meet(2, &[]);
     let hash = founders.agree();

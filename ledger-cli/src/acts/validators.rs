@@ -18,6 +18,9 @@ use crate::session::{Common, key_id};
 use crate::signing::SignArgs;
 use crate::text;
 
+/// How many validators an error names: an error is a line or two.
+const NAMED: usize = 8;
+
 /// Validators. Each change is one act, which parties of more than two thirds of the power sign, of the set before and of the set after
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Validators {
@@ -140,9 +143,24 @@ fn id(member: &Validator) -> KeyId {
 }
 
 fn place(common: &Common, set: &[Validator], identity: &str) -> Result<usize, ClientError> {
-    let wanted = key_id(common, identity)?;
+    let wanted = key_id(common, identity).map_err(|error| naming_validators(error, set))?;
     let place = set.iter().position(|member| id(member) == wanted);
-    place.ok_or_else(|| ClientError::absent(format!("validator {wanted}")))
+    let absent = || ClientError::absent(format!("validator {wanted}"));
+    place.ok_or_else(|| naming_validators(absent(), set))
+}
+
+/// What a validator is named by, and those of a set: a party may have been meant, or one that has left.
+fn naming_validators(mut error: ClientError, set: &[Validator]) -> ClientError {
+    let named = |member: &Validator| format!("{} of {}", id(member), member.party);
+    let mut all: Vec<String> = set.iter().take(NAMED).map(named).collect();
+    if set.len() > NAMED {
+        all.push(format!("and {} more", set.len() - NAMED));
+    }
+    error.help = format!(
+        "A validator is named by its identity, SHA-256 of its vote key, or by the file of that key, and not by its party: `ledger-cli validator show`. The validators are {}.",
+        all.join(", ")
+    );
+    error
 }
 
 /// The same validator with the public keys of a directory.
@@ -175,4 +193,47 @@ fn shown(set: &[Validator]) -> Answer {
     let value = json!({ "validators": set.iter().map(member).collect::<Vec<Value>>() });
     let text = text::render(&value);
     Answer::new("validators", value, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches as _;
+
+    use super::*;
+    use crate::args::Cli;
+
+    fn set(parties: &[&str]) -> Vec<Validator> {
+        let member = |(party, number): (&&str, u8)| Validator {
+            party: (*party).to_owned(),
+            vote_key: vec![number; 32].into(),
+            ..Validator::default()
+        };
+        parties.iter().zip(1..).map(member).collect()
+    }
+
+    #[test]
+    fn who_names_no_validator_is_told_which_there_are() {
+        let call = ["ledger-cli", "--keys", "/nowhere", "validator", "show"];
+        let call = crate::command().try_get_matches_from(call).unwrap();
+        let common = Cli::from_arg_matches(&call).unwrap().common;
+        let two = set(&["gzdex", "hkdex"]);
+        assert_eq!(place(&common, &two, &id(&two[1]).to_string()), Ok(1));
+        // The party of a validator, a party that runs none, and the identity of one that has left.
+        let gone = "ab".repeat(32);
+        for (named, code) in
+            [("gzdex", "CLIENT_FILE"), ("acme", "CLIENT_FILE"), (gone.as_str(), "CLIENT_ABSENT")]
+        {
+            let error = place(&common, &two, named).unwrap_err();
+            assert_eq!(error.code, code);
+            assert!(error.message.contains(named), "{error:?}");
+            assert!(error.help.contains("`ledger-cli validator show`"), "{error:?}");
+            for member in &two {
+                let named = format!("{} of {}", id(member), member.party);
+                assert!(error.help.contains(&named), "{error:?}");
+            }
+        }
+        let help = place(&common, &set(&["p"; 11]), &gone).unwrap_err().help;
+        assert_eq!(help.matches(" of p").count(), NAMED, "{help}");
+        assert!(help.ends_with("and 3 more."), "{help}");
+    }
 }

@@ -25,5 +25,5 @@ mod submit;
 pub mod suspects;
 
 pub use server::{ServeError, Serving, serve};
-pub use sets::NodeRole;
+pub use sets::{NodeRole, Term};
 pub use shared::{Head, NodeKeys, Shared, Submission};

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use ledger_event::Clock;
 use ledger_format::digest::KeyId;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
+use ledger_format::limits::{MAX_CHANGES_BYTES, MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES};
 use ledger_format::validators::Validators;
 use ledger_proto::v1;
 use ledger_proto::v1::audit_service_server::AuditServiceServer;
@@ -30,8 +31,14 @@ use crate::suspects::Suspect;
 
 /// Longest message that is read: a stream message of entries.
 const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
-/// Longest message that is written: a block.
+/// Longest message that is written: a block, or an evidence file.
 const MAX_RESPONSE_BYTES: usize = 20 * 1024 * 1024;
+
+const _: () = {
+    let file = MAX_GENESIS_BYTES + MAX_CHANGES_BYTES + MAX_EVIDENCE_BYTES;
+    assert!(file + 1_024 <= MAX_RESPONSE_BYTES, "an evidence file is too long for an answer");
+};
+
 /// Calls that one connection may have open.
 const MAX_CALLS_PER_CONNECTION: u32 = 1_024;
 const KEEPALIVE: Duration = Duration::from_secs(30);

@@ -1,16 +1,22 @@
 //! Which validators signed which height, and what this node is among them. The log itself says it: the changes are the timeline of
 //! one record.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use ledger_event::event::Act;
 use ledger_event::{SetChange, Timeline, ValidatorSet};
-use ledger_format::digest::KeyId;
+use ledger_format::block::Block;
+use ledger_format::digest::{KeyId, hex};
 use ledger_format::entry::Entry;
 use ledger_format::evidence::{Evidence, EvidenceFile};
 use ledger_format::message;
 use ledger_format::validators::{Member, Validators};
+use ledger_proto::v1::Leaf;
 use ledger_rules::genesis::VALIDATORS;
 use ledger_rules::view::read;
+use ledger_verify::block::check_certificate;
+use ledger_verify::finding::{Code, Place, Refuted};
 
 use crate::history::Walk;
 use crate::problem::Problem;
@@ -41,6 +47,13 @@ impl NodeRole {
     }
 }
 
+/// A set of validators and the heights that it signs.
+#[derive(Clone, Debug)]
+pub struct Term {
+    set: Validators,
+    heights: Range<u64>,
+}
+
 impl Shared {
     /// What this node is at the next height.
     pub fn role(&self) -> NodeRole {
@@ -66,12 +79,45 @@ impl Shared {
 
     /// The validators that signed a height.
     pub(crate) fn validators_at(&self, height: u64) -> Result<Validators, Problem> {
-        let mut changes = self.changes()?.into_iter();
-        let last = changes.rfind(|(changed, _)| changed.saturating_add(DELAY) <= height);
-        match last {
-            None => Ok(self.genesis.validators().clone()),
-            Some((_, set)) => Ok(Validators::new(set)?),
+        Ok(self.term_at(height)?.set)
+    }
+
+    /// The validators of a height, and for which heights around it they are known to be those.
+    fn term_at(&self, height: u64) -> Result<Term, Problem> {
+        let (last, changes) = self.changes_back();
+        // What the next block changes, the heights up to here do not show.
+        let mut end = last.saturating_add(1).saturating_add(DELAY);
+        for change in changes {
+            let (changed, set) = change?;
+            let begin = changed.saturating_add(DELAY);
+            if begin <= height {
+                return Ok(Term { set: Validators::new(set)?, heights: begin..end });
+            }
+            end = begin;
         }
+        Ok(Term { set: self.genesis.validators().clone(), heights: 0..end })
+    }
+
+    /// Checks the certificate of a stored block by the validators of its height. `known` keeps these for the next block.
+    ///
+    /// # Errors
+    /// What speaks against the certificate or the validators that the header names, or what keeps the history of the validators from
+    /// being read.
+    pub fn check_certified(&self, block: &Block, known: &mut Option<Term>) -> Result<(), Problem> {
+        let Block { body, certificate } = block;
+        let header = &body.header;
+        let term = match known.take().filter(|term| term.heights.contains(&header.height)) {
+            Some(term) => term,
+            None => self.term_at(header.height)?,
+        };
+        let Term { set, .. } = known.insert(term);
+        if set.hash() != header.validators {
+            let (expected, found) = (hex(&set.hash()), hex(&header.validators));
+            let place = Place::block(header.height);
+            return Err(Refuted::differs(Code::Validators, place, expected, found).into());
+        }
+        check_certificate(set, header, certificate)?;
+        Ok(())
     }
 
     /// How the validators of a height follow from those of genesis.
@@ -96,18 +142,34 @@ impl Shared {
 
     /// All sets that entries brought, oldest first, each with the height of its block.
     fn changes(&self) -> Result<Vec<(u64, ValidatorSet)>, Problem> {
-        let record = read(&self.ledger().state(), VALIDATORS);
-        let timeline: Timeline = record.and_then(|record| record.timeline).unwrap_or_default();
-        let mut walk = Walk::of(self, VALIDATORS, &timeline);
-        let mut changes = Vec::new();
-        while let Some(leaf) = walk.step(true)? {
-            let entry = Entry::decode(Bytes::clone(&leaf.entry))?;
-            if let Some(Act::ValidatorsChanged(event)) = &entry.event().act {
-                changes.push((leaf.height, event.validators.clone().unwrap_or_default()));
-            }
-        }
+        let (_, changes) = self.changes_back();
+        let mut changes = changes.collect::<Result<Vec<_>, _>>()?;
         changes.reverse();
         Ok(changes)
+    }
+
+    /// The height of the last block, and all sets that entries brought up to it, newest first.
+    fn changes_back(
+        &self,
+    ) -> (u64, impl Iterator<Item = Result<(u64, ValidatorSet), Problem>> + '_) {
+        let (height, record) = {
+            let ledger = self.ledger();
+            (ledger.height(), read(&ledger.state(), VALIDATORS))
+        };
+        let timeline: Timeline = record.and_then(|record| record.timeline).unwrap_or_default();
+        let mut walk = Walk::of(self, VALIDATORS, &timeline);
+        let leaves = std::iter::from_fn(move || walk.step(true).transpose());
+        let change = |leaf: Result<Leaf, Problem>| {
+            let leaf = leaf?;
+            let entry = Entry::decode(Bytes::clone(&leaf.entry))?;
+            Ok(match &entry.event().act {
+                Some(Act::ValidatorsChanged(event)) => {
+                    Some((leaf.height, event.validators.clone().unwrap_or_default()))
+                }
+                _ => None,
+            })
+        };
+        (height, leaves.map(change).filter_map(Result::transpose))
     }
 
     /// What an operator should know about the validators and the protocol.

@@ -1,7 +1,10 @@
 //! The founders' ceremony: one file that travels between founders until every one of them has signed the genesis that it holds.
 //!
 //! The file holds what was collected, not the document: that follows from it, so that a change after a signature shows as a
-//! signature that fits no more. Private keys never enter it.
+//! signature that fits no more. Private keys never enter it. What a node could not begin with is refused when it is given, not
+//! after all have signed (`rehearsal`).
+
+mod rehearsal;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +20,6 @@ use ledger_format::genesis_file::GenesisFile;
 use ledger_format::id::Subject;
 use ledger_format::message;
 use ledger_rules::genesis::LEDGER;
-use ledger_verify::entry::check_genesis_keys;
 use ledger_verify::signature;
 use prost::Message;
 use serde_json::{Value, json};
@@ -64,8 +66,13 @@ impl Standing {
 
 impl Ceremony {
     /// A ceremony that nobody has signed. A threshold of 0 stands for more than two thirds of the founders, however many come.
-    pub const fn new(plan: GenesisPlan) -> Self {
-        Self { plan, signatures: BTreeMap::new() }
+    ///
+    /// # Errors
+    /// What [`Ceremony::seal`] would refuse of the plan whoever joins, with the same code.
+    pub fn begin(plan: GenesisPlan) -> Result<Self, ClientError> {
+        let ceremony = Self { plan, signatures: BTreeMap::new() };
+        ceremony.rehearse()?;
+        Ok(ceremony)
     }
 
     /// What was collected.
@@ -146,8 +153,8 @@ impl Ceremony {
     /// Adds a founder with its validator, if it runs one. The first of its keys that is not a system's signs genesis.
     ///
     /// # Errors
-    /// `CLIENT_GENESIS_SIGNED` after the first signature, `CLIENT_FOUNDER_TAKEN` for a party or key that is there already, or what
-    /// the format refuses of the founder.
+    /// `CLIENT_GENESIS_SIGNED` after the first signature, `CLIENT_FOUNDER_TAKEN` for a party, key or validator's name that is there
+    /// already, `CLIENT_SIGNERS` for a founder without a key to sign with, or what [`Ceremony::seal`] would refuse of the founder.
     pub fn add(
         &mut self,
         founder: Founder,
@@ -158,8 +165,25 @@ impl Ceremony {
         let mut next = self.clone();
         next.plan.founders.push(founder);
         next.plan.validators.validators.extend(validator);
-        next.check_parts()?;
+        next.rehearse()?;
         *self = next;
+        Ok(())
+    }
+
+    /// Takes a founder out again, with its validator. If it came first, who came next issues genesis.
+    ///
+    /// # Errors
+    /// `CLIENT_GENESIS_SIGNED` after the first signature, `CLIENT_FOUNDER_ABSENT` for a party that is not there.
+    pub fn remove(&mut self, party: &str) -> Result<(), ClientError> {
+        self.unsigned()?;
+        let founders = &mut self.plan.founders;
+        if !founders.iter().any(|founder| founder.party == party) {
+            let known: Vec<&str> = founders.iter().map(|founder| founder.party.as_str()).collect();
+            let detail = format!("{party} is not one of [{}]", known.join(", "));
+            return Err(ClientError::founder_absent(detail));
+        }
+        founders.retain(|founder| founder.party != party);
+        self.plan.validators.validators.retain(|validator| validator.party != party);
         Ok(())
     }
 
@@ -189,27 +213,24 @@ impl Ceremony {
             );
             return Err(ClientError::signers(detail));
         }
+        let validators = &self.plan.validators.validators;
+        let name = validator.map(|validator| &validator.name);
+        if validators.iter().any(|known| Some(&known.name) == name) {
+            let name = name.map_or("", |name| name);
+            return Err(ClientError::founder_taken(format!("the validator's name {name}")));
+        }
         let known = self.plan.founders.iter().flat_map(founder_keys);
-        let known = known.chain(self.plan.validators.validators.iter().flat_map(validator_keys));
-        let mut known: Vec<&[u8]> = known.collect();
-        for key in founder_keys(founder).chain(validator.into_iter().flat_map(validator_keys)) {
-            if known.contains(&key) {
-                return Err(ClientError::founder_taken(format!("the key {}", hex(key))));
+        let mut known: Vec<_> = known.chain(validators.iter().flat_map(validator_keys)).collect();
+        for (whose, key) in
+            founder_keys(founder).chain(validator.into_iter().flat_map(validator_keys))
+        {
+            if let Some((owner, _)) = known.iter().find(|(_, known)| *known == key) {
+                let detail = format!("the key {} as {whose}: it is {owner}", hex(key));
+                return Err(ClientError::founder_taken(detail));
             }
-            known.push(key);
+            known.push((whose, key));
         }
         Ok(())
-    }
-
-    /// Judges all parts that are there already by the format's rules: those that only the whole can break come later.
-    fn check_parts(&self) -> Result<(), ClientError> {
-        let mut plan = self.plan.clone();
-        plan.governance_threshold = 1;
-        if plan.validators.validators.is_empty() {
-            // A founder without a validator may come first.
-            return Ok(());
-        }
-        check_genesis_keys(&plan.document()?).map_err(ClientError::verification)
     }
 
     /// The document as it is now. Its id is what founders compare before they sign.
@@ -250,9 +271,11 @@ impl Ceremony {
     ///
     /// # Errors
     /// `CLIENT_GENESIS_HASH`, `CLIENT_GENESIS_SIGNATURE` when the file holds a signature that fits no more, `CLIENT_SIGNERS` for a
-    /// key that is not a founder's, or is the one that seals.
+    /// key that is not a founder's, or is the one that seals, and what [`Ceremony::seal`] would refuse of the document.
     pub fn sign(&mut self, key: &SigningKey, hash: &LedgerId) -> Result<(), ClientError> {
         let mut draft = self.agreed(hash)?;
+        // A file that was changed by hand, or begun by a version that judged later.
+        self.rehearse()?;
         draft.cosign(key)?;
         self.signatures = draft.cosignatures().clone();
         Ok(())
@@ -268,6 +291,14 @@ impl Ceremony {
         hash: &LedgerId,
     ) -> Result<(GenesisDocument, Vec<u8>), ClientError> {
         let draft = self.agreed(hash)?;
+        self.sealed(&draft, key)
+    }
+
+    fn sealed(
+        &self,
+        draft: &DraftFile,
+        key: &SigningKey,
+    ) -> Result<(GenesisDocument, Vec<u8>), ClientError> {
         let document = self.document()?;
         let mut entries = vec![draft.seal(key)?];
         let founder =
@@ -347,19 +378,32 @@ impl Ceremony {
 
 /// The key with which a founder signs genesis: the first that is not a system's.
 fn signing_key(founder: &Founder) -> Option<(KeyId, [u8; 32])> {
-    let by_a_person = |key: &&KeyGrant| key.factor() != Factor::System;
-    let key = founder.keys.iter().find(by_a_person)?;
+    let key = founder.keys.iter().find(|key| signs(key))?;
     let key: [u8; 32] = key.public_key.as_ref().try_into().ok()?;
     Some((KeyId::of(&key), key))
 }
 
-fn founder_keys(founder: &Founder) -> impl Iterator<Item = &[u8]> {
-    founder.keys.iter().map(|key| key.public_key.as_ref())
+fn signs(key: &KeyGrant) -> bool {
+    key.factor() != Factor::System
 }
 
-fn validator_keys(validator: &Validator) -> impl Iterator<Item = &[u8]> {
+/// The keys of a founder, each with what it is.
+fn founder_keys(founder: &Founder) -> impl Iterator<Item = (String, &[u8])> {
+    let numbered = founder.keys.iter().zip(1..);
+    numbered.map(|(key, number)| {
+        (format!("key {number} of {}", founder.party), key.public_key.as_ref())
+    })
+}
+
+/// The keys of a validator, each with what it is.
+fn validator_keys(validator: &Validator) -> impl Iterator<Item = (String, &[u8])> {
     let Validator { vote_key, log_key, cosign_key, receipt_key, .. } = validator;
-    [vote_key, log_key, cosign_key, receipt_key].into_iter().map(AsRef::as_ref)
+    let keys =
+        [("vote", vote_key), ("log", log_key), ("cosign", cosign_key), ("receipt", receipt_key)];
+    keys.map(|(name, key)| {
+        (format!("the {name} key of the validator of {}", validator.party), key.as_ref())
+    })
+    .into_iter()
 }
 
 fn encoded(message: &impl Message) -> String {

@@ -4,6 +4,8 @@ use std::io;
 
 use ledger_catalogue::SourceError;
 use ledger_format::malformed::{Explanation, Malformed};
+use ledger_rules::code::Refusal;
+use ledger_verify::finding::Refuted;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -109,8 +111,11 @@ codes! {
         "Somebody has yet to sign.",
         "Send them the file: `ledger-cli draft sign FILE --key KEY`, or of a ceremony `ledger-cli network genesis sign FILE --key KEY`.";
     founder_taken: Conflict = "CLIENT_FOUNDER_TAKEN",
-        "A party or key is in the ceremony already.",
-        "Every founder is added once, and every key belongs to one: `ledger-cli network genesis show FILE`.";
+        "A party, key or validator's name is in the ceremony already.",
+        "Every founder is added once, and every key has one place: `ledger-cli network genesis show FILE`. To add a part anew, take it out first: `ledger-cli network genesis remove-member FILE PARTY`.";
+    founder_absent: NotFound = "CLIENT_FOUNDER_ABSENT",
+        "No founder of that id is in the ceremony.",
+        "`ledger-cli network genesis show FILE` names those who are.";
     genesis_signed: Conflict = "CLIENT_GENESIS_SIGNED",
         "Founders have signed the genesis as it is, and a change would void their signatures.",
         "Go on from the file as it was before the first signature; then all sign again.";
@@ -147,6 +152,17 @@ codes! {
 }
 
 impl ClientError {
+    /// What the rules refuse of a subject: their code, and their next step.
+    pub fn refused(subject: impl std::fmt::Display, refusal: &Refusal) -> Self {
+        let Explanation { code, text, help, .. } = refusal.code.explanation();
+        Self {
+            failure: Failure::Refused,
+            code: code.to_owned(),
+            message: format!("{text} ({subject}: {})", refusal.detail),
+            help: help.to_owned(),
+        }
+    }
+
     /// A failed file operation.
     pub fn io(path: impl std::fmt::Display) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::file(format!("{path}: {error}"))
@@ -161,6 +177,18 @@ impl From<Malformed> for ClientError {
             failure: Failure::Malformed,
             code: malformed.code().to_owned(),
             message: malformed.to_string(),
+            help: help.to_owned(),
+        }
+    }
+}
+
+impl From<Refuted> for ClientError {
+    fn from(refuted: Refuted) -> Self {
+        let Explanation { code, text, help, .. } = refuted.code.explanation();
+        Self {
+            failure: Failure::Denied,
+            code: code.to_owned(),
+            message: format!("{text} ({}: {})", refuted.place, refuted.detail),
             help: help.to_owned(),
         }
     }

@@ -181,9 +181,10 @@ impl GenesisPlan {
 /// every founder has to have signed the document.
 ///
 /// # Errors
-/// `CLIENT_GENESIS_SIGNATURE`, or `CLIENT_VERIFY` with what the rules say.
+/// `CLIENT_GENESIS_SIGNATURE`, `V_WEAK_KEY`, what the rules refuse of a document with their code, or `CLIENT_VERIFY` for more than a
+/// block holds.
 pub fn check(file: &GenesisFile) -> Result<(), ClientError> {
-    let ledger = Ledger::new(file.document.clone()).map_err(ClientError::verification)?;
+    let ledger = Ledger::new(file.document.clone())?;
     for entry in &file.entries {
         check_signatures(entry, |kid| ledger.public_key(kid))
             .map_err(ClientError::genesis_signature)?;
@@ -193,11 +194,11 @@ pub fn check(file: &GenesisFile) -> Result<(), ClientError> {
     let entries: Vec<&Entry> = file.entries.iter().collect();
     let block = ledger.propose(proposer, file.document.message().start_ms, &entries);
     if let Some((number, refusal)) = block.refused.first() {
-        let detail = format!("entry {number}: {refusal}");
+        let subject = entries.get(*number).map_or(LEDGER, |entry| entry.claims().subject.as_str());
         return Err(if *number == 0 {
-            ClientError::genesis_signature(detail)
+            ClientError::genesis_signature(format!("{subject}: {refusal}"))
         } else {
-            ClientError::verification(detail)
+            ClientError::refused(subject, refusal)
         });
     }
     if block.included.len() < entries.len() {

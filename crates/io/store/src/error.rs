@@ -141,7 +141,7 @@ pub const CODES: &[Explanation] = &[
         code: "STORE_DAMAGED",
         text: "Stored bytes are not what was written.",
         source: "docs/OPERATING.md, damage",
-        help: "Keep a copy of the directory; then try `ledger-node reindex`. If it says the same, blocks are hit: restore a backup.",
+        help: "Keep a copy of the directory; then try `ledger-node reindex`. If it says the same, blocks are hit: take them from other nodes, or restore a backup (docs/OPERATING.md, damage).",
     },
     Explanation {
         code: "STORE_WAL_DAMAGED",

@@ -7,12 +7,13 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use ledger_event::{SetChange, SetChanges};
+use prost::{Message, length_delimiter_len};
 
 use crate::digest::{BlockHash, Hash, KeyId, LedgerId, sha256};
 use crate::fixed::FixedReader;
 use crate::genesis::GenesisDocument;
 use crate::header::{HEADER_BYTES, Header};
-use crate::limits::{MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES, MAX_PROOF_BYTES};
+use crate::limits::{MAX_CHANGES, MAX_CHANGES_BYTES, MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES};
 use crate::malformed::{Kind, Malformed};
 use crate::message;
 use crate::vote::{Certificate, PROPOSAL_BYTES, VOTE_BYTES, VoteStep, proposal_bytes, vote_bytes};
@@ -408,12 +409,13 @@ pub struct EvidenceFile {
 
 impl EvidenceFile {
     /// Mark 18, length 4 and bytes of the genesis document; where validators have changed, another mark, and length 4 and bytes of the
-    /// changes; then the evidence.
+    /// changes; then the evidence. Of changes that are too many, the newest are left out.
     pub fn encode(
         genesis: Option<&GenesisDocument>,
         changes: &[SetChange],
         evidence: &Evidence,
     ) -> Vec<u8> {
+        let changes = fitting(changes);
         let mark = if changes.is_empty() { EVIDENCE_FILE_MARK } else { CHANGED_FILE_MARK };
         let mut bytes = mark.to_vec();
         let document = genesis.map(|genesis| genesis.bytes().as_ref()).unwrap_or_default();
@@ -454,12 +456,32 @@ impl EvidenceFile {
 
 const FILE: &str = "evidence file";
 
+/// The oldest of the changes that a file holds: each is certified by the set before, so that none can be left out in between.
+fn fitting(changes: &[SetChange]) -> &[SetChange] {
+    let mut bytes: usize = 0;
+    let fits = |change: &&SetChange| {
+        let length = change.encoded_len();
+        let framed = length_delimiter_len(length).saturating_add(length).saturating_add(1);
+        bytes = bytes.saturating_add(framed);
+        bytes <= MAX_CHANGES_BYTES
+    };
+    let count = changes.iter().take(MAX_CHANGES).take_while(fits).count();
+    changes.get(..count).unwrap_or_default()
+}
+
 fn set_changes(reader: &mut FixedReader) -> Result<Vec<SetChange>, Malformed> {
     let length = reader.u32()?;
-    let length = reader.length(length, MAX_PROOF_BYTES)?;
+    let length = reader.length(length, MAX_CHANGES_BYTES)?;
     if length == 0 {
         return Err(Malformed::new(Kind::NotCanonical, FILE, "no changes, and their mark"));
     }
-    let changes: SetChanges = message::decode(FILE, &reader.take(length)?)?;
+    let bytes = reader.take(length)?;
+    // A change in memory is larger than one of no bytes.
+    let count = message::field_count(&bytes);
+    if count > MAX_CHANGES {
+        let detail = format!("{count} changes, at most {MAX_CHANGES} allowed");
+        return Err(Malformed::new(Kind::TooLarge, FILE, detail));
+    }
+    let changes: SetChanges = message::decode(FILE, &bytes)?;
     Ok(changes.changes)
 }

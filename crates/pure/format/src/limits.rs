@@ -1,5 +1,7 @@
 //! Every bound of the formats, in one place. Decoders check them before they allocate.
 
+use crate::header::HEADER_BYTES;
+
 /// Longest entry in bytes, so that its length fits the `uint16` of a C2SP entry bundle.
 pub const MAX_ENTRY_BYTES: usize = 65_535;
 
@@ -54,7 +56,14 @@ pub const MAX_PROOF_BYTES: usize = 1024 * 1024;
 /// Longest evidence in bytes: two certificates of [`MAX_VALIDATORS`], and little enough to fit an entry.
 pub const MAX_EVIDENCE_BYTES: usize = 56 * 1024;
 
+/// Most bytes of the changes of the validators in an evidence file: over 10,000 changes of four validators, 200 of the largest sets.
+pub const MAX_CHANGES_BYTES: usize = 16 * 1024 * 1024;
+
+/// Most changes of the validators in an evidence file: more than fit into [`MAX_CHANGES_BYTES`] with a header each.
+pub const MAX_CHANGES: usize = 65_536;
+
 const _: () = {
+    assert!(MAX_CHANGES > MAX_CHANGES_BYTES / HEADER_BYTES);
     assert!(MAX_EVIDENCE_BYTES < MAX_ENTRY_BYTES);
     assert!(MAX_EVIDENCE_BYTES > 2 * (65 + 96 * MAX_VALIDATORS) + 64);
     assert!(MAX_GENESIS_BYTES < MAX_ENTRY_BYTES);

@@ -8,9 +8,13 @@ use ledger_fixtures::messages::MESSAGES;
 use ledger_format::block::{Block, Body};
 use ledger_format::chain_file::FrameHead;
 use ledger_format::entry::{Draft, Entry};
+use ledger_format::evidence::{CHANGED_FILE_MARK, EvidenceFile};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::{HEADER_BYTES, HEADER_MARK};
-use ledger_format::limits::{MAX_BLOCK_BYTES, MAX_ENTRY_BYTES, MAX_GENESIS_BYTES, MAX_PROOF_BYTES};
+use ledger_format::limits::{
+    MAX_BLOCK_BYTES, MAX_CHANGES, MAX_CHANGES_BYTES, MAX_ENTRY_BYTES, MAX_GENESIS_BYTES,
+    MAX_PROOF_BYTES,
+};
 use ledger_format::note::{Checkpoint, Note};
 use ledger_format::proof_file;
 use ledger_format::receipt::Receipt;
@@ -123,6 +127,14 @@ fn amplification() {
     file.extend(&statement);
     assert!(file.len() < MAX_PROOF_BYTES);
     assert_within(4 << 20, "proof file", || drop(proof_file::decode(&file.clone().into())));
+    // Changes of no bytes in an evidence file: they are counted before they are read.
+    for (length, most) in [(2 * MAX_CHANGES, 16 << 20), (MAX_CHANGES_BYTES, SMALL)] {
+        let changes = empty_elements(1 << 3 | 2, length);
+        let length = u32::try_from(length).unwrap().to_be_bytes();
+        let file = [CHANGED_FILE_MARK.as_slice(), &[0; 4], &length, &changes].concat();
+        let file = Bytes::from(file);
+        assert_within(most, "evidence file", || drop(EvidenceFile::decode(file)));
+    }
     // Entries of no bytes: 32 bytes each in memory, and a count that is bounded.
     let mut body = vec![0; HEADER_BYTES];
     body[..HEADER_MARK.len()].copy_from_slice(HEADER_MARK);

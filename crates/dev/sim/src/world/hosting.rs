@@ -264,7 +264,7 @@ impl World {
         (0..self.nodes.len()).filter(|number| self.nodes[*number].id == *id).collect()
     }
 
-    fn call(&mut self, node: usize, call: Call, after: std::time::Duration) {
+    fn call(&mut self, node: usize, call: Call, after: Duration) {
         self.number += 1;
         let number = self.number;
         if let Some(process) = &mut self.nodes[node].process {

@@ -44,6 +44,7 @@ type Codes<'a> = BTreeMap<&'a str, (&'a str, usize)>;
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {
     let (codes, mut found) = tables(tree);
     found.extend(undocumented(tree, &codes));
+    found.extend(told_differently(tree, &codes));
     let families = families(&codes);
     let is_ghost = |word: &str| {
         let family = word.split('_').next().unwrap_or_default();
@@ -153,6 +154,40 @@ fn undocumented(tree: &Tree, codes: &Codes<'_>) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// Codes whose next step is another one in the document that lists it than in their table: an operator reads either.
+fn told_differently(tree: &Tree, codes: &Codes<'_>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (code, (table, number)) in codes {
+        let listed = TABLES.iter().find(|(path, _)| path == table);
+        let Some((_, document)) = listed.filter(|(_, document)| !document.ends_with('/')) else {
+            continue;
+        };
+        // Up to the row of the next code.
+        let source = text_of(tree, table);
+        let next = rows(source).into_iter().map(|(next, _)| next).find(|next| next > number);
+        let row = source.lines().take(next.map_or(usize::MAX, |next| next - 1)).skip(number - 1);
+        let row: String = row.collect();
+        let told = |line: &str| {
+            let last = line.trim_end_matches(['|', ' ']).rsplit(" | ").next().unwrap_or_default();
+            row.contains(&format!("\"{}\"", last.replace('"', "\\\"")))
+        };
+        let begin = format!("| `{code}` |");
+        let lists = lines(text_of(tree, document)).filter(|(_, line)| line.starts_with(&begin));
+        let lists: Vec<_> = lists.collect();
+        if let Some((line, _)) = lists.first()
+            && !lists.iter().any(|(_, line)| told(line))
+        {
+            let text = format!("the next step of {code} is another one in {table}:{number}");
+            found.push(Violation::new(document, *line, text));
+        }
+    }
+    found
+}
+
+fn text_of<'a>(tree: &'a Tree, path: &str) -> &'a str {
+    tree.files.get(path).and_then(Option::as_deref).unwrap_or_default()
 }
 
 /// First words that all codes of a table share, as `CAT` and `V`: what begins so is a code or a mistake.

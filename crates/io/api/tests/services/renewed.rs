@@ -8,16 +8,18 @@ use ed25519_dalek::Signer as _;
 use ledger_api::seals::{AskValidators, RefusedPeer, Seal};
 use ledger_api::{NodeKeys, Shared};
 use ledger_event::Clock;
+use ledger_format::block::{Block, Body};
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::evidence::EvidenceFile;
 use ledger_format::header::Header;
 use ledger_format::note::{Checkpoint, cosignature_message};
 use ledger_format::receipt::Receipt;
 use ledger_format::validators::Validators;
+use ledger_format::vote::Certificate;
 use ledger_proto::v1;
 use ledger_story::cast::{EXCHANGE, OMNI, REGISTRY};
 use ledger_story::members::{genesis, set, validators_changed, voted};
-use ledger_story::{LIMITS, Story, acts, china};
+use ledger_story::{LIMITS, Story, acts, china, validator_key_of};
 use ledger_verify::evidence::verify_evidence_file;
 use ledger_verify::verdict::Verdict;
 
@@ -118,6 +120,51 @@ async fn a_block_is_signed_by_validators_of_its_own_height() {
         assert_eq!(other.shared.seal_for_others(height).unwrap(), None);
         let status = other.audit().get_checkpoint(asked).await.unwrap_err();
         assert_eq!(code(&status).1, "API_UNSIGNED");
+    }
+}
+
+fn stored(node: &Node, height: u64) -> Block {
+    let stored = node.shared.store.block(height).unwrap().unwrap();
+    let header = Header::decode(stored.header).unwrap();
+    let certificate = Certificate::decode(stored.certificate).unwrap();
+    Block { body: Body { header, entries: stored.entries }, certificate }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_certificate_is_checked_by_the_validators_of_its_own_height() {
+    let story = gone_on(changed(), 3);
+    let node = Node::following(&story, &[]).await;
+    let checked = |block: &Block, known: &mut _| {
+        node.shared.check_certified(block, known).map_err(|problem| problem.code)
+    };
+    // One after the other, and each by itself.
+    let mut known = None;
+    for height in 1..=story.height {
+        let block = stored(&node, height);
+        assert_eq!(checked(&block, &mut known), Ok(()), "height {height}");
+        assert_eq!(checked(&block, &mut None), Ok(()), "height {height}");
+        let mut damaged = block.clone();
+        damaged.certificate.signatures[1].1[40] ^= 1;
+        let refused = Err("V_CERTIFICATE_SIGNATURE");
+        assert_eq!(checked(&damaged, &mut known.clone()), refused, "height {height}");
+        assert_eq!(checked(&damaged, &mut None), refused, "height {height}");
+    }
+    // Signed as it should be, by those of another height.
+    let (old, new) = (stored(&node, 4), stored(&node, 5));
+    for (block, other) in [(&old, &new), (&new, &old)] {
+        let mut moved = block.clone();
+        moved.body.header.validators = other.body.header.validators;
+        let signers = if block == &old { AFTER } else { BEFORE };
+        moved.certificate.block = moved.body.header.hash();
+        let message = moved.certificate.signed_bytes(&story.genesis.id());
+        let mut signatures = signers
+            .map(|name| (id(name), validator_key_of(name, "vote").sign(&message).to_bytes()));
+        signatures.sort_unstable_by_key(|(id, _)| *id);
+        moved.certificate.signatures = signatures.to_vec();
+        // Also when the other set was the last one that was used.
+        let mut known = None;
+        checked(other, &mut known).unwrap();
+        assert_eq!(checked(&moved, &mut known), Err("V_VALIDATORS"));
     }
 }
 

@@ -8,7 +8,9 @@ use ledger_format::evidence::{
     CHANGED_FILE_MARK, EVIDENCE_FILE_MARK, Evidence, EvidenceFile, Offence, SignedProposal,
     SignedVote, presentation_bytes,
 };
-use ledger_format::limits::{MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES, MAX_PROOF_BYTES};
+use ledger_format::limits::{
+    MAX_CHANGES, MAX_CHANGES_BYTES, MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES,
+};
 use ledger_format::malformed::Kind;
 use ledger_format::vote::{Certificate, VoteStep};
 
@@ -186,9 +188,64 @@ fn a_file_shows_changes_of_the_validators_under_a_mark_of_its_own() {
     let none = [CHANGED_FILE_MARK.as_slice(), &[0; 8], &double_vote().encode()].concat();
     assert_eq!(kind(EvidenceFile::decode(none.into())), Kind::NotCanonical);
     let mut long = [CHANGED_FILE_MARK.as_slice(), &[0; 4]].concat();
-    long.extend_from_slice(&u32::try_from(MAX_PROOF_BYTES + 1).unwrap().to_be_bytes());
+    long.extend_from_slice(&u32::try_from(MAX_CHANGES_BYTES + 1).unwrap().to_be_bytes());
     assert_eq!(kind(EvidenceFile::decode(long.into())), Kind::TooLarge);
     for cut in 18..bytes.len() {
         assert!(EvidenceFile::decode(Bytes::copy_from_slice(&bytes[..cut])).is_err(), "{cut}");
+    }
+}
+
+/// A change of validators as large as they come with so many members, or nearly so.
+fn change_of(number: u16, members: usize) -> SetChange {
+    let [high, low] = number.to_be_bytes();
+    SetChange {
+        header: vec![high; 269].into(),
+        certificate: vec![low; 61 + 96 * members].into(),
+        validators: vec![low; 190 * members].into(),
+    }
+}
+
+#[test]
+fn a_file_shows_thousands_of_changes_and_the_oldest_of_more_than_it_holds() {
+    for (members, most) in [(4, 10_000), (16, 3_000), (256, 200)] {
+        let changes: Vec<_> = (0..most).map(|number| change_of(number, members)).collect();
+        let file = EvidenceFile::encode(None, &changes, &double_vote());
+        let read = EvidenceFile::decode(file.into()).unwrap();
+        assert!(read.changes == changes, "{most} changes of {members} are shown");
+    }
+    let changes: Vec<_> = (0..400).map(|number| change_of(number, 256)).collect();
+    let file = EvidenceFile::encode(None, &changes, &double_vote());
+    let read = EvidenceFile::decode(file.into()).unwrap();
+    let shown = read.changes.len();
+    assert!((200..400).contains(&shown) && read.changes == changes[..shown], "{shown}");
+    assert_eq!(read.evidence, double_vote());
+    // To the byte: framed in 5 bytes and 4 more for the longest field.
+    let of = |bytes: usize| SetChange { header: vec![1; bytes].into(), ..SetChange::default() };
+    let largest = of(MAX_CHANGES_BYTES - 10);
+    let with = |changes: &[SetChange]| {
+        let file = EvidenceFile::encode(None, changes, &double_vote());
+        EvidenceFile::decode(file.into()).unwrap().changes.len()
+    };
+    assert_eq!(with(std::slice::from_ref(&largest)), 1);
+    assert_eq!(with(&[largest, of(1)]), 1);
+    assert_eq!(with(&[of(MAX_CHANGES_BYTES - 9)]), 0);
+}
+
+#[test]
+fn more_changes_than_there_can_be_are_refused_before_they_are_read() {
+    let with = |changes: &[u8]| {
+        let length = u32::try_from(changes.len()).unwrap().to_be_bytes();
+        let file = [CHANGED_FILE_MARK.as_slice(), &[0; 4], &length, changes].concat();
+        let file = EvidenceFile::decode([file, double_vote().encode()].concat().into());
+        file.map(|file| file.changes.len())
+    };
+    let empty = [0x0a, 0].repeat(MAX_CHANGES);
+    assert_eq!(with(&empty), Ok(MAX_CHANGES));
+    let too_many = [&empty[..], &[0x0a, 0]].concat();
+    assert_eq!(kind(with(&too_many)), Kind::TooLarge);
+    // Whatever stands before them: fields that nobody knows, a group, a key in more bytes than it needs.
+    for before in [&[0x10, 1][..], &[0x13, 0x14], &[0x8a, 0x00, 0x00], &[0x1d, 0, 0, 0, 0]] {
+        assert_eq!(kind(with(&[before, &too_many].concat())), Kind::TooLarge, "{before:?}");
+        assert_ne!(kind(with(&[before, &[0x0a, 0]].concat())), Kind::TooLarge, "{before:?}");
     }
 }

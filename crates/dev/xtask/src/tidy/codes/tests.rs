@@ -60,6 +60,27 @@ fn codes_without_documents_are_found() {
 }
 
 #[test]
+fn next_steps_that_differ_from_those_of_the_table_are_found() {
+    let (table, document) = TABLES[8];
+    let with_help = |documented: &str| {
+        let mut tree = good();
+        let row = "codes! {\n    New = \"AA_NEW\",\n        \"Text.\",\n        \"Say \\\"no\\\": stop.\";\n";
+        let next = "    Next = \"AA_NEXT\", \"Text.\", \"Go on.\";\n}\n";
+        tree.files.insert(table.to_owned(), Some(format!("{row}{next}")));
+        let text = format!("AA_NEXT\n| `AA_NEW` | 1 | Text. | {documented} |\nII_ONE\n");
+        let file = tree.files.get_mut(document).unwrap().as_mut().unwrap();
+        file.push_str(&text);
+        let found = check(&tree).into_iter().map(|violation| violation.to_string());
+        found.filter(|line| line.contains("next step")).collect::<Vec<_>>()
+    };
+    assert!(with_help("Say \"no\": stop.").is_empty());
+    assert_one(&with_help("Say \"no\": stop (or not)."), document);
+    assert_one(&with_help("Go on."), document);
+    // A code may stand in other tables as well: one of its rows has the next step.
+    assert!(with_help("Go on. |\n| `AA_NEW` | Text. | Say \"no\": stop.").is_empty());
+}
+
+#[test]
 fn codes_with_two_rows_are_found() {
     let found = with(TABLES[4].0, "codes! {\n    Two = \"DD_ONE\", \"text\";\n}\n");
     assert!(found.iter().any(|line| line.contains("DD_ONE has a row in")), "{found:?}");
