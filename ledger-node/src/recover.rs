@@ -61,11 +61,13 @@ pub(crate) fn recall(
     is_follower: bool,
 ) -> Result<Recalled, Failure> {
     let directory = store.directory();
-    let lock = VoteLock::read(directory.path())?;
+    // A key that the lock does not name has signed elsewhere, and its memory is there.
+    let lock = VoteLock::read(directory.path())?
+        .and_then(|lock| lock.names(votes.iter().map(kid)).map(|()| lock));
     let memory = match &lock {
         _ if is_follower => Memory::NotNeeded,
-        Ok(VoteLock { mode: VoteMode::Votes }) => Memory::Whole,
-        Ok(VoteLock { mode }) => Memory::Recovers { alone: *mode == VoteMode::Alone },
+        Ok(VoteLock { mode: VoteMode::Votes, .. }) => Memory::Whole,
+        Ok(VoteLock { mode, .. }) => Memory::Recovers { alone: *mode == VoteMode::Alone },
         Err(stale) if has_place(ledger, votes) => return Err(Failure::vote_lock(stale)),
         Err(_) => Memory::Stale,
     };
@@ -126,7 +128,7 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
         set_log_aside(&log)?;
     }
     Wal::open(&log)?.0.begin()?;
-    VoteLock { mode }.write(&args.data_dir)?;
+    VoteLock { mode, keys: own.iter().copied().collect() }.write(&args.data_dir)?;
     let ids: Vec<String> = own.iter().map(KeyId::to_string).collect();
     let text = format!(
         "{}: {}\n\nnext: ledger-node run --data-dir {}",
@@ -200,9 +202,11 @@ fn set_log_aside(directory: &Path) -> Result<(), Failure> {
 /// The node's keys vote again: durable before anything is signed.
 ///
 /// # Errors
-/// `STORE_IO`.
+/// `STORE_IO`; `NODE_VOTE_LOCK` when the lock was changed while the process ran.
 pub(crate) fn votes_again(shared: &Shared) -> Result<(), Failure> {
-    VoteLock { mode: VoteMode::Votes }.write(shared.store.directory().path())?;
+    let directory = shared.store.directory().path();
+    let lock = VoteLock::read(directory)?.map_err(Failure::vote_lock)?;
+    VoteLock { mode: VoteMode::Votes, ..lock }.write(directory)?;
     shared.set_recovering(false);
     tracing::info!(height = shared.head().height, "this node votes again, above this height");
     Ok(())

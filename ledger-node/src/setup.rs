@@ -157,8 +157,8 @@ pub(crate) fn node_keys() -> Result<NodeKeyFiles, ClientError> {
     Ok([("vote", key()?), ("log", key()?), ("cosign", key()?), ("receipt", key()?)])
 }
 
-/// Writes keys of a node. Nothing is overwritten. The vote lock is born with the first keys of a data directory: whoever brings keys
-/// to another one has none, and keys that come later are under the lock that is there.
+/// Writes keys of a node. Nothing is overwritten. The vote lock is born with the first keys of a data directory, and names those that are
+/// made there later: whoever brings keys to another one has no lock that names them.
 pub(crate) fn write_node_keys(
     layout: &Layout,
     directory: &Path,
@@ -168,8 +168,12 @@ pub(crate) fn write_node_keys(
     node.iter().try_for_each(|(name, key)| {
         keys::write(&directory.join(format!("{name}.pem")), key, None)
     })?;
+    let [(_, vote), ..] = node;
+    let vote = keys::kid(vote);
     if is_first {
-        VoteLock { mode: VoteMode::Votes }.write(&layout.0)?;
+        VoteLock { mode: VoteMode::Votes, keys: [vote].into() }.write(&layout.0)?;
+    } else {
+        VoteLock::add(&layout.0, vote)?;
     }
     Ok(())
 }

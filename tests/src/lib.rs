@@ -23,6 +23,7 @@ mod program;
 mod recorded;
 mod running;
 mod shared;
+mod vouched;
 
 pub use book::{Book, SharedBook, connect};
 pub use demonstration::{Demonstration, copy_directory, copy_node, demonstration, recover_alone};
@@ -38,3 +39,4 @@ pub use program::{CLI, Finished, NODE, command, run, run_in};
 pub use recorded::{Answer, Operation, Record, SharedRecord, Sight, Summary};
 pub use running::{Running, Signal, new_ledger, node_on, processor_time};
 pub use shared::Shared;
+pub use vouched::vouch;

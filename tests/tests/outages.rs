@@ -19,10 +19,9 @@ use std::time::{Duration, Instant};
 use ledger_client::{Failure, Node};
 use ledger_format::entry::Entry;
 use ledger_proto::v1;
-use ledger_store::{VoteLock, VoteMode};
 use ledger_tests::{
     Answer, Exchanges, NODE, Operation, Places, SharedRecord, Sight, Signal, Supplier, connect,
-    place, run,
+    place, run, vouch,
 };
 
 const VALIDATORS: u16 = 4;
@@ -61,7 +60,7 @@ impl SmallDisk {
         assert!(copy.status().unwrap().success());
         fs::remove_dir_all(&aside).unwrap();
         // The node has never run, so nothing is forgotten in the move.
-        VoteLock { mode: VoteMode::Votes }.write(directory).unwrap();
+        vouch(directory);
         Self(directory.to_owned())
     }
 

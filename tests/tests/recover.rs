@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ledger_format::entry::Entry;
-use ledger_store::{VoteLock, VoteMode};
 use ledger_tests::{
     Exchanges, Finished, NODE, Running, Signal, Supplier, connect, copy_directory, node_on, run,
+    vouch,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -134,7 +134,7 @@ fn beside(copy: &Path) -> std::process::Command {
 fn snapshot(directory: &Path) -> TempDir {
     let copy = TempDir::new().unwrap();
     copy_directory(directory, copy.path());
-    VoteLock { mode: VoteMode::Votes }.write(copy.path()).unwrap();
+    vouch(copy.path());
     copy
 }
 
@@ -168,7 +168,7 @@ fn a_copy_is_refused_and_what_passes_for_the_original_is_found_out_by_what_other
     assert!(notices.iter().any(told), "{notices:?}");
     let _killed = network.end(0, Signal::Kill);
     // As if its machine had been put back to a snapshot: the lock cannot tell, and the others can.
-    VoteLock { mode: VoteMode::Votes }.write(backup.path()).unwrap();
+    vouch(backup.path());
     let twin = ended(Running::spawn(node_on(backup.path())));
     assert_eq!(twin.expect(34).error_code(), "NODE_TWIN");
     assert_refused(Running::spawn(node_on(backup.path())), "NODE_VOTE_LOCK");
@@ -265,6 +265,36 @@ fn a_node_whose_key_changes_while_its_lock_is_stale_is_silent_with_both_keys() {
     network.start_nodes(&[0]);
     write_until_recovered(&network, &supplier, 0, height);
     assert_eq!(recovering(&network, 0), (false, "standby".to_owned()));
+}
+
+/// As an operator does whose validator has died and whose follower is at hand: what the keys have signed is in the other directory.
+#[test]
+fn keys_that_are_brought_to_a_directory_with_another_memory_do_not_vote() {
+    let mut network = Exchanges::start(4, 1);
+    let supplier = network.supplier(1);
+    write(&network, &supplier, &["a", "b"]);
+    network.agree(4);
+    let _killed = network.end(0, Signal::Kill);
+    let _ended = network.end(4, Signal::Terminate);
+    let (from, to) = (network.path(0).join("keys"), network.path(4));
+    assert!(to.join("vote.lock").exists(), "the follower's own keys have a lock");
+    for file in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        fs::copy(file.path(), to.join("keys").join(file.file_name())).unwrap();
+    }
+    let config = to.join("config.toml");
+    let settings = fs::read_to_string(&config).unwrap();
+    assert!(settings.contains("role = \"follower\""), "{settings}");
+    fs::write(&config, settings.replace("role = \"follower\"", "role = \"validator\"")).unwrap();
+    match Running::start(&to) {
+        Err(ended) => {
+            assert_eq!(ended.error_code(), "NODE_VOTE_LOCK");
+            assert!(ended.err.contains("does not name the vote key"), "{}", ended.err);
+        }
+        Ok(node) => panic!("a node starts at height {}", node.ready["height"]),
+    }
+    assert_eq!(recover(&to, &[]).expect(0).json()["votes"], Value::Bool(false));
+    network.start_nodes(&[4]);
+    assert_eq!(recovering(&network, 4), (true, "validator".to_owned()));
 }
 
 #[test]

@@ -6,27 +6,34 @@
 //! besides the last start, which is a frame in it, so that an older log that was copied over the file, or an emptied one, is not taken
 //! for it; and, once the process has ended as it was told, how long the log was, so that no frame can be missing at its end.
 //!
+//! It names the keys, too, whose votes the log holds: one that was brought here from another directory has its votes there.
+//!
 //! The file: mark 16, mode 1, then of the lock, and of the log: inode 8 and birth 8 in nanoseconds since 1970; machine 32; the
-//! log's last start 16, zeros without one; its length 8, all ones while a process may add to it; and CRC-32 over all before.
-//! Big-endian. It is written at a start and at a stop, and never for a vote. One lock stands for all vote keys of a directory: they
-//! have one log.
+//! log's last start 16, zeros without one; its length 8, all ones while a process may add to it; the ids of the vote keys, 32 each,
+//! ascending; and CRC-32 over all before. Big-endian. It is written at a start and at a stop, and when a key is made, and never for a
+//! vote.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use ledger_format::digest::sha256;
+use ledger_format::digest::{KeyId, sha256};
 
 use crate::error::StoreError;
 use crate::frames::Start;
 use crate::wal::{Outline, sync_directory};
 
-const MARK: &[u8; 16] = b"ledger/vote/2\0\0\0";
-const BYTES: usize = 16 + 1 + 2 * 16 + 32 + 16 + 8 + 4;
+const MARK: &[u8; 16] = b"ledger/vote/3\0\0\0";
+/// What the marks of all versions begin with.
+const ANY_MARK: &[u8] = b"ledger/vote/";
 /// Where the log's start and length are.
 const LOG_AT: usize = 16 + 1 + 2 * 16 + 32;
+/// Where the keys are.
+const KEYS_AT: usize = LOG_AT + 16 + 8;
+const CRC_BYTES: usize = 4;
 /// The length of a log that a process may add to.
 const OPEN: u64 = u64::MAX;
 /// Names the machine, where there is one (machine-id(5)).
@@ -45,11 +52,16 @@ pub enum VoteMode {
 }
 
 /// What a vote lock says of the directory that it was found in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VoteLock {
     /// Whether the validator may vote.
     pub mode: VoteMode,
+    /// With which keys: the log holds what they have said at the open height.
+    pub keys: BTreeSet<KeyId>,
 }
+
+/// A lock, with what it says of the log: its last start, and its length.
+type Found = (VoteLock, (Start, u64));
 
 /// Why a vote lock does not vouch for a directory.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +72,14 @@ pub enum StaleLock {
     /// It is not what was written.
     #[error("the vote lock is damaged")]
     Damaged,
+    /// It is of another version, which named less.
+    #[error("the vote lock is of another version of this program")]
+    OtherVersion,
+    /// A key is here that it does not name.
+    #[error(
+        "the vote lock does not name the vote key {0}: it was brought here, and what it has signed is in the log of another directory"
+    )]
+    OtherKey(KeyId),
     /// It was made elsewhere.
     #[error(
         "the vote lock was written in another place: the directory is a copy, or was put back from one"
@@ -144,7 +164,7 @@ fn machine() -> [u8; 32] {
     fs::read(MACHINE).map(|id| sha256(&[&id])).unwrap_or_default()
 }
 
-fn encode(lock: VoteLock, own: Place, log: Place, (start, length): (Start, u64)) -> Vec<u8> {
+fn encode(lock: &VoteLock, own: Place, log: Place, (start, length): (Start, u64)) -> Vec<u8> {
     let mut bytes = MARK.to_vec();
     bytes.push(match lock.mode {
         VoteMode::Votes => 1,
@@ -156,6 +176,7 @@ fn encode(lock: VoteLock, own: Place, log: Place, (start, length): (Start, u64))
     bytes.extend_from_slice(&machine());
     bytes.extend_from_slice(&start);
     bytes.extend_from_slice(&length.to_be_bytes());
+    lock.keys.iter().for_each(|key| bytes.extend_from_slice(key.as_bytes()));
     let crc = crc32fast::hash(&bytes);
     bytes.extend_from_slice(&crc.to_be_bytes());
     bytes
@@ -167,8 +188,28 @@ impl VoteLock {
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub fn write(self, directory: &Path) -> Result<(), StoreError> {
-        self.write_as(directory, false)
+    pub fn write(&self, directory: &Path) -> Result<(), StoreError> {
+        self.write_of(directory, |log| log.named(false))
+    }
+
+    /// Names one more key, which was made here and has signed nothing, if the lock of the directory vouches for it. What the lock says of
+    /// the log stays: a process may be adding to it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn add(directory: &Path, key: KeyId) -> Result<(), StoreError> {
+        let Ok((mut lock, named)) = Self::found(directory)? else { return Ok(()) };
+        lock.keys.insert(key);
+        lock.write_of(directory, |_| named)
+    }
+
+    /// Whether all of these keys are named.
+    ///
+    /// # Errors
+    /// [`StaleLock::OtherKey`]: one that is not.
+    pub fn names(&self, keys: impl IntoIterator<Item = KeyId>) -> Result<(), StaleLock> {
+        let other = keys.into_iter().find(|key| !self.keys.contains(key));
+        other.map_or(Ok(()), |key| Err(StaleLock::OtherKey(key)))
     }
 
     /// Writes the lock of a directory anew, if there is one that vouches for it, now that nothing more is added to the log.
@@ -177,12 +218,16 @@ impl VoteLock {
     /// [`StoreError::Io`].
     pub fn close(directory: &Path) -> Result<(), StoreError> {
         match Self::read(directory)? {
-            Ok(lock) => lock.write_as(directory, true),
+            Ok(lock) => lock.write_of(directory, |log| log.named(true)),
             Err(_stale) => Ok(()),
         }
     }
 
-    fn write_as(self, directory: &Path, is_closed: bool) -> Result<(), StoreError> {
+    fn write_of(
+        &self,
+        directory: &Path,
+        named: impl FnOnce(&Log) -> (Start, u64),
+    ) -> Result<(), StoreError> {
         let (path, new) = (path(directory), directory.join("vote.lock.partial"));
         let failed = || StoreError::io(path.display().to_string());
         let log = Log::of(directory)?;
@@ -193,7 +238,7 @@ impl VoteLock {
         }
         let mut file = File::create_new(&new).map_err(failed())?;
         let own = Place::of(&file.metadata().map_err(failed())?);
-        let bytes = encode(self, own, log.place, log.named(is_closed));
+        let bytes = encode(self, own, log.place, named(&log));
         file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed())?;
         fs::rename(&new, &path).map_err(failed())?;
         sync_directory(directory)
@@ -218,6 +263,11 @@ impl VoteLock {
     /// # Errors
     /// [`StoreError::Io`]; within, why the lock vouches for nothing.
     pub fn read(directory: &Path) -> Result<Result<Self, StaleLock>, StoreError> {
+        Ok(Self::found(directory)?.map(|(lock, _)| lock))
+    }
+
+    /// The lock, and what it says of the log.
+    fn found(directory: &Path) -> Result<Result<Found, StaleLock>, StoreError> {
         let path = path(directory);
         let failed = || StoreError::io(path.display().to_string());
         let metadata = match fs::metadata(&path) {
@@ -233,10 +283,13 @@ impl VoteLock {
 }
 
 /// Judges a lock's bytes by the place where they were found: what would have been written here and now has to be the same.
-fn judge(bytes: &[u8], own: Place, log: &Log) -> Result<VoteLock, StaleLock> {
-    let bytes: &[u8; BYTES] = bytes.try_into().map_err(|_length| StaleLock::Damaged)?;
-    let (body, crc) = bytes.split_at(BYTES - 4);
-    if crc32fast::hash(body).to_be_bytes() != *crc || !body.starts_with(MARK) {
+fn judge(bytes: &[u8], own: Place, log: &Log) -> Result<Found, StaleLock> {
+    if bytes.starts_with(ANY_MARK) && !bytes.starts_with(MARK) {
+        return Err(StaleLock::OtherVersion);
+    }
+    let (body, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(StaleLock::Damaged)?;
+    let is_whole = body.len() >= KEYS_AT && body.starts_with(MARK);
+    if !is_whole || crc32fast::hash(body).to_be_bytes() != *crc {
         return Err(StaleLock::Damaged);
     }
     let mode = match body[16] {
@@ -245,11 +298,13 @@ fn judge(bytes: &[u8], own: Place, log: &Log) -> Result<VoteLock, StaleLock> {
         3 => VoteMode::Alone,
         _ => return Err(StaleLock::Damaged),
     };
-    let lock = VoteLock { mode };
-    let (start, length) = body[LOG_AT..].split_at(16);
+    let keys = body[KEYS_AT..].chunks(32).map(|key| Ok(KeyId(key.try_into()?)));
+    let keys: Result<BTreeSet<KeyId>, std::array::TryFromSliceError> = keys.collect();
+    let lock = VoteLock { mode, keys: keys.map_err(|_length| StaleLock::Damaged)? };
+    let (start, length) = body[LOG_AT..KEYS_AT].split_at(16);
     let start: Start = start.try_into().map_err(|_length| StaleLock::Damaged)?;
     let length = u64::from_be_bytes(length.try_into().map_err(|_length| StaleLock::Damaged)?);
-    let here = encode(lock, own, log.place, (start, length));
+    let here = encode(&lock, own, log.place, (start, length));
     if body[17..33] != here[17..33] || body[49..] != here[49..body.len()] {
         return Err(StaleLock::OtherPlace);
     }
@@ -259,162 +314,8 @@ fn judge(bytes: &[u8], own: Place, log: &Log) -> Result<VoteLock, StaleLock> {
     if mode == VoteMode::Votes && !(is_place && log.is(start, length)) {
         return Err(StaleLock::OtherLog);
     }
-    Ok(lock)
+    Ok((lock, (start, length)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Wal;
-
-    const VOTES: VoteLock = VoteLock { mode: VoteMode::Votes };
-
-    fn directory() -> tempfile::TempDir {
-        let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join("wal")).unwrap();
-        runs(directory.path(), &[b"votes"]);
-        directory
-    }
-
-    fn log(directory: &Path) -> PathBuf {
-        directory.join("wal/consensus.wal")
-    }
-
-    /// A process starts, and adds this to the log.
-    fn runs(directory: &Path, frames: &[&[u8]]) {
-        let (mut wal, _) = Wal::open(&directory.join("wal")).unwrap();
-        wal.begin().unwrap();
-        VOTES.write(directory).unwrap();
-        for frame in frames {
-            wal.append(frame);
-        }
-        wal.sync().unwrap();
-    }
-
-    fn read(directory: &Path) -> Result<VoteLock, StaleLock> {
-        VoteLock::read(directory).unwrap()
-    }
-
-    #[test]
-    fn a_lock_vouches_for_its_place_and_no_other() {
-        let (here, there) = (directory(), directory());
-        assert_eq!(read(here.path()), Ok(VOTES));
-        fs::copy(path(here.path()), path(there.path())).unwrap();
-        assert_eq!(read(there.path()), Err(StaleLock::OtherPlace));
-        VoteLock::withdraw(here.path()).unwrap();
-        assert_eq!(read(here.path()), Err(StaleLock::Missing));
-        VoteLock::withdraw(here.path()).unwrap();
-    }
-
-    #[test]
-    fn an_older_log_that_was_copied_over_the_file_is_not_the_one_that_is_named() {
-        let here = directory();
-        let older = fs::read(log(here.path())).unwrap();
-        runs(here.path(), &[b"more votes"]);
-        let now = fs::read(log(here.path())).unwrap();
-        fs::write(log(here.path()), older).unwrap();
-        assert_eq!(read(here.path()), Err(StaleLock::OtherLog), "older");
-        fs::write(log(here.path()), b"").unwrap();
-        assert_eq!(read(here.path()), Err(StaleLock::OtherLog), "emptied");
-        fs::write(log(here.path()), &now).unwrap();
-        assert_eq!(read(here.path()), Ok(VOTES));
-        // A process that dies may have been writing; what it had said is in whole frames, after its start.
-        fs::write(log(here.path()), &now[..now.len() - 1]).unwrap();
-        assert_eq!(read(here.path()), Ok(VOTES), "torn");
-    }
-
-    #[test]
-    fn once_a_process_has_ended_no_frame_may_be_missing() {
-        let here = directory();
-        runs(here.path(), &[b"one", b"two"]);
-        VoteLock::close(here.path()).unwrap();
-        assert_eq!(read(here.path()), Ok(VOTES));
-        let whole = fs::read(log(here.path())).unwrap();
-        for length in 0..whole.len() {
-            fs::write(log(here.path()), &whole[..length]).unwrap();
-            assert_eq!(read(here.path()), Err(StaleLock::OtherLog), "{length} bytes");
-        }
-        // The next process notes its start before it writes the lock, and may die in between; a vote that the lock knows nothing of is
-        // somebody else's.
-        fs::write(log(here.path()), &whole).unwrap();
-        let (mut wal, _) = Wal::open(&here.path().join("wal")).unwrap();
-        wal.begin().unwrap();
-        assert_eq!(read(here.path()), Ok(VOTES));
-        wal.append(b"three");
-        wal.sync().unwrap();
-        assert_eq!(read(here.path()), Err(StaleLock::OtherLog));
-    }
-
-    #[test]
-    fn a_damaged_log_is_told_by_whoever_opens_it() {
-        let here = directory();
-        let mut bytes = fs::read(log(here.path())).unwrap();
-        bytes[20] ^= 1;
-        fs::write(log(here.path()), bytes).unwrap();
-        assert_eq!(read(here.path()), Ok(VOTES));
-        assert!(matches!(Wal::open(&here.path().join("wal")), Err(StoreError::WalDamaged { .. })));
-    }
-
-    #[test]
-    fn whoever_recovers_needs_its_place_and_no_log() {
-        let here = directory();
-        for mode in [VoteMode::Recovers, VoteMode::Alone] {
-            VoteLock { mode }.write(here.path()).unwrap();
-            fs::remove_file(here.path().join("wal/consensus.wal")).unwrap();
-            assert_eq!(read(here.path()), Ok(VoteLock { mode }));
-            fs::write(here.path().join("wal/consensus.wal"), b"another").unwrap();
-            assert_eq!(read(here.path()), Ok(VoteLock { mode }));
-        }
-    }
-
-    #[test]
-    fn a_lock_that_was_put_back_is_stale_even_over_the_same_file() {
-        let here = directory();
-        VOTES.write(here.path()).unwrap();
-        let older = fs::read(path(here.path())).unwrap();
-        VOTES.write(here.path()).unwrap();
-        fs::write(path(here.path()), older).unwrap();
-        assert_eq!(read(here.path()), Err(StaleLock::OtherPlace));
-    }
-
-    #[test]
-    fn the_log_that_it_names_has_to_be_there() {
-        let here = directory();
-        let log = log(here.path());
-        fs::rename(&log, here.path().join("old")).unwrap();
-        assert_eq!(read(here.path()), Err(StaleLock::OtherLog), "none");
-        fs::copy(here.path().join("old"), &log).unwrap();
-        assert_eq!(read(here.path()), Err(StaleLock::OtherLog), "a copy");
-    }
-
-    #[test]
-    fn a_lock_from_before_the_log_lets_an_empty_one_begin() {
-        let here = tempfile::tempdir().unwrap();
-        fs::create_dir(here.path().join("wal")).unwrap();
-        VOTES.write(here.path()).unwrap();
-        assert_eq!(read(here.path()), Ok(VOTES));
-        let (mut wal, _) = Wal::open(&here.path().join("wal")).unwrap();
-        assert_eq!(read(here.path()), Ok(VOTES));
-        wal.begin().unwrap();
-        assert_eq!(read(here.path()), Ok(VOTES));
-        wal.append(b"votes");
-        wal.sync().unwrap();
-        assert_eq!(read(here.path()), Err(StaleLock::OtherLog));
-    }
-
-    #[test]
-    fn every_flipped_bit_and_every_length_is_damage() {
-        let (own, place) = (Place { inode: 1, born_ns: 2 }, Place { inode: 3, born_ns: 4 });
-        let found = Log { place, outline: Some(Outline { frames: vec![(44, Some([7; 16]))] }) };
-        let good = encode(VOTES, own, place, found.named(false));
-        assert_eq!(judge(&good, own, &found), Ok(VOTES));
-        for bit in 0..good.len() * 8 {
-            let mut bytes = good.clone();
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(judge(&bytes, own, &found), Err(StaleLock::Damaged), "bit {bit}");
-        }
-        for length in 0..good.len() {
-            assert_eq!(judge(&good[..length], own, &found), Err(StaleLock::Damaged));
-        }
-    }
-}
+mod tests;
