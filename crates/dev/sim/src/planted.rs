@@ -88,7 +88,13 @@ fn plan(bug: Bug, seed: u64) -> Plan {
         Bug::VotesUnchecked => plan.liar = Some(LiarKind::Impersonator),
         Bug::EntriesUnchecked => plan.liar = Some(LiarKind::Careless),
         Bug::TimeNeverAsked | Bug::PolkaBelieved => plan.liar = Some(LiarKind::TimeShifter),
-        Bug::NeverDistrusts => plan.liar = Some(LiarKind::HeightLiar),
+        // Whoever was away has to ask.
+        Bug::NeverDistrusts => {
+            plan.liar = Some(LiarKind::HeightLiar);
+            plan.troubles = vec![Trouble::Crash, Trouble::Blackout, Trouble::Partition];
+            plan.trouble_ms = 3_000;
+            plan.heights = FEW_HEIGHTS;
+        }
         Bug::PublishedBeforeFlush
         | Bug::VotesForgotten
         | Bug::LeftoversDropped

@@ -98,8 +98,9 @@ impl World {
         let Some(liar) = &mut self.nodes[node].liar else {
             self.tell(node, submission(follower, entry));
             let Some(process) = &self.nodes[node].process else { return };
-            // What a follower has no block can be made of.
-            if process.replica.is_voting() && process.replica.is_waiting(&id) {
+            // What a follower has no block can be made of, and what is in a block waits only with those who have not got that yet.
+            let waits = process.replica.is_voting() && process.replica.is_waiting(&id);
+            if waits && !self.checks.is_acknowledged(&id) {
                 self.fairness.saw(node, id, self.checks.height());
             }
             return;
