@@ -254,8 +254,9 @@ pub struct Founding {
     #[arg(long, value_name = "TIME", value_parser = milliseconds)]
     pub start: Option<u64>,
 
-    /// File with the passphrase that encrypts the founder's keys; asked for on the terminal without it.
-    #[arg(long, env = "LEDGER_PASSPHRASE_FILE", value_name = "FILE")]
+    /// File with the passphrase that encrypts the founder's keys; asked for on the terminal without it [env: LEDGER_PASSPHRASE_FILE].
+    // Not read by clap, to which a variable would be as good as typed: --genesis and --plain-keys would not go with it.
+    #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
 
     /// Leave the founder's keys unencrypted. For trials only.

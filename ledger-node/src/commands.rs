@@ -1,7 +1,7 @@
 //! The commands, apart from `dev`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,6 +27,9 @@ use crate::setup::{NewLedger, create, founder_keys};
 
 /// How long `status` waits for an answer.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Names the file of a passphrase where none is typed.
+const PASSPHRASE_FILE: &str = "LEDGER_PASSPHRASE_FILE";
 
 /// Resolves the settings of a run.
 ///
@@ -129,8 +132,9 @@ fn passphrase(args: &Founding) -> Result<Option<Zeroizing<String>>, Failure> {
     if args.plain_keys {
         return Ok(None);
     }
-    if let Some(path) = &args.passphrase_file {
-        let text = fs::read_to_string(path).map(Zeroizing::new);
+    let named = || std::env::var_os(PASSPHRASE_FILE).filter(|value| !value.is_empty());
+    if let Some(path) = args.passphrase_file.clone().or_else(|| named().map(PathBuf::from)) {
+        let text = fs::read_to_string(&path).map(Zeroizing::new);
         let text = text.map_err(|error| Failure::config(format!("{}: {error}", path.display())))?;
         let line = text.lines().next().unwrap_or_default();
         if line.is_empty() {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use ledger_fixtures::Rng;
 use ledger_proto::v1;
 use ledger_tests::{
-    Finished, NODE, Running, SharedBook, Signal, Supplier, command, connect, copy_node,
+    CLI, Finished, NODE, Running, SharedBook, Signal, Supplier, command, connect, copy_node,
     demonstration, new_ledger, node_on, places_in, ports, run,
 };
 use serde_json::Value;
@@ -66,6 +66,35 @@ fn a_ledger_is_not_begun_with_names_that_it_could_never_lose() {
         assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
     }
     let _made = run(NODE, init("ledger.invalid/one", "CN")).expect(0);
+}
+
+/// A variable that is there for other commands keeps nobody from what is typed, and is used where nothing is.
+#[test]
+fn what_is_typed_goes_with_a_passphrase_file_in_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let passphrase = at("passphrase");
+    fs::write(&passphrase, "correct horse\n").unwrap();
+    let does = |program: &str, arguments: &[&str]| {
+        let mut command = command(program);
+        let done = command.args(arguments).env("LEDGER_PASSPHRASE_FILE", &passphrase).output();
+        let done = done.unwrap();
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    let init = |data: &str, more: &[&str]| {
+        let named = ["--party", "one", "--name", "One", "--ledger-name", "One", "--data-dir", data];
+        let all: Vec<_> = ["init", "--origin", "ledger.invalid/one"].into_iter().chain(named).collect();
+        does(NODE, &[&all[..], more].concat());
+        fs::read_to_string(Path::new(data).join("founder/organisation.pem")).unwrap()
+    };
+    assert!(init(&at("plain"), &["--plain-keys"]).contains("BEGIN PRIVATE KEY"));
+    assert!(init(&at("one"), &[]).contains("BEGIN ENCRYPTED PRIVATE KEY"));
+    does(NODE, &["init", "--genesis", &at("one/genesis"), "--data-dir", &at("follower")]);
+    let key = |name: &str| fs::read_to_string(at(name)).unwrap();
+    does(CLI, &["key", "new", &at("plain.pem"), "--plain"]);
+    assert!(key("plain.pem").contains("BEGIN PRIVATE KEY"));
+    does(CLI, &["key", "new", &at("secret.pem")]);
+    assert!(key("secret.pem").contains("BEGIN ENCRYPTED PRIVATE KEY"));
 }
 
 /// Two nodes of different ledgers that are set to meet.
