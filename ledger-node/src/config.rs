@@ -184,6 +184,8 @@ pub struct Config {
     pub peers: PeerOptions,
     /// Connections of clients at one time; zero: as many as descriptors leave.
     pub connections: usize,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
     /// Value and origin of each setting, in the order of [`SETTINGS`].
     pub origins: Vec<(&'static str, String, String)>,
 }
@@ -257,6 +259,7 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
                 role,
                 peers,
                 connections: size(connections),
+                file: sources.file.as_ref().map(|(path, _)| path.clone()),
                 origins,
             })
         }

@@ -174,6 +174,10 @@ fn a_running_node_reads_its_peers_again_and_keeps_what_it_has_when_they_are_wron
     running[0].send(Signal::ReadAgain);
     std::thread::sleep(Duration::from_millis(300));
     assert!(meets(), "what is wrong changes nothing");
+    fs::remove_file(nodes[0].path().join("config.toml")).unwrap();
+    running[0].send(Signal::ReadAgain);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(meets(), "a file that is gone changes nothing");
     config(0, format!("[log]\nfilter = \"warn\"\n[peer]\nlisten = \"{}\"\n", own(0)));
     running[0].send(Signal::ReadAgain);
     until(false, "the peer is forgotten");
@@ -185,6 +189,7 @@ fn a_running_node_reads_its_peers_again_and_keeps_what_it_has_when_they_are_wron
         "waiting=\"pool.entries\"",
         "code=NODE_CONFIG",
         "expected ID@HOST:PORT, found \"nobody\"",
+        "config.toml: No such file or directory",
     ] {
         assert!(said.err.contains(part), "{part} is missing in {}", said.err);
     }
