@@ -391,10 +391,10 @@ impl Values<'_> {
 /// Reads a configuration file. The one of the data directory may be missing, one that was named may not.
 ///
 /// # Errors
-/// `NODE_CONFIG` when it cannot be read.
+/// `NODE_CONFIG` when it cannot be read, `NODE_RUNTIME` when nobody can see whether the directory has one.
 pub fn file(named: Option<&Path>, default: &Path) -> Result<Option<(PathBuf, String)>, Failure> {
     let path = named.unwrap_or(default);
-    if named.is_none() && !path.exists() {
+    if named.is_none() && !path.try_exists().map_err(Failure::at(path))? {
         return Ok(None);
     }
     let text = std::fs::read_to_string(path);

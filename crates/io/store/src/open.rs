@@ -38,7 +38,8 @@ impl DataDirectory {
         fs::create_dir_all(path).map_err(StoreError::io(path.display().to_string()))?;
         let directory = Self::lock(path)?;
         let format = path.join("FORMAT");
-        if format.exists() {
+        let failed = StoreError::io(format.display().to_string());
+        if format.try_exists().map_err(failed)? {
             directory.check(ledger)?;
         } else {
             let text = format!("ledger-data {DATA_FORMAT}\n{ledger}\n");
@@ -57,7 +58,9 @@ impl DataDirectory {
     /// # Errors
     /// As [`DataDirectory::open_or_create`], and [`StoreError::Missing`].
     pub fn open(path: &Path, ledger: &LedgerId) -> Result<Self, StoreError> {
-        if !path.join("FORMAT").exists() {
+        let format = path.join("FORMAT");
+        let failed = StoreError::io(format.display().to_string());
+        if !format.try_exists().map_err(failed)? {
             return Err(StoreError::Missing { path: path.to_owned() });
         }
         let directory = Self::lock(path)?;
