@@ -139,7 +139,8 @@ impl Common {
 
     /// The file of the passphrase, as typed or as the environment says.
     pub(crate) fn passphrase_path(&self) -> Option<PathBuf> {
-        let variable = || std::env::var_os("LEDGER_PASSPHRASE_FILE").filter(|path| !path.is_empty());
+        let variable =
+            || std::env::var_os("LEDGER_PASSPHRASE_FILE").filter(|path| !path.is_empty());
         self.passphrase_file.clone().or_else(|| variable().map(PathBuf::from))
     }
 

@@ -23,7 +23,7 @@ use crate::node::Options;
 use crate::open::{Layout, reindex as rebuild};
 use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
-use crate::setup::{NewLedger, create, founder_keys};
+use crate::setup::{FounderKey, NewLedger, founder_keys, prepare};
 
 /// How long `status` waits for an answer.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -105,12 +105,9 @@ fn found(data_dir: &Path, args: &Founding, output: Output) -> Result<(), Failure
         start_ms: args.start.unwrap_or_else(now_ms),
         origin: args.origin.clone(),
     };
-    let id = create(data_dir, &plan, &founder)?;
     let directory = data_dir.join("founder");
-    for key in &founder {
-        let path = directory.join(format!("{}.pem", key.name));
-        keys::write(&path, &key.key, passphrase.as_ref().map(|text| text.as_str()))?;
-    }
+    let passphrase = passphrase.as_ref().map(|text| text.as_str());
+    let id = with_founder_keys(data_dir, &directory, &plan, &founder, passphrase)?;
     let text = format!(
         "genesis {id}\n\nKeep this hash: whoever trusts it can verify everything.\n\n\
          node keys     {}\nfounder keys  {} (move them to where founders keep their keys)\n\nnext: ledger-node run --data-dir {}",
@@ -126,6 +123,27 @@ fn found(data_dir: &Path, args: &Founding, output: Output) -> Result<(), Failure
     });
     report::result(output, &text, &json);
     Ok(())
+}
+
+/// Makes the ledger, once the founder's keys are on disk: nobody could act on one whose founder's keys were not written.
+fn with_founder_keys(
+    data_dir: &Path,
+    directory: &Path,
+    plan: &NewLedger,
+    founder: &[FounderKey],
+    passphrase: Option<&str>,
+) -> Result<LedgerId, Failure> {
+    let prepared = prepare(data_dir, plan, founder)?;
+    let path = |key: &FounderKey| directory.join(format!("{}.pem", key.name));
+    let written = keys::write_all(founder.iter().map(|key| (path(key), &key.key)), passphrase);
+    let made = written.map_err(Failure::from).and_then(|()| {
+        let take_away = || founder.iter().for_each(|key| keys::remove(&path(key)));
+        prepared.write().inspect_err(|_| take_away())
+    });
+    made.inspect_err(|_| {
+        // Not if somebody's files are in it.
+        let _gone = fs::remove_dir(directory);
+    })
 }
 
 fn passphrase(args: &Founding) -> Result<Option<Zeroizing<String>>, Failure> {

@@ -219,7 +219,10 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_extension("partial");
     let name = path.display().to_string();
     let mut file = File::create(&temporary).map_err(StoreError::io(&name))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(StoreError::io(&name))?;
-    fs::rename(&temporary, path).map_err(StoreError::io(&name))?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let written = written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+        let _gone = fs::remove_file(&temporary);
+    });
+    written.map_err(StoreError::io(&name))?;
     path.parent().map_or(Ok(()), sync_directory)
 }
