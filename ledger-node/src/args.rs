@@ -389,11 +389,12 @@ impl RunArgs {
 /// Options of `status`.
 #[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
-    /// Address of the node's gRPC services.
-    #[arg(long, env = "LEDGER_NODE", value_name = "URL", default_value = "http://127.0.0.1:7440")]
-    pub node: String,
+    /// Address of the node's gRPC services [default: where the settings of the data directory have it listen, or
+    /// http://127.0.0.1:7440].
+    #[arg(long, env = "LEDGER_NODE", value_name = "URL")]
+    pub node: Option<String>,
 
-    /// Data directory to look into when no node answers.
+    /// Data directory of the node: it tells where to ask, and is looked into when no node answers.
     #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 }

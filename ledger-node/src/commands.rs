@@ -1,6 +1,7 @@
 //! The commands, apart from `dev`.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use ledger_store::{DataDirectory, Store};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::args::{ClockArg, DirArgs, Founding, InitArgs, RunArgs, StatusArgs};
+use crate::args::{ClockArg, DEFAULT_LISTEN, DirArgs, Founding, InitArgs, RunArgs, StatusArgs};
 use crate::config::{self, Config, Sources};
 use crate::descriptors;
 use crate::failure::Failure;
@@ -221,10 +222,17 @@ pub(crate) fn show_config(args: &RunArgs, output: Output) -> Result<(), Failure>
 /// `status`.
 ///
 /// # Errors
-/// `NODE_NOT_RUNNING` when neither a node answers nor a directory was given.
+/// `NODE_NOT_RUNNING` when neither a node answers nor a directory was given, `NODE_CONFIG` when it has settings that are wrong.
 pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Failure> {
-    let asked = match Client::connect(&args.node, STATUS_TIMEOUT).await {
+    let node = match (&args.node, &args.data_dir) {
+        (Some(node), _) => node.clone(),
+        (None, Some(directory)) => url(settings(&RunArgs::at(directory))?.listen),
+        (None, None) => url(DEFAULT_LISTEN),
+    };
+    let asked = match Client::connect(&node, STATUS_TIMEOUT).await {
         Ok(mut client) => client.status().await,
+        // Not a node that does not answer, but an address that is none.
+        Err(error) if error.failure == ledger_client::Failure::Usage => return Err(error.into()),
         Err(error) => Err(error),
     };
     let status = match (asked, &args.data_dir) {
@@ -290,6 +298,16 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
     });
     report::result(output, &text, &json);
     Ok(())
+}
+
+/// Where a node that listens on an address is asked on its own machine.
+fn url(listen: SocketAddr) -> String {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, listen.port()))
 }
 
 /// Validators and their last heights, as the node sees them, a line each.
@@ -364,6 +382,14 @@ pub(crate) fn instant(time_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_that_listens_everywhere_is_asked_here() {
+        let asked = ["0.0.0.0:7441", "[::]:1", "10.0.0.7:7440", "[fd00::1]:2"]
+            .map(|listen| url(listen.parse().unwrap()));
+        let expected = ["127.0.0.1:7441", "[::1]:1", "10.0.0.7:7440", "[fd00::1]:2"];
+        assert_eq!(asked, expected.map(|address| format!("http://{address}")));
+    }
 
     #[test]
     fn a_validators_name_stands_apart_from_where_it_is() {

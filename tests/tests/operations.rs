@@ -537,4 +537,20 @@ fn status_tells_of_a_running_node_and_of_its_directory() {
         assert_eq!(offline[same], online[same], "{same}");
     }
     fails(&nobody, 20, "NODE_NOT_RUNNING");
+    for none in ["foo", "https://127.0.0.1:1", "127.0.0.1:1"] {
+        fails(&["status", "--node", none], 2, "CLIENT_USAGE");
+    }
+}
+
+/// Not the one on the usual port, which may be another ledger's.
+#[test]
+fn status_of_a_directory_asks_the_node_that_it_configures() {
+    let (directory, node) = (new(), demonstration().start());
+    let data = directory.path().to_str().unwrap();
+    let listens = node.url.strip_prefix("http://").unwrap();
+    fs::write(directory.path().join("config.toml"), format!("listen = \"{listens}\"\n")).unwrap();
+    let status = || run(NODE, ["status", "--data-dir", data, "-o", "json"]).expect(0).json();
+    assert_eq!(status()["running"], true);
+    fs::write(directory.path().join("config.toml"), "listen = \"127.0.0.1:1\"\n").unwrap();
+    assert_eq!(status()["running"], false);
 }
