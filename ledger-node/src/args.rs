@@ -84,6 +84,7 @@ const RECOVER_EXAMPLES: &str = "Examples:
   ledger-node recover --data-dir /var/lib/ledger --alone";
 
 const RESTORE_EXAMPLES: &str = "Examples:
+  ledger-cli --node http://ledger.szdex.example:7440 checkpoint > head.note
   ledger-cli --node http://ledger.hkdex.example:7440 export chain -o chain.ledger
   ledger-node restore --data-dir /var/lib/follower --snapshot chain.ledger --checkpoint head.note";
 
