@@ -1,5 +1,6 @@
 //! What every command has at hand: the node, the trust, the keys, the terminal.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write, stderr, stdin};
 use std::os::unix::fs::PermissionsExt as _;
@@ -135,6 +136,24 @@ impl Common {
             None => self.key_path(key)?.with_extension("pub"),
         };
         keys::read_public(&path)
+    }
+
+    /// Public keys at hand, by their ids: those of the key directory, and those that are named. What cannot be read of the directory is
+    /// none.
+    pub(crate) fn public_keys(
+        &self,
+        named: &[String],
+    ) -> Result<BTreeMap<KeyId, [u8; 32]>, ClientError> {
+        let files = self.key_directory().and_then(|directory| {
+            fs::read_dir(&directory).map_err(ClientError::io(directory.display()))
+        });
+        let paths = files.into_iter().flatten().flatten().map(|entry| entry.path());
+        let public = paths.filter(|path| path.extension().is_some_and(|end| end == "pub"));
+        let mut keys: Vec<_> = public.filter_map(|path| keys::read_public(&path).ok()).collect();
+        for key in named {
+            keys.push(self.read_public_key(key)?);
+        }
+        Ok(keys.into_iter().map(|key| (KeyId::of(&key), key)).collect())
     }
 
     /// The file of the passphrase, as typed or as the environment says.

@@ -83,7 +83,8 @@ fn what_is_typed_goes_with_a_passphrase_file_in_the_environment() {
     };
     let init = |data: &str, more: &[&str]| {
         let named = ["--party", "one", "--name", "One", "--ledger-name", "One", "--data-dir", data];
-        let all: Vec<_> = ["init", "--origin", "ledger.invalid/one"].into_iter().chain(named).collect();
+        let all: Vec<_> =
+            ["init", "--origin", "ledger.invalid/one"].into_iter().chain(named).collect();
         does(NODE, &[&all[..], more].concat());
         fs::read_to_string(Path::new(data).join("founder/organisation.pem")).unwrap()
     };

@@ -110,6 +110,9 @@ codes! {
     unsigned: Unsigned = "CLIENT_UNSIGNED",
         "Somebody has yet to sign.",
         "Send them the file: `ledger-cli draft sign FILE --key KEY`, or of a ceremony `ledger-cli network genesis sign FILE --key KEY`.";
+    cosignature: Denied = "CLIENT_COSIGNATURE",
+        "A signature in the draft is not one of the draft as it is.",
+        "Do not sign or submit it: it was changed after that signature. Ask whoever sent it, and have that co-signer sign it as it is now, or go on from an earlier copy.";
     founder_taken: Conflict = "CLIENT_FOUNDER_TAKEN",
         "A party, key or validator's name is in the ceremony already.",
         "Every founder is added once, and every key has one place: `ledger-cli network genesis show FILE`. To add a part anew, take it out first: `ledger-cli network genesis remove-member FILE PARTY`.";
