@@ -11,7 +11,8 @@ use ledger_event::{Clock, PartyKind, PartyProfile, Role};
 use ledger_format::digest::LedgerId;
 use ledger_format::header::Header;
 use ledger_proto::v1;
-use ledger_store::{DataDirectory, Store};
+use ledger_replica::{Replica, Settings, StartError};
+use ledger_store::{DataDirectory, Store, Wal};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -21,7 +22,7 @@ use crate::descriptors;
 use crate::failure::Failure;
 use crate::join::from_genesis;
 use crate::node::Options;
-use crate::open::{Layout, reindex as rebuild};
+use crate::open::{Layout, Opened, reindex as rebuild};
 use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
 use crate::setup::{FounderKey, NewLedger, founder_keys, prepare};
@@ -177,7 +178,7 @@ fn passphrase(args: &Founding) -> Result<Option<Zeroizing<String>>, Failure> {
 /// `reindex`.
 ///
 /// # Errors
-/// `NODE_BLOCK` when a block does not verify, or what the store refuses.
+/// `NODE_BLOCK` when a block does not verify, `NODE_BLOCKS_LOST` when there were more, or what the store refuses.
 pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
     let genesis = Layout(args.data_dir.clone()).read_genesis()?.document;
     let opened = rebuild(&args.data_dir, &genesis, |height, last| {
@@ -186,6 +187,7 @@ pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
         }
     })?;
     report::progress_done();
+    check_none_lost(&args.data_dir, &opened)?;
     let (height, records) = (opened.ledger.height(), opened.ledger.record_count());
     let size = opened.ledger.tree_size();
     let text = format!("rebuilt from {height} blocks: {size} leaves, {records} records");
@@ -195,6 +197,23 @@ pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
         &json!({ "height": height, "tree_size": size, "records": records }),
     );
     Ok(())
+}
+
+/// Whether a validator has all blocks that its consensus log shows to have been durable: a start would refuse what is left, so a
+/// rebuild from that is no success. A follower takes what it lacks from others.
+fn check_none_lost(data_dir: &Path, opened: &Opened) -> Result<(), Failure> {
+    let log = opened.store.directory().wal();
+    let follows = |config: Config| config.role == config::RoleSetting::Follower;
+    if !log.join("consensus.wal").exists() || settings(&RunArgs::at(data_dir)).is_ok_and(follows) {
+        return Ok(());
+    }
+    let (_, log) = Wal::open(&log)?;
+    // What else a start would say is not of the blocks.
+    let started = Replica::start(&opened.ledger, Vec::new(), Settings::default(), &log);
+    match started.err() {
+        Some(lost @ StartError::BlocksLost { .. }) => Err(lost.into()),
+        _ => Ok(()),
+    }
 }
 
 /// `config`.
@@ -224,12 +243,7 @@ pub(crate) fn show_config(args: &RunArgs, output: Output) -> Result<(), Failure>
 /// # Errors
 /// `NODE_NOT_RUNNING` when neither a node answers nor a directory was given, `NODE_CONFIG` when it has settings that are wrong.
 pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Failure> {
-    let node = match (&args.node, &args.data_dir) {
-        (Some(node), _) => node.clone(),
-        (None, Some(directory)) => url(settings(&RunArgs::at(directory))?.listen),
-        (None, None) => url(DEFAULT_LISTEN),
-    };
-    let asked = match Client::connect(&node, STATUS_TIMEOUT).await {
+    let asked = match Client::connect(&address(args)?, STATUS_TIMEOUT).await {
         Ok(mut client) => client.status().await,
         // Not a node that does not answer, but an address that is none.
         Err(error) if error.failure == ledger_client::Failure::Usage => return Err(error.into()),
@@ -298,6 +312,15 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
     });
     report::result(output, &text, &json);
     Ok(())
+}
+
+/// Where to ask: as typed, or where the settings of the directory have its node listen.
+fn address(args: &StatusArgs) -> Result<String, Failure> {
+    match (&args.node, &args.data_dir) {
+        (Some(node), _) => Ok(node.clone()),
+        (None, Some(directory)) => Ok(url(settings(&RunArgs::at(directory))?.listen)),
+        (None, None) => Ok(url(DEFAULT_LISTEN)),
+    }
 }
 
 /// Where a node that listens on an address is asked on its own machine.

@@ -430,6 +430,21 @@ fn a_reindex_derives_the_same_again() {
     assert!(exported(node) == fs::read(demonstration().chain()).unwrap());
 }
 
+/// What a start refuses to go on from was not rebuilt with success.
+#[test]
+fn a_reindex_tells_that_blocks_are_lost() {
+    let directory = copy();
+    let store = directory.path().join("store");
+    fs::remove_dir_all(&store).unwrap();
+    fs::create_dir(&store).unwrap();
+    let data = directory.path().to_str().unwrap();
+    let ended = run(NODE, ["reindex", "--data-dir", data, "-o", "json"]);
+    assert_refused(&ended, "NODE_BLOCKS_LOST", 31, "ledger-node recover");
+    let follower = "role = \"follower\"\n";
+    fs::write(directory.path().join("config.toml"), follower).unwrap();
+    let _rebuilt = run(NODE, ["reindex", "--data-dir", data]).expect(0);
+}
+
 #[test]
 fn a_reindex_that_was_killed_is_gone_through_again() {
     let mut broken_off = 0;
