@@ -226,7 +226,7 @@ pub(crate) async fn submit(
     value["leaf_index"] = leaf.into();
     value["time"] = time.as_str().into();
     let text = format!(
-        "{act} on {subject} is in block {height}, leaf {leaf}, {time}\n{reached}, durable at {replicas} validator(s)\nentry {id}"
+        "{act} on {subject} is in block {height}, leaf {leaf}, {time}\n{reached}, reported durable by {replicas} validator(s) so far\nentry {id}"
     );
     Ok(Answer::new("entry-placed", value, text))
 }

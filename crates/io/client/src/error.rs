@@ -100,7 +100,7 @@ codes! {
         "Check the path and the passphrase; `ledger-cli key list` shows the keys that are there.";
     key_exists: Conflict = "CLIENT_KEY_EXISTS",
         "A key of that name exists, and keys are never overwritten.",
-        "Choose another name.";
+        "Choose another name. If it is a node's key: keys that wait already are shown by `ledger-node keys show`, and `ledger-node keys promote` lets them take the place of the node's.";
     key_readable: Denied = "CLIENT_KEY_READABLE",
         "A key file can be read by others.",
         "Restrict it: chmod 600 FILE. If it was read, revoke the key: `ledger-cli key revoke`.";
