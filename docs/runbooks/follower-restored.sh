@@ -4,10 +4,10 @@
 consortium
 business validator-2 5
 
-step "a chain from any node, and a checkpoint from one that you trust"
-agree validator-2 follower-1
-at follower-1 export chain --out "$WORK/chain.ledger"
+step "a checkpoint from a node that you trust, and then a chain from any node that has come as far"
 at validator-1 checkpoint >"$WORK/head.note"
+agree validator-1 follower-1
+at follower-1 export chain --out "$WORK/chain.ledger"
 
 step "an empty follower is filled, after the whole chain was verified"
 stop follower-1

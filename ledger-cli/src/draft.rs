@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use ledger_client::ClientError;
 use ledger_client::draft::DraftFile;
+use ledger_client::{ClientError, Node, keys};
+use ledger_event::record::Body;
+use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
 
 use crate::report::Answer;
@@ -19,6 +21,10 @@ pub(crate) enum Command {
     Show {
         /// The draft
         file: PathBuf,
+        /// Public key of a co-signer, to check its signature, by name or as a .pub file; again for each. Those of the key directory
+        /// are used anyway
+        #[arg(long, value_name = "KEY")]
+        with: Vec<String>,
     },
     /// Sign a draft that somebody else will submit. Needs no node
     #[command(after_help = "Example:
@@ -55,24 +61,48 @@ pub(crate) struct SubmitEntry {
 
 pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, ClientError> {
     match command {
-        Command::Show { file } => Ok(shown_draft(&read(&file)?, None)),
-        Command::Sign { file, keys, to } => {
+        Command::Show { file, with } => {
+            Ok(shown_draft(&read(&file)?, &common.public_keys(&with)?, None))
+        }
+        Command::Sign { file, keys: own, to } => {
             let mut draft = read(&file)?;
-            for key in &keys {
-                draft.cosign(&common.read_key(key)?)?;
-            }
+            let signed: Result<Vec<_>, _> = own.iter().map(|key| common.read_key(key)).collect();
+            let signed = signed?;
+            signed.iter().try_for_each(|key| draft.cosign(key))?;
+            let mut known = common.public_keys(&[])?;
+            known.extend(signed.iter().map(|key| (keys::kid(key), key.verifying_key().to_bytes())));
+            // With the own signatures made anew: what others signed has to be what these sign.
+            draft.check(|kid| known.get(kid).copied())?;
             let to = to.unwrap_or(file);
             write_file(&to, draft.to_json().as_bytes())?;
-            Ok(shown_draft(&draft, Some(&to)))
+            Ok(shown_draft(&draft, &known, Some(&to)))
         }
         Command::Submit { file, key, save } => {
-            let entry = read(&file)?.seal(&common.read_key(&key)?)?;
+            let draft = read(&file)?;
+            let mut known = common.public_keys(&[])?;
+            draft.check(|kid| known.get(kid).copied())?;
+            let entry = draft.seal(&common.read_key(&key)?)?;
             if let Some(path) = &save {
                 write_file(path, entry.bytes())?;
             }
-            submit(common, &mut common.connect().await?, &entry).await
+            let mut node = common.connect().await?;
+            for signer in draft.draft.cosigners().filter(|signer| draft.has(&signer.kid)) {
+                if !known.contains_key(&signer.kid) {
+                    known.extend(enrolled(&mut node, signer.kid).await?);
+                }
+            }
+            draft.check(|kid| known.get(kid).copied())?;
+            submit(common, &mut node, &entry).await
         }
     }
+}
+
+/// A key as the ledger has it.
+async fn enrolled(node: &mut Node, kid: KeyId) -> Result<Option<(KeyId, [u8; 32])>, ClientError> {
+    let record = node.record(&format!("key:{kid}"), 0, 0, false).await?.record;
+    let Some(Body::Key(key)) = record.and_then(|record| record.body) else { return Ok(None) };
+    let key = key.public_key.as_ref().try_into().ok();
+    Ok(key.filter(|key| KeyId::of(key) == kid).map(|key| (kid, key)))
 }
 
 pub(crate) async fn submit_entry(

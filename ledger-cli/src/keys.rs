@@ -98,7 +98,7 @@ fn new_passphrase(common: &Common) -> Result<Zeroizing<String>, ClientError> {
     if first.is_empty() {
         return Err(ClientError::key("the passphrase is empty; --plain makes an unencrypted key"));
     }
-    if common.passphrase_file.is_none() && *common.passphrase("The same again: ")? != *first {
+    if common.passphrase_path().is_none() && *common.passphrase("The same again: ")? != *first {
         return Err(ClientError::key("the two passphrases differ"));
     }
     Ok(first)

@@ -1,5 +1,6 @@
 //! What every command has at hand: the node, the trust, the keys, the terminal.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write, stderr, stdin};
 use std::os::unix::fs::PermissionsExt as _;
@@ -59,14 +60,9 @@ pub(crate) struct Common {
     #[arg(long, global = true, env = "LEDGER_KEYS", value_name = "DIR", help_heading = "Keys")]
     pub(crate) keys: Option<PathBuf>,
 
-    /// File whose first line is the passphrase of your keys; asked for on the terminal without it
-    #[arg(
-        long,
-        global = true,
-        env = "LEDGER_PASSPHRASE_FILE",
-        value_name = "FILE",
-        help_heading = "Keys"
-    )]
+    /// File whose first line is the passphrase of your keys; asked for on the terminal without it [env: LEDGER_PASSPHRASE_FILE]
+    // Not read by clap, to which a variable would be as good as typed: `key new --plain` would not go with it.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Keys")]
     pub(crate) passphrase_file: Option<PathBuf>,
 
     /// No progress and no notes
@@ -142,10 +138,35 @@ impl Common {
         keys::read_public(&path)
     }
 
+    /// Public keys at hand, by their ids: those of the key directory, and those that are named. What cannot be read of the directory is
+    /// none.
+    pub(crate) fn public_keys(
+        &self,
+        named: &[String],
+    ) -> Result<BTreeMap<KeyId, [u8; 32]>, ClientError> {
+        let files = self.key_directory().and_then(|directory| {
+            fs::read_dir(&directory).map_err(ClientError::io(directory.display()))
+        });
+        let paths = files.into_iter().flatten().flatten().map(|entry| entry.path());
+        let public = paths.filter(|path| path.extension().is_some_and(|end| end == "pub"));
+        let mut keys: Vec<_> = public.filter_map(|path| keys::read_public(&path).ok()).collect();
+        for key in named {
+            keys.push(self.read_public_key(key)?);
+        }
+        Ok(keys.into_iter().map(|key| (KeyId::of(&key), key)).collect())
+    }
+
+    /// The file of the passphrase, as typed or as the environment says.
+    pub(crate) fn passphrase_path(&self) -> Option<PathBuf> {
+        let variable =
+            || std::env::var_os("LEDGER_PASSPHRASE_FILE").filter(|path| !path.is_empty());
+        self.passphrase_file.clone().or_else(|| variable().map(PathBuf::from))
+    }
+
     /// The passphrase from its file, or from the terminal.
     pub(crate) fn passphrase(&self, prompt: &str) -> Result<Zeroizing<String>, ClientError> {
-        if let Some(path) = &self.passphrase_file {
-            let text = fs::read_to_string(path).map(Zeroizing::new);
+        if let Some(path) = self.passphrase_path() {
+            let text = fs::read_to_string(&path).map(Zeroizing::new);
             let text = text.map_err(ClientError::io(path.display()))?;
             return Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()));
         }

@@ -80,7 +80,7 @@ pub(crate) async fn perform(
         args.keys.iter().map(|key| common.read_key(key)).collect::<Result<Vec<_>, _>>()?;
     let draft = draft(common, node, args, planned, &at_hand).await?;
     if args.dry_run {
-        return Ok(described("dry-run", &draft, &[]));
+        return Ok(described("dry-run", &DraftFile::new(draft), &BTreeMap::new()));
     }
     let mut file = DraftFile::new(draft);
     for key in at_hand.iter().skip(1) {
@@ -88,7 +88,8 @@ pub(crate) async fn perform(
     }
     if let Some(path) = &args.draft {
         write_file(path, file.to_json().as_bytes())?;
-        return Ok(shown_draft(&file, Some(path)));
+        let own = at_hand.iter().map(|key| (keys::kid(key), key.verifying_key().to_bytes()));
+        return Ok(shown_draft(&file, &own.collect(), Some(path)));
     }
     let issuer = at_hand.first().ok_or_else(|| ClientError::usage("no --key"))?;
     let entry = file.seal(issuer)?;
@@ -225,20 +226,18 @@ pub(crate) async fn submit(
     value["leaf_index"] = leaf.into();
     value["time"] = time.as_str().into();
     let text = format!(
-        "{act} on {subject} is in block {height}, leaf {leaf}, {time}\n{reached}, durable at {replicas} validator(s)\nentry {id}"
+        "{act} on {subject} is in block {height}, leaf {leaf}, {time}\n{reached}, reported durable by {replicas} validator(s) so far\nentry {id}"
     );
     Ok(Answer::new("entry-placed", value, text))
 }
 
-/// A draft with who has signed it.
-pub(crate) fn shown_draft(file: &DraftFile, path: Option<&PathBuf>) -> Answer {
-    let signed: Vec<KeyId> = file
-        .draft
-        .cosigners()
-        .filter(|signer| file.has(&signer.kid))
-        .map(|signer| signer.kid)
-        .collect();
-    let mut answer = described("draft", &file.draft, &signed);
+/// A draft with who has signed it, as far as the known keys tell.
+pub(crate) fn shown_draft(
+    file: &DraftFile,
+    known: &BTreeMap<KeyId, [u8; 32]>,
+    path: Option<&PathBuf>,
+) -> Answer {
+    let mut answer = described("draft", file, known);
     if let Some(path) = path {
         let path = path.display().to_string();
         answer.text = format!("draft written to {path}\n{}", answer.text);
@@ -248,14 +247,10 @@ pub(crate) fn shown_draft(file: &DraftFile, path: Option<&PathBuf>) -> Answer {
 }
 
 /// What a draft says, for whoever is to sign it.
-fn described(schema: &str, draft: &Draft, signed: &[KeyId]) -> Answer {
-    let claims = draft.claims();
-    let event = json::to_json("Event", draft.payload()).unwrap_or(Value::Null);
-    let state = |signer: &Signer| match signer.kid {
-        kid if kid == draft.kid() => "seals",
-        kid if signed.contains(&kid) => "signed",
-        _ => "missing",
-    };
+fn described(schema: &str, file: &DraftFile, known: &BTreeMap<KeyId, [u8; 32]>) -> Answer {
+    let claims = file.draft.claims();
+    let event = json::to_json("Event", file.draft.payload()).unwrap_or(Value::Null);
+    let state = |signer: &Signer| file.standing(signer, |kid| known.get(kid).copied()).word();
     let signer = |signer: &Signer| {
         json!({
             "party": signer.party, "kid": signer.kid.to_string(), "role": signer.role.as_str_name(),

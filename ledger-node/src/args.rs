@@ -84,6 +84,7 @@ const RECOVER_EXAMPLES: &str = "Examples:
   ledger-node recover --data-dir /var/lib/ledger --alone";
 
 const RESTORE_EXAMPLES: &str = "Examples:
+  ledger-cli --node http://ledger.szdex.example:7440 checkpoint > head.note
   ledger-cli --node http://ledger.hkdex.example:7440 export chain -o chain.ledger
   ledger-node restore --data-dir /var/lib/follower --snapshot chain.ledger --checkpoint head.note";
 
@@ -254,8 +255,9 @@ pub struct Founding {
     #[arg(long, value_name = "TIME", value_parser = milliseconds)]
     pub start: Option<u64>,
 
-    /// File with the passphrase that encrypts the founder's keys; asked for on the terminal without it.
-    #[arg(long, env = "LEDGER_PASSPHRASE_FILE", value_name = "FILE")]
+    /// File with the passphrase that encrypts the founder's keys; asked for on the terminal without it [env: LEDGER_PASSPHRASE_FILE].
+    // Not read by clap, to which a variable would be as good as typed: --genesis and --plain-keys would not go with it.
+    #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
 
     /// Leave the founder's keys unencrypted. For trials only.
@@ -388,11 +390,12 @@ impl RunArgs {
 /// Options of `status`.
 #[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
-    /// Address of the node's gRPC services.
-    #[arg(long, env = "LEDGER_NODE", value_name = "URL", default_value = "http://127.0.0.1:7440")]
-    pub node: String,
+    /// Address of the node's gRPC services [default: where the settings of the data directory have it listen, or
+    /// http://127.0.0.1:7440].
+    #[arg(long, env = "LEDGER_NODE", value_name = "URL")]
+    pub node: Option<String>,
 
-    /// Data directory to look into when no node answers.
+    /// Data directory of the node: it tells where to ask, and is looked into when no node answers.
     #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 }

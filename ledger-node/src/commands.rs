@@ -1,7 +1,8 @@
 //! The commands, apart from `dev`.
 
 use std::fs;
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,23 +11,27 @@ use ledger_event::{Clock, PartyKind, PartyProfile, Role};
 use ledger_format::digest::LedgerId;
 use ledger_format::header::Header;
 use ledger_proto::v1;
-use ledger_store::{DataDirectory, Store};
+use ledger_replica::{Replica, Settings, StartError};
+use ledger_store::{DataDirectory, Store, Wal};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::args::{ClockArg, DirArgs, Founding, InitArgs, RunArgs, StatusArgs};
+use crate::args::{ClockArg, DEFAULT_LISTEN, DirArgs, Founding, InitArgs, RunArgs, StatusArgs};
 use crate::config::{self, Config, Sources};
 use crate::descriptors;
 use crate::failure::Failure;
 use crate::join::from_genesis;
 use crate::node::Options;
-use crate::open::{Layout, reindex as rebuild};
+use crate::open::{Layout, Opened, reindex as rebuild};
 use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
-use crate::setup::{NewLedger, create, founder_keys};
+use crate::setup::{FounderKey, NewLedger, founder_keys, prepare};
 
 /// How long `status` waits for an answer.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Names the file of a passphrase where none is typed.
+const PASSPHRASE_FILE: &str = "LEDGER_PASSPHRASE_FILE";
 
 /// Resolves the settings of a run.
 ///
@@ -102,12 +107,9 @@ fn found(data_dir: &Path, args: &Founding, output: Output) -> Result<(), Failure
         start_ms: args.start.unwrap_or_else(now_ms),
         origin: args.origin.clone(),
     };
-    let id = create(data_dir, &plan, &founder)?;
     let directory = data_dir.join("founder");
-    for key in &founder {
-        let path = directory.join(format!("{}.pem", key.name));
-        keys::write(&path, &key.key, passphrase.as_ref().map(|text| text.as_str()))?;
-    }
+    let passphrase = passphrase.as_ref().map(|text| text.as_str());
+    let id = with_founder_keys(data_dir, &directory, &plan, &founder, passphrase)?;
     let text = format!(
         "genesis {id}\n\nKeep this hash: whoever trusts it can verify everything.\n\n\
          node keys     {}\nfounder keys  {} (move them to where founders keep their keys)\n\nnext: ledger-node run --data-dir {}",
@@ -125,12 +127,34 @@ fn found(data_dir: &Path, args: &Founding, output: Output) -> Result<(), Failure
     Ok(())
 }
 
+/// Makes the ledger, once the founder's keys are on disk: nobody could act on one whose founder's keys were not written.
+fn with_founder_keys(
+    data_dir: &Path,
+    directory: &Path,
+    plan: &NewLedger,
+    founder: &[FounderKey],
+    passphrase: Option<&str>,
+) -> Result<LedgerId, Failure> {
+    let prepared = prepare(data_dir, plan, founder)?;
+    let path = |key: &FounderKey| directory.join(format!("{}.pem", key.name));
+    let written = keys::write_all(founder.iter().map(|key| (path(key), &key.key)), passphrase);
+    let made = written.map_err(Failure::from).and_then(|()| {
+        let take_away = || founder.iter().for_each(|key| keys::remove(&path(key)));
+        prepared.write().inspect_err(|_| take_away())
+    });
+    made.inspect_err(|_| {
+        // Not if somebody's files are in it.
+        let _gone = fs::remove_dir(directory);
+    })
+}
+
 fn passphrase(args: &Founding) -> Result<Option<Zeroizing<String>>, Failure> {
     if args.plain_keys {
         return Ok(None);
     }
-    if let Some(path) = &args.passphrase_file {
-        let text = fs::read_to_string(path).map(Zeroizing::new);
+    let named = || std::env::var_os(PASSPHRASE_FILE).filter(|value| !value.is_empty());
+    if let Some(path) = args.passphrase_file.clone().or_else(|| named().map(PathBuf::from)) {
+        let text = fs::read_to_string(&path).map(Zeroizing::new);
         let text = text.map_err(|error| Failure::config(format!("{}: {error}", path.display())))?;
         let line = text.lines().next().unwrap_or_default();
         if line.is_empty() {
@@ -154,7 +178,7 @@ fn passphrase(args: &Founding) -> Result<Option<Zeroizing<String>>, Failure> {
 /// `reindex`.
 ///
 /// # Errors
-/// `NODE_BLOCK` when a block does not verify, or what the store refuses.
+/// `NODE_BLOCK` when a block does not verify, `NODE_BLOCKS_LOST` when there were more, or what the store refuses.
 pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
     let genesis = Layout(args.data_dir.clone()).read_genesis()?.document;
     let opened = rebuild(&args.data_dir, &genesis, |height, last| {
@@ -163,6 +187,7 @@ pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
         }
     })?;
     report::progress_done();
+    check_none_lost(&args.data_dir, &opened)?;
     let (height, records) = (opened.ledger.height(), opened.ledger.record_count());
     let size = opened.ledger.tree_size();
     let text = format!("rebuilt from {height} blocks: {size} leaves, {records} records");
@@ -172,6 +197,23 @@ pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
         &json!({ "height": height, "tree_size": size, "records": records }),
     );
     Ok(())
+}
+
+/// Whether a validator has all blocks that its consensus log shows to have been durable: a start would refuse what is left, so a
+/// rebuild from that is no success. A follower takes what it lacks from others.
+fn check_none_lost(data_dir: &Path, opened: &Opened) -> Result<(), Failure> {
+    let log = opened.store.directory().wal();
+    let follows = |config: Config| config.role == config::RoleSetting::Follower;
+    if !log.join("consensus.wal").exists() || settings(&RunArgs::at(data_dir)).is_ok_and(follows) {
+        return Ok(());
+    }
+    let (_, log) = Wal::open(&log)?;
+    // What else a start would say is not of the blocks.
+    let started = Replica::start(&opened.ledger, Vec::new(), Settings::default(), &log);
+    match started.err() {
+        Some(lost @ StartError::BlocksLost { .. }) => Err(lost.into()),
+        _ => Ok(()),
+    }
 }
 
 /// `config`.
@@ -199,10 +241,12 @@ pub(crate) fn show_config(args: &RunArgs, output: Output) -> Result<(), Failure>
 /// `status`.
 ///
 /// # Errors
-/// `NODE_NOT_RUNNING` when neither a node answers nor a directory was given.
+/// `NODE_NOT_RUNNING` when neither a node answers nor a directory was given, `NODE_CONFIG` when it has settings that are wrong.
 pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Failure> {
-    let asked = match Client::connect(&args.node, STATUS_TIMEOUT).await {
+    let asked = match Client::connect(&address(args)?, STATUS_TIMEOUT).await {
         Ok(mut client) => client.status().await,
+        // Not a node that does not answer, but an address that is none.
+        Err(error) if error.failure == ledger_client::Failure::Usage => return Err(error.into()),
         Err(error) => Err(error),
     };
     let status = match (asked, &args.data_dir) {
@@ -268,6 +312,25 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
     });
     report::result(output, &text, &json);
     Ok(())
+}
+
+/// Where to ask: as typed, or where the settings of the directory have its node listen.
+fn address(args: &StatusArgs) -> Result<String, Failure> {
+    match (&args.node, &args.data_dir) {
+        (Some(node), _) => Ok(node.clone()),
+        (None, Some(directory)) => Ok(url(settings(&RunArgs::at(directory))?.listen)),
+        (None, None) => Ok(url(DEFAULT_LISTEN)),
+    }
+}
+
+/// Where a node that listens on an address is asked on its own machine.
+fn url(listen: SocketAddr) -> String {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, listen.port()))
 }
 
 /// Validators and their last heights, as the node sees them, a line each.
@@ -342,6 +405,14 @@ pub(crate) fn instant(time_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_that_listens_everywhere_is_asked_here() {
+        let asked = ["0.0.0.0:7441", "[::]:1", "10.0.0.7:7440", "[fd00::1]:2"]
+            .map(|listen| url(listen.parse().unwrap()));
+        let expected = ["127.0.0.1:7441", "[::1]:1", "10.0.0.7:7440", "[fd00::1]:2"];
+        assert_eq!(asked, expected.map(|address| format!("http://{address}")));
+    }
 
     #[test]
     fn a_validators_name_stands_apart_from_where_it_is() {

@@ -184,6 +184,8 @@ pub struct Config {
     pub peers: PeerOptions,
     /// Connections of clients at one time; zero: as many as descriptors leave.
     pub connections: usize,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
     /// Value and origin of each setting, in the order of [`SETTINGS`].
     pub origins: Vec<(&'static str, String, String)>,
 }
@@ -257,6 +259,7 @@ pub fn resolve(sources: &Sources) -> Result<Config, Failure> {
                 role,
                 peers,
                 connections: size(connections),
+                file: sources.file.as_ref().map(|(path, _)| path.clone()),
                 origins,
             })
         }
@@ -388,10 +391,10 @@ impl Values<'_> {
 /// Reads a configuration file. The one of the data directory may be missing, one that was named may not.
 ///
 /// # Errors
-/// `NODE_CONFIG` when it cannot be read.
+/// `NODE_CONFIG` when it cannot be read, `NODE_RUNTIME` when nobody can see whether the directory has one.
 pub fn file(named: Option<&Path>, default: &Path) -> Result<Option<(PathBuf, String)>, Failure> {
     let path = named.unwrap_or(default);
-    if named.is_none() && !path.exists() {
+    if named.is_none() && !path.try_exists().map_err(Failure::at(path))? {
         return Ok(None);
     }
     let text = std::fs::read_to_string(path);

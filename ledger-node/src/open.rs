@@ -1,6 +1,7 @@
 //! Opening a data directory: the store, and the ledger in memory as it was, or rebuilt from blocks when it has to be.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use ledger_format::block::{Block, Body};
@@ -47,14 +48,18 @@ impl Layout {
     /// Reads the genesis file.
     ///
     /// # Errors
-    /// `STORE_MISSING` where there is no ledger, `NODE_GENESIS` for a file that is missing beside a store, or malformed.
+    /// `STORE_MISSING` where there is no ledger, `NODE_GENESIS` for a file that is missing beside a store, or malformed; `NODE_RUNTIME`
+    /// where the operating system lets nobody see: what cannot be looked at is not missing.
     pub fn read_genesis(&self) -> Result<GenesisFile, Failure> {
         let path = self.genesis();
-        if !path.exists() && !self.0.join("store").exists() {
+        let is_there = |path: &Path| path.try_exists().map_err(Failure::at(path));
+        if !is_there(&path)? && !is_there(&self.0.join("store"))? {
             return Err(StoreError::Missing { path: self.0.clone() }.into());
         }
-        let bytes = fs::read(&path)
-            .map_err(|error| Failure::genesis(format!("{}: {error}", path.display())))?;
+        let bytes = fs::read(&path).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => Failure::at(&path)(error),
+            _ => Failure::genesis(format!("{}: {error}", path.display())),
+        })?;
         Ok(GenesisFile::decode(bytes.into())?)
     }
 }

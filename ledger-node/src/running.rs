@@ -1,6 +1,7 @@
 //! `run`, and what an operator or a supervisor tells a process that runs.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,6 +23,8 @@ const TAKEN_UP: [&str; 4] = ["peer.known", "peer.followers", "peer.allowed", "lo
 pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
     let config = settings(args)?;
     let options = of(args, &config);
+    let mut again = args.clone();
+    insist_on(config.file, &mut again);
     let mut in_force = InForce::new(&config.origins);
     let filter = telemetry::start(config.log_format, config.log_filter);
     let mut signals = Signals::new()?;
@@ -41,7 +44,7 @@ pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
         match signals.next(&node).await {
             Told::Stop(reason) => break reason,
             Told::ReadAgain => {
-                if let Err(failure) = read_again(args, &node, &filter, &mut in_force) {
+                if let Err(failure) = read_again(&mut again, &node, &filter, &mut in_force) {
                     let (code, help) = (&failure.code, &failure.help);
                     tracing::error!(%code, %help, "the settings stay as they were: {failure}");
                 }
@@ -74,9 +77,14 @@ impl InForce {
     }
 }
 
-/// Reads the settings again. If one is wrong, none is taken up.
+/// A file that was read has to be there from then on: without it, the node would go back to defaults and leave its peers.
+fn insist_on(file: Option<PathBuf>, args: &mut RunArgs) {
+    args.config = file.or_else(|| args.config.take());
+}
+
+/// Reads the settings again. If one is wrong, or their file is gone, none is taken up.
 fn read_again(
-    args: &RunArgs,
+    args: &mut RunArgs,
     node: &Node,
     filter: &Filter,
     in_force: &mut InForce,
@@ -84,6 +92,7 @@ fn read_again(
     let config = settings(args)?;
     node.network.meet(config.peers.neighbours)?;
     filter.change(config.log_filter);
+    insist_on(config.file, args);
     let [taken, waiting] = in_force.change(InForce::new(&config.origins));
     tracing::info!(changed = taken.join(" "), "the settings were read again");
     if !waiting.is_empty() {

@@ -109,11 +109,32 @@ pub fn grant(party: &str, key: &SigningKey, factor: Factor, officer: Option<&str
     }
 }
 
+/// A new ledger of which nothing is on disk yet.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    layout: Layout,
+    node: NodeKeyFiles,
+    id: LedgerId,
+    file: Vec<u8>,
+}
+
 /// Makes the directory of a new ledger: node keys and genesis file. Nothing is overwritten.
 ///
 /// # Errors
 /// `NODE_EXISTS` when there is a ledger, or what cannot be written.
 pub fn create(path: &Path, plan: &NewLedger, founder: &[FounderKey]) -> Result<LedgerId, Failure> {
+    prepare(path, plan, founder)?.write()
+}
+
+/// What [`create`] writes.
+///
+/// # Errors
+/// `NODE_EXISTS` when there is a ledger, or what is wrong with the plan.
+pub(crate) fn prepare(
+    path: &Path,
+    plan: &NewLedger,
+    founder: &[FounderKey],
+) -> Result<Prepared, Failure> {
     let layout = Layout(path.to_owned());
     if layout.genesis().exists() || layout.keys().exists() {
         return Err(Failure::exists(path.display()));
@@ -141,11 +162,38 @@ pub fn create(path: &Path, plan: &NewLedger, founder: &[FounderKey]) -> Result<L
     let role = plan.roles.first().copied().unwrap_or_default();
     let signatory = Signatory::new(&plan.party, role, Purpose::Issue, &first.key);
     let (document, file) = genesis.sign(&[signatory])?;
-    fs::create_dir_all(path).map_err(Failure::at(path))?;
-    write_node_keys(&layout, &layout.keys(), &node)?;
-    // Last: a directory without a genesis file is not a ledger yet, and `create` may try again elsewhere.
-    write_durably(&layout.genesis(), &file)?;
-    Ok(document.id())
+    Ok(Prepared { layout, node, id: document.id(), file })
+}
+
+impl Prepared {
+    /// Writes it. What fails can be tried again: nothing that would be in its way is left.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub(crate) fn write(self) -> Result<LedgerId, Failure> {
+        let Self { layout, node, id, file } = self;
+        fs::create_dir_all(&layout.0).map_err(Failure::at(&layout.0))?;
+        let had_lock = layout.vote_lock().exists();
+        write_node_keys(&layout, &layout.keys(), &node)?;
+        // Last: a directory without a genesis file is not a ledger yet.
+        if let Err(error) = write_durably(&layout.genesis(), &file) {
+            let _gone = fs::remove_file(layout.genesis());
+            if !had_lock {
+                let _gone = fs::remove_file(layout.vote_lock());
+            }
+            remove_node_keys(&layout.keys(), &node);
+            return Err(error.into());
+        }
+        Ok(id)
+    }
+}
+
+/// Takes keys away again that were made for what did not come to be: they would be in its way later.
+fn remove_node_keys(directory: &Path, node: &NodeKeyFiles) {
+    for (name, _) in node {
+        keys::remove(&directory.join(format!("{name}.pem")));
+    }
+    let _gone = fs::remove_dir(directory);
 }
 
 /// The keys of a node with the names of their files.
@@ -165,15 +213,22 @@ pub(crate) fn write_node_keys(
     node: &NodeKeyFiles,
 ) -> Result<(), Failure> {
     let is_first = !layout.keys().exists() && !layout.vote_lock().exists();
-    node.iter().try_for_each(|(name, key)| {
-        keys::write(&directory.join(format!("{name}.pem")), key, None)
-    })?;
+    let files = node.iter().map(|(name, key)| (directory.join(format!("{name}.pem")), key));
+    if let Err(error) = keys::write_all(files, None) {
+        // Not if somebody's keys are in it.
+        let _gone = fs::remove_dir(directory);
+        return Err(error.into());
+    }
     let [(_, vote), ..] = node;
     let vote = keys::kid(vote);
-    if is_first {
-        VoteLock { mode: VoteMode::Votes, keys: [vote].into() }.write(&layout.0)?;
+    let locked = if is_first {
+        VoteLock { mode: VoteMode::Votes, keys: [vote].into() }.write(&layout.0)
     } else {
-        VoteLock::add(&layout.0, vote)?;
+        VoteLock::add(&layout.0, vote)
+    };
+    if let Err(error) = locked {
+        remove_node_keys(directory, node);
+        return Err(error.into());
     }
     Ok(())
 }

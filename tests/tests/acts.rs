@@ -324,11 +324,34 @@ fn what_the_rules_refuse_is_refused_with_its_code() {
     assert_eq!(shown["issuer"], "acme");
     bank.does("draft sign plan.draft --key bank-org --to signed.draft");
     bank.sends("signed.draft", acme);
+    changed_after_it_was_signed(acme);
     acme.does("draft submit signed.draft --key acme-org --save plan.cose");
     deliveries_that_do_not_fit(&market);
     // The same entry again is the same entry.
     let placed = acme.does("submit plan.cose");
     assert_eq!(acme.does("submit plan.cose"), placed);
+}
+
+/// A draft that was edited after the bank had signed it.
+fn changed_after_it_was_signed(acme: &Machine) {
+    let states = |shown: &Value| {
+        let signers = shown["signers"].as_array().unwrap();
+        signers.iter().map(|signer| signer["state"].to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert!(states(&acme.does("draft show signed.draft")).contains("unchecked"));
+    let shown = acme.does("draft show signed.draft --with bank-org.pub");
+    assert!(states(&shown).contains("\"signed\""), "{shown}");
+    let path = acme.file("signed.draft");
+    let mut draft: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for (_, signature) in draft["cosignatures"].as_object_mut().unwrap() {
+        *signature = Value::from("00".repeat(64));
+    }
+    fs::write(acme.file("void.draft"), draft.to_string()).unwrap();
+    let shown = acme.does("draft show void.draft --with bank-org.pub");
+    assert!(states(&shown).contains("\"void\""), "{shown}");
+    // The node knows the bank's key.
+    let submit = "draft submit void.draft --key acme-org";
+    assert_eq!(refused(acme, submit, 22), "CLIENT_COSIGNATURE");
 }
 
 fn deliveries_that_do_not_fit(market: &Market) {

@@ -430,6 +430,21 @@ fn a_reindex_derives_the_same_again() {
     assert!(exported(node) == fs::read(demonstration().chain()).unwrap());
 }
 
+/// What a start refuses to go on from was not rebuilt with success.
+#[test]
+fn a_reindex_tells_that_blocks_are_lost() {
+    let directory = copy();
+    let store = directory.path().join("store");
+    fs::remove_dir_all(&store).unwrap();
+    fs::create_dir(&store).unwrap();
+    let data = directory.path().to_str().unwrap();
+    let ended = run(NODE, ["reindex", "--data-dir", data, "-o", "json"]);
+    assert_refused(&ended, "NODE_BLOCKS_LOST", 31, "ledger-node recover");
+    let follower = "role = \"follower\"\n";
+    fs::write(directory.path().join("config.toml"), follower).unwrap();
+    let _rebuilt = run(NODE, ["reindex", "--data-dir", data]).expect(0);
+}
+
 #[test]
 fn a_reindex_that_was_killed_is_gone_through_again() {
     let mut broken_off = 0;
@@ -494,20 +509,44 @@ fn a_full_disk_ends_the_node_and_loses_no_answer() {
     }
 }
 
+/// A node to be started without the right to read and write everywhere, which the superuser has.
+fn unprivileged(directory: &Path, is_superuser: bool) -> Command {
+    let node = node_on(directory);
+    if !is_superuser {
+        return node;
+    }
+    let without = "-dac_override,-dac_read_search";
+    let mut fewer = Command::new("setpriv");
+    fewer.arg(format!("--bounding-set={without}")).arg(format!("--inh-caps={without}"));
+    fewer.arg(node.get_program()).args(node.get_args());
+    fewer
+}
+
+/// As another user starts it on the directory of the ledger's own, which is closed to all others.
+#[test]
+fn a_directory_that_cannot_be_seen_into_is_not_called_empty() {
+    let directory = copy();
+    for closed in ["", "genesis"] {
+        let path = directory.path().join(closed);
+        let before = fs::metadata(&path).unwrap().permissions();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+        let sees_all = fs::read_dir(&path).is_ok() || fs::read(&path).is_ok();
+        let Err(ended) = Running::spawn(unprivileged(directory.path(), sees_all)) else {
+            panic!("a node starts on a directory that it cannot read");
+        };
+        assert_refused(&ended, "NODE_RUNTIME", 1, "belongs to the node's user");
+        assert!(ended.err.contains("Permission denied"), "{}", ended.err);
+        fs::set_permissions(&path, before).unwrap();
+    }
+}
+
 #[test]
 fn a_directory_that_cannot_be_written_is_refused() {
     let directory = copy();
     let chmod = Command::new("chmod").args(["-R", "a-w"]).arg(directory.path()).status();
     assert!(chmod.unwrap().success());
-    let mut node = node_on(directory.path());
-    // The superuser may write everywhere: give up that right first.
-    if fs::write(directory.path().join("probe"), b"").is_ok() {
-        let nobody = ["--bounding-set=-dac_override", "--inh-caps=-dac_override"];
-        let mut fewer = Command::new("setpriv");
-        fewer.args(nobody).arg(node.get_program()).args(node.get_args());
-        node = fewer;
-    }
-    let Err(ended) = Running::spawn(node) else {
+    let writes_all = fs::write(directory.path().join("probe"), b"").is_ok();
+    let Err(ended) = Running::spawn(unprivileged(directory.path(), writes_all)) else {
         panic!("a node starts on a directory that it cannot write");
     };
     assert_refused(&ended, "STORE_IO", 1, "permissions");

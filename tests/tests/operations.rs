@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use ledger_fixtures::Rng;
 use ledger_proto::v1;
 use ledger_tests::{
-    Finished, NODE, Running, SharedBook, Signal, Supplier, command, connect, copy_node,
+    CLI, Finished, NODE, Running, SharedBook, Signal, Supplier, command, connect, copy_node,
     demonstration, new_ledger, node_on, places_in, ports, run,
 };
 use serde_json::Value;
@@ -66,6 +66,36 @@ fn a_ledger_is_not_begun_with_names_that_it_could_never_lose() {
         assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
     }
     let _made = run(NODE, init("ledger.invalid/one", "CN")).expect(0);
+}
+
+/// A variable that is there for other commands keeps nobody from what is typed, and is used where nothing is.
+#[test]
+fn what_is_typed_goes_with_a_passphrase_file_in_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let passphrase = at("passphrase");
+    fs::write(&passphrase, "correct horse\n").unwrap();
+    let does = |program: &str, arguments: &[&str]| {
+        let mut command = command(program);
+        let done = command.args(arguments).env("LEDGER_PASSPHRASE_FILE", &passphrase).output();
+        let done = done.unwrap();
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    let init = |data: &str, more: &[&str]| {
+        let named = ["--party", "one", "--name", "One", "--ledger-name", "One", "--data-dir", data];
+        let all: Vec<_> =
+            ["init", "--origin", "ledger.invalid/one"].into_iter().chain(named).collect();
+        does(NODE, &[&all[..], more].concat());
+        fs::read_to_string(Path::new(data).join("founder/organisation.pem")).unwrap()
+    };
+    assert!(init(&at("plain"), &["--plain-keys"]).contains("BEGIN PRIVATE KEY"));
+    assert!(init(&at("one"), &[]).contains("BEGIN ENCRYPTED PRIVATE KEY"));
+    does(NODE, &["init", "--genesis", &at("one/genesis"), "--data-dir", &at("follower")]);
+    let key = |name: &str| fs::read_to_string(at(name)).unwrap();
+    does(CLI, &["key", "new", &at("plain.pem"), "--plain"]);
+    assert!(key("plain.pem").contains("BEGIN PRIVATE KEY"));
+    does(CLI, &["key", "new", &at("secret.pem")]);
+    assert!(key("secret.pem").contains("BEGIN ENCRYPTED PRIVATE KEY"));
 }
 
 /// Two nodes of different ledgers that are set to meet.
@@ -145,6 +175,10 @@ fn a_running_node_reads_its_peers_again_and_keeps_what_it_has_when_they_are_wron
     running[0].send(Signal::ReadAgain);
     std::thread::sleep(Duration::from_millis(300));
     assert!(meets(), "what is wrong changes nothing");
+    fs::remove_file(nodes[0].path().join("config.toml")).unwrap();
+    running[0].send(Signal::ReadAgain);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(meets(), "a file that is gone changes nothing");
     config(0, format!("[log]\nfilter = \"warn\"\n[peer]\nlisten = \"{}\"\n", own(0)));
     running[0].send(Signal::ReadAgain);
     until(false, "the peer is forgotten");
@@ -156,6 +190,7 @@ fn a_running_node_reads_its_peers_again_and_keeps_what_it_has_when_they_are_wron
         "waiting=\"pool.entries\"",
         "code=NODE_CONFIG",
         "expected ID@HOST:PORT, found \"nobody\"",
+        "config.toml: No such file or directory",
     ] {
         assert!(said.err.contains(part), "{part} is missing in {}", said.err);
     }
@@ -503,4 +538,20 @@ fn status_tells_of_a_running_node_and_of_its_directory() {
         assert_eq!(offline[same], online[same], "{same}");
     }
     fails(&nobody, 20, "NODE_NOT_RUNNING");
+    for none in ["foo", "https://127.0.0.1:1", "127.0.0.1:1"] {
+        fails(&["status", "--node", none], 2, "CLIENT_USAGE");
+    }
+}
+
+/// Not the one on the usual port, which may be another ledger's.
+#[test]
+fn status_of_a_directory_asks_the_node_that_it_configures() {
+    let (directory, node) = (new(), demonstration().start());
+    let data = directory.path().to_str().unwrap();
+    let listens = node.url.strip_prefix("http://").unwrap();
+    fs::write(directory.path().join("config.toml"), format!("listen = \"{listens}\"\n")).unwrap();
+    let status = || run(NODE, ["status", "--data-dir", data, "-o", "json"]).expect(0).json();
+    assert_eq!(status()["running"], true);
+    fs::write(directory.path().join("config.toml"), "listen = \"127.0.0.1:1\"\n").unwrap();
+    assert_eq!(status()["running"], false);
 }

@@ -92,8 +92,7 @@ fn plan(bug: Bug, seed: u64) -> Plan {
         Bug::NeverDistrusts => {
             plan.liar = Some(LiarKind::HeightLiar);
             plan.troubles = vec![Trouble::Crash, Trouble::Blackout, Trouble::Partition];
-            plan.trouble_ms = 3_000;
-            plan.heights = FEW_HEIGHTS;
+            plan.trouble_ms = 1_500;
         }
         Bug::PublishedBeforeFlush
         | Bug::VotesForgotten

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
+use ledger_event::Event;
+use ledger_event::event::Act;
 use ledger_format::digest::{KeyId, hex};
 use ledger_format::entry::{Draft, Entry, Signer};
+use ledger_format::message;
+use ledger_verify::signature::verify;
 use serde_json::{Value, json};
 
 use crate::act::seal;
@@ -12,6 +17,34 @@ use crate::error::ClientError;
 use crate::keys::kid;
 
 const FORMAT: &str = "ledger-draft/v1";
+
+/// How far a signer of a draft has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It issues the act: its signature seals the draft, after all others.
+    Seals,
+    /// It has signed the draft as it is.
+    Signed,
+    /// It has not signed.
+    Missing,
+    /// Its signature is not one of the draft as it is.
+    Void,
+    /// There is a signature, and nobody here has its key.
+    Unchecked,
+}
+
+impl Standing {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Seals => "seals",
+            Self::Signed => "signed",
+            Self::Missing => "missing",
+            Self::Void => "void",
+            Self::Unchecked => "unchecked",
+        }
+    }
+}
 
 /// A draft with the co-signatures that it has.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +123,55 @@ impl DraftFile {
         self.draft.cosigners().filter(|signer| !self.has(&signer.kid)).collect()
     }
 
+    /// How far a signer has come. `known` gives the public keys that are at hand.
+    pub fn standing(
+        &self,
+        signer: &Signer,
+        known: impl FnOnce(&KeyId) -> Option<[u8; 32]>,
+    ) -> Standing {
+        if signer.kid == self.draft.kid() {
+            return Standing::Seals;
+        }
+        let Some(signature) = self.cosignatures.get(&signer.kid) else {
+            return Standing::Missing;
+        };
+        let Some(key) = self.granted(&signer.kid).or_else(|| known(&signer.kid)) else {
+            return Standing::Unchecked;
+        };
+        match verify(&key, &self.draft.cosign_message(), signature) {
+            Ok(()) => Standing::Signed,
+            Err(_wrong) => Standing::Void,
+        }
+    }
+
+    /// A key that the act itself enrols.
+    fn granted(&self, kid: &KeyId) -> Option<[u8; 32]> {
+        let payload = Bytes::copy_from_slice(self.draft.payload());
+        let event: Event = message::decode("event", &payload).ok()?;
+        let keys = match event.act? {
+            Act::PartyAdmitted(event) => event.keys,
+            Act::KeyEnrolled(event) => event.key.into_iter().collect(),
+            _ => Vec::new(),
+        };
+        let mut keys = keys.iter().filter_map(|key| key.public_key.as_ref().try_into().ok());
+        keys.find(|key| KeyId::of(key) == *kid)
+    }
+
+    /// Checks the co-signatures whose keys are known.
+    ///
+    /// # Errors
+    /// `CLIENT_COSIGNATURE` with those that are not of the draft as it is.
+    pub fn check(&self, known: impl Fn(&KeyId) -> Option<[u8; 32]>) -> Result<(), ClientError> {
+        let void = |signer: &&Signer| self.standing(signer, &known) == Standing::Void;
+        let void: Vec<String> = self
+            .draft
+            .cosigners()
+            .filter(void)
+            .map(|signer| format!("{} with key {}", signer.party, signer.kid))
+            .collect();
+        if void.is_empty() { Ok(()) } else { Err(ClientError::cosignature(void.join(", "))) }
+    }
+
     /// Adds a key's co-signature.
     ///
     /// # Errors
@@ -133,13 +215,36 @@ fn from_hex(text: &str) -> Result<Vec<u8>, ClientError> {
 
 #[cfg(test)]
 mod tests {
-    use ledger_event::event::Act;
     use ledger_event::{DeliveryCompleted, Purpose, Role};
     use ledger_format::digest::LedgerId;
     use ledger_format::id::Subject;
 
     use super::*;
     use crate::act::{Signatory, Times, Unsigned};
+
+    fn only_the_draft_as_it_is_was_signed(
+        file: &DraftFile,
+        unsigned: &Unsigned,
+        buyer: &SigningKey,
+    ) {
+        let known = |id: &KeyId| (*id == kid(buyer)).then(|| buyer.verifying_key().to_bytes());
+        let claims = file.draft.claims();
+        let standings = |file: &DraftFile, known: &dyn Fn(&KeyId) -> Option<[u8; 32]>| {
+            let signers = claims.signers.iter().filter(|signer| signer.kid == kid(buyer));
+            signers.map(|signer| file.standing(signer, known)).collect::<Vec<_>>()
+        };
+        assert_eq!(standings(file, &known), [Standing::Signed]);
+        assert_eq!(standings(file, &|_| None), [Standing::Unchecked]);
+        let later = Unsigned { times: Times::valid_for(2_000, 60), ..unsigned.clone() };
+        let edited = later.draft("s", file.draft.kid(), claims.signers.clone()).unwrap();
+        let edited = DraftFile::signed(edited, file.cosignatures().clone());
+        assert_eq!(standings(&edited, &known), [Standing::Void]);
+        assert_eq!(edited.check(known).unwrap_err().code, "CLIENT_COSIGNATURE");
+        assert!(edited.check(|_| None).is_ok() && file.check(known).is_ok());
+        let mut again = edited;
+        again.cosign(buyer).unwrap();
+        assert!(again.check(known).is_ok());
+    }
 
     #[test]
     fn a_draft_travels_between_its_signers() {
@@ -157,7 +262,7 @@ mod tests {
             act: Act::DeliveryCompleted(DeliveryCompleted {}),
             times: Times::valid_for(1_000, 60),
         };
-        let draft = unsigned.draft("s", kid(&seller), signers).unwrap();
+        let draft = unsigned.clone().draft("s", kid(&seller), signers).unwrap();
         let mut file = DraftFile::from_json(&DraftFile::new(draft).to_json()).unwrap();
         assert_eq!(file.seal(&seller).unwrap_err().code, "CLIENT_UNSIGNED");
         assert_eq!(file.cosign(&seller).unwrap_err().code, "CLIENT_SIGNERS");
@@ -165,6 +270,7 @@ mod tests {
         file.cosign(&buyer).unwrap();
         let file = DraftFile::from_json(&file.to_json()).unwrap();
         assert!(file.missing().is_empty());
+        only_the_draft_as_it_is_was_signed(&file, &unsigned, &buyer);
         assert_eq!(file.seal(&buyer).unwrap_err().code, "CLIENT_SIGNERS");
         let entry = file.seal(&seller).unwrap();
         let keys = [&seller, &buyer].map(|key| (kid(key), key.verifying_key().to_bytes()));

@@ -100,7 +100,7 @@ codes! {
         "Check the path and the passphrase; `ledger-cli key list` shows the keys that are there.";
     key_exists: Conflict = "CLIENT_KEY_EXISTS",
         "A key of that name exists, and keys are never overwritten.",
-        "Choose another name.";
+        "Choose another name. If it is a node's key: keys that wait already are shown by `ledger-node keys show`, and `ledger-node keys promote` lets them take the place of the node's.";
     key_readable: Denied = "CLIENT_KEY_READABLE",
         "A key file can be read by others.",
         "Restrict it: chmod 600 FILE. If it was read, revoke the key: `ledger-cli key revoke`.";
@@ -110,6 +110,9 @@ codes! {
     unsigned: Unsigned = "CLIENT_UNSIGNED",
         "Somebody has yet to sign.",
         "Send them the file: `ledger-cli draft sign FILE --key KEY`, or of a ceremony `ledger-cli network genesis sign FILE --key KEY`.";
+    cosignature: Denied = "CLIENT_COSIGNATURE",
+        "A signature in the draft is not one of the draft as it is.",
+        "Do not sign or submit it: it was changed after that signature. Ask whoever sent it, and have that co-signer sign it as it is now, or go on from an earlier copy.";
     founder_taken: Conflict = "CLIENT_FOUNDER_TAKEN",
         "A party, key or validator's name is in the ceremony already.",
         "Every founder is added once, and every key has one place: `ledger-cli network genesis show FILE`. To add a part anew, take it out first: `ledger-cli network genesis remove-member FILE PARTY`.";

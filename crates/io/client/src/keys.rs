@@ -3,9 +3,9 @@
 //! Beside `NAME.pem` lies `NAME.pub`, the public key in PEM, so that keys can be listed without a passphrase.
 
 use std::fmt::Display;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
@@ -17,6 +17,7 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use ledger_format::digest::KeyId;
 use pkcs8::pkcs5::pbes2::Kdf;
 use pkcs8::{EncryptedPrivateKeyInfoRef, SecretDocument};
+use tempfile::Builder;
 use zeroize::Zeroizing;
 
 use crate::error::ClientError;
@@ -78,7 +79,35 @@ pub fn kid(key: &SigningKey) -> KeyId {
     KeyId::of(key.verifying_key().as_bytes())
 }
 
-/// Writes a new key, encrypted when a passphrase is given (PBES2: scrypt and AES-256). Never overwrites.
+/// Writes new keys, all or none: what is there of them when one fails is taken away again.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_all<'a>(
+    keys: impl IntoIterator<Item = (PathBuf, &'a SigningKey)>,
+    passphrase: Option<&str>,
+) -> Result<(), ClientError> {
+    let mut written: Vec<PathBuf> = Vec::new();
+    for (path, key) in keys {
+        if let Err(error) = write(&path, key, passphrase) {
+            for path in &written {
+                remove(path);
+            }
+            return Err(error);
+        }
+        written.push(path);
+    }
+    Ok(())
+}
+
+/// Takes a key away that was made just now and is of no use without others.
+pub fn remove(path: &Path) {
+    let _gone = fs::remove_file(path);
+    let _gone = fs::remove_file(public_path(path));
+}
+
+/// Writes a new key, encrypted when a passphrase is given (PBES2: scrypt and AES-256). Never overwrites, and leaves nothing behind when
+/// it fails.
 ///
 /// # Errors
 /// `CLIENT_KEY_EXISTS`, `CLIENT_FILE` or `CLIENT_KEY`.
@@ -96,15 +125,26 @@ pub fn write(path: &Path, key: &SigningKey, passphrase: Option<&str>) -> Result<
         fs::create_dir_all(directory).map_err(ClientError::io(directory.display()))?;
     }
     create(path, 0o600, pem.as_bytes())?;
-    create(&public_path(path), 0o644, public.as_bytes())
+    create(&public_path(path), 0o644, public.as_bytes()).inspect_err(|_| {
+        let _gone = fs::remove_file(path);
+    })
 }
 
+/// Writes a file that takes its name when it is whole and on disk. On a full disk nothing of it is left to be in the way later.
 fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), ClientError> {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(mode).open(path);
-    let written =
-        file.and_then(|mut file: File| file.write_all(bytes).and_then(|()| file.sync_all()));
-    written.map_err(|error| match error.kind() {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or_else(|| Path::new("."));
+    let written = || {
+        let permissions = fs::Permissions::from_mode(mode);
+        let mut file = Builder::new().permissions(permissions).tempfile_in(directory)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map_err(|error| error.error)?;
+        File::open(directory).and_then(|directory| directory.sync_all()).inspect_err(|_| {
+            let _gone = fs::remove_file(path);
+        })
+    };
+    written().map_err(|error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => ClientError::key_exists(path.display()),
         _ => ClientError::file(format!("{}: {error}", path.display())),
     })
@@ -241,6 +281,26 @@ mod tests {
         assert_eq!(write(&path, &generate().unwrap(), None).unwrap_err().code, "CLIENT_KEY_EXISTS");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(read(&path, none).unwrap_err().code, "CLIENT_KEY_READABLE");
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_written_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let key = generate().unwrap();
+        // A public key that is there already, and a directory in the place of a key, stand for a disk that is full by then.
+        fs::write(at("one.pub"), "").unwrap();
+        assert_eq!(write(&at("one.pem"), &key, None).unwrap_err().code, "CLIENT_KEY_EXISTS");
+        fs::create_dir(at("three.pem")).unwrap();
+        let all = ["two", "three"].map(|name| (at(&format!("{name}.pem")), &key));
+        assert!(write_all(all, None).is_err());
+        let left = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut left: Vec<_> = left.collect();
+        left.sort();
+        assert_eq!(left, ["one.pub", "three.pem"]);
+        write_all([(at("two.pem"), &key)], None).unwrap();
+        let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("two.pem"), mode("two.pub") & 0o600), (0o600, 0o600));
     }
 
     #[test]

@@ -76,10 +76,11 @@ impl Node {
         let failed = |error: tonic::transport::Error| {
             ClientError::connect(format!("{url}: {}", chain(&error)))
         };
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(failed)?;
+        let why = "expected http://HOST:PORT: nodes serve clients in clear, behind a proxy that ends TLS; point at a local one";
+        let no_address = || ClientError::usage(format!("{url}: {why}"));
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_unread| no_address())?;
         if endpoint.uri().scheme_str() != Some("http") {
-            let why = "expected http://HOST:PORT: nodes serve clients in clear, behind a proxy that ends TLS; point at a local one";
-            return Err(ClientError::usage(format!("{url}: {why}")));
+            return Err(no_address());
         }
         let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)

@@ -38,7 +38,8 @@ impl DataDirectory {
         fs::create_dir_all(path).map_err(StoreError::io(path.display().to_string()))?;
         let directory = Self::lock(path)?;
         let format = path.join("FORMAT");
-        if format.exists() {
+        let failed = StoreError::io(format.display().to_string());
+        if format.try_exists().map_err(failed)? {
             directory.check(ledger)?;
         } else {
             let text = format!("ledger-data {DATA_FORMAT}\n{ledger}\n");
@@ -57,7 +58,9 @@ impl DataDirectory {
     /// # Errors
     /// As [`DataDirectory::open_or_create`], and [`StoreError::Missing`].
     pub fn open(path: &Path, ledger: &LedgerId) -> Result<Self, StoreError> {
-        if !path.join("FORMAT").exists() {
+        let format = path.join("FORMAT");
+        let failed = StoreError::io(format.display().to_string());
+        if !format.try_exists().map_err(failed)? {
             return Err(StoreError::Missing { path: path.to_owned() });
         }
         let directory = Self::lock(path)?;
@@ -216,7 +219,10 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_extension("partial");
     let name = path.display().to_string();
     let mut file = File::create(&temporary).map_err(StoreError::io(&name))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(StoreError::io(&name))?;
-    fs::rename(&temporary, path).map_err(StoreError::io(&name))?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let written = written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+        let _gone = fs::remove_file(&temporary);
+    });
+    written.map_err(StoreError::io(&name))?;
     path.parent().map_or(Ok(()), sync_directory)
 }
