@@ -82,7 +82,7 @@ pub fn kid(key: &SigningKey) -> KeyId {
 /// Writes new keys, all or none: what is there of them when one fails is taken away again.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_all<'a>(
     keys: impl IntoIterator<Item = (PathBuf, &'a SigningKey)>,
     passphrase: Option<&str>,
