@@ -44,6 +44,7 @@ async fn a_peer_that_moves_is_dialled_where_it_is_and_no_more_where_it_was() {
     met(&smaller, &[greater.as_peer()]);
     assert_eq!(known(&smaller), [greater.as_peer()]);
     smaller.connected(&greater.id()).await;
+    greater.connected(&smaller.id()).await;
     still_exchange(&mut smaller, &mut greater).await;
     greater.network.stop().await;
     smaller.disconnected(&id(&keys[1])).await;
