@@ -550,8 +550,9 @@ fn status_of_a_directory_asks_the_node_that_it_configures() {
     let data = directory.path().to_str().unwrap();
     let listens = node.url.strip_prefix("http://").unwrap();
     fs::write(directory.path().join("config.toml"), format!("listen = \"{listens}\"\n")).unwrap();
-    let status = || run(NODE, ["status", "--data-dir", data, "-o", "json"]).expect(0).json();
-    assert_eq!(status()["running"], true);
+    let status = || run(NODE, ["status", "--data-dir", data, "-o", "json"]);
+    assert_eq!(status().expect(0).json()["running"], true);
+    // Where nobody answers there, the directory is looked into: it is empty.
     fs::write(directory.path().join("config.toml"), "listen = \"127.0.0.1:1\"\n").unwrap();
-    assert_eq!(status()["running"], false);
+    assert_eq!(status().expect(23).error_code(), "STORE_MISSING");
 }
