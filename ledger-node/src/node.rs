@@ -389,7 +389,10 @@ fn check_genesis(shared: &Shared, entries: Vec<Entry>) -> Result<admission::Chec
     for entry in &entries {
         check_signatures(entry, |kid| ledger.public_key(kid)).map_err(Failure::genesis)?;
     }
-    let checked = |entry| CheckedEntry { entry: Box::new(entry), source: Source::Client(None) };
+    let checked = |entry| {
+        let (entry, source) = (Box::new(entry), Source::Client(None));
+        CheckedEntry { entry, source, asked: false }
+    };
     Ok(entries.into_iter().map(checked).collect())
 }
 

@@ -289,8 +289,8 @@ fn read(
     }
     match message.addressed() {
         Addressed::Replica(message) => return Some(message),
-        Addressed::Intake(entries) => {
-            if let Err(full) = shared.take_from_peer(peer, entries) {
+        Addressed::Intake { entries, asked } => {
+            if let Err(full) = shared.take_from_peer(peer, entries, asked) {
                 // The peer says it again while the entries wait there.
                 tracing::debug!(%peer, code = full.code, "entries of a peer were turned away");
             }

@@ -11,10 +11,9 @@ use ledger_api::outcomes::{Outcome, Position, RefusedAt};
 use ledger_api::problem::Problem;
 use ledger_api::{Head, Shared};
 use ledger_format::digest::{EntryId, Hash};
-use ledger_format::entry::Entry;
 use ledger_peer::Network;
 use ledger_replay::Ledger;
-use ledger_replica::{Action, Decided, Event, Message, Replica, Timer, Turned};
+use ledger_replica::{Action, Decided, Event, Replica, Timer, Turned};
 use ledger_rules::{Code, Refusal};
 use ledger_store::Wal;
 
@@ -156,10 +155,13 @@ impl ReplicaLoop {
     /// them may be the next to propose.
     fn submitted(&mut self, entries: Checked) -> Result<(), Failure> {
         let (mut accepted, mut passed_on) = (Vec::with_capacity(entries.len()), Vec::new());
-        for CheckedEntry { entry, source } in entries {
+        for CheckedEntry { entry, source, asked } in entries {
             let id = entry.id();
             let bytes = matches!(source, Source::Client(_)).then(|| entry.bytes().clone());
-            let actions = self.step(self.submission(entry, source))?;
+            let actions = self.step(match source {
+                Source::Peer(from) if asked => Event::PassedOn { from, entry },
+                _ => Event::Submitted(entry),
+            })?;
             if !actions.iter().any(|action| matches!(action, Action::Turned(..))) {
                 accepted.push(id);
                 passed_on.extend(bytes);
@@ -170,21 +172,11 @@ impl ReplicaLoop {
             self.shared.recent.remember(accepted.iter().copied());
             for entries in passed_on.chunks(PASSED_ON) {
                 let entries = entries.iter().map(|entry| entry.to_vec()).collect();
-                peers::broadcast(&self.network, &Message::entries(entries));
+                peers::broadcast(&self.network, &self.replica.relay(entries));
             }
         }
         self.shared.outcomes.accepted(accepted);
         Ok(())
-    }
-
-    /// What a follower passes on, it wants to hear of; validators judge for themselves.
-    fn submission(&self, entry: Box<Entry>, source: Source) -> Event {
-        match source {
-            Source::Peer(from) if !self.shared.is_validator(&from) => {
-                Event::PassedOn { from, entry }
-            }
-            _ => Event::Submitted(entry),
-        }
     }
 
     fn fire(&mut self) -> Result<(), Failure> {

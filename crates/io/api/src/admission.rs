@@ -55,6 +55,8 @@ pub struct CheckedEntry {
     pub entry: Box<Entry>,
     /// Who sent it.
     pub source: Source,
+    /// Whether that is a node that judges nothing itself, and wants to hear if it is refused.
+    pub asked: bool,
 }
 
 /// Leaves out what clients sent beyond a budget, before work is spent on it, and tells them. What other nodes pass on is judged with the
@@ -91,7 +93,10 @@ fn check(shared: &Shared, batch: Batch) -> (Checked, Vec<Source>) {
     let (mut bad, mut senders) = (Vec::new(), Vec::new());
     for ((number, submission), source) in batch.into_iter().enumerate().zip(sources) {
         match refused.remove(&number) {
-            None => good.push(CheckedEntry { entry: submission.entry, source }),
+            None => {
+                let Submission { entry, asked } = submission;
+                good.push(CheckedEntry { entry, source, asked });
+            }
             Some(problem) => {
                 bad.push((submission.entry.id(), Outcome::refused(problem)));
                 senders.push(source);

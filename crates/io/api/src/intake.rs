@@ -265,7 +265,7 @@ mod tests {
         let (story, intake) = (Story::opened(), Intake::default());
         let take = |name: &str| {
             let entry = Box::new(story.seal(&acts::asset_described(name)));
-            intake.put(Source::Client(None), vec![Submission { entry }]).unwrap();
+            intake.put(Source::Client(None), vec![Submission { entry, asked: false }]).unwrap();
             assert_eq!(intake.take().unwrap().submissions.len(), 1);
             lock(&intake.queues).taken_at.unwrap()
         };

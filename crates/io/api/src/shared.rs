@@ -54,6 +54,8 @@ pub struct Head {
 pub struct Submission {
     /// The entry, decoded, signatures not yet checked.
     pub entry: Box<Entry>,
+    /// Whether a node passed it on that judges nothing itself, and wants to hear if it is refused.
+    pub asked: bool,
 }
 
 /// Bytes of the entries of some submissions.
@@ -202,21 +204,25 @@ impl Shared {
         Ok((Header::decode(header.clone())?, header, certificate))
     }
 
-    /// Takes entries in that another node passes on. What is no entry of this ledger is left out, and what a validator passes on that
-    /// came into the pool already; how many were taken. A follower passes on what its clients submit, and may submit again.
+    /// Takes entries in that another node passes on; how many were taken. What is no entry of this ledger is left out, and what came
+    /// into the pool already, unless the node `asked` to hear of refusals: it may have missed one, and its clients may submit again.
     ///
     /// # Errors
     /// `API_POOL_FULL` when the node has as many entries of this peer to check as it takes.
-    pub fn take_from_peer(&self, peer: KeyId, entries: Vec<Vec<u8>>) -> Result<usize, Problem> {
-        let repeats = self.is_validator(&peer);
+    pub fn take_from_peer(
+        &self,
+        peer: KeyId,
+        entries: Vec<Vec<u8>>,
+        asked: bool,
+    ) -> Result<usize, Problem> {
         let unknown = |entry: &Entry| {
-            let known = repeats && self.recent.contains(&entry.id());
+            let known = !asked && self.recent.contains(&entry.id());
             entry.claims().ledger == self.genesis.id() && !known
         };
+        let submission = |entry| Submission { entry: Box::new(entry), asked };
         let entries =
             entries.into_iter().filter_map(|bytes| Entry::decode(Bytes::from(bytes)).ok());
-        let submissions: Vec<Submission> =
-            entries.filter(unknown).map(|entry| Submission { entry: Box::new(entry) }).collect();
+        let submissions: Vec<Submission> = entries.filter(unknown).map(submission).collect();
         let taken = submissions.len();
         self.intake.put(Source::Peer(peer), submissions)?;
         Ok(taken)

@@ -82,7 +82,7 @@ impl Submit {
                 }
                 Ok((id, Taken::Under(entry))) => {
                     expected.push((id, index));
-                    under_way.push(Submission { entry });
+                    under_way.push(Submission { entry, asked: false });
                     Some(id)
                 }
                 Err(problem) => {

@@ -65,6 +65,8 @@ pub(crate) enum Content {
     WantSeal { height: u64 },
     /// What a validator of a height, known by its vote key, signs of the block: by its log key, its cosigner key and its receipt key.
     Seal { height: u64, validator: [u8; 32], signatures: Box<[[u8; 64]; 3]> },
+    /// Entries that wait at a sender that judges none: a follower, or a validator without its memory. It wants to hear of a refusal.
+    PassedOn { entries: Vec<Vec<u8>> },
 }
 
 /// An encoded block, with the signature of the validator that gives it away as decided; none from followers.
@@ -79,8 +81,13 @@ pub(crate) struct PresentedBlock {
 pub enum Addressed {
     /// The replica.
     Replica(Box<Message>),
-    /// Whoever checks entries before the replica gets them: unchecked bytes.
-    Intake(Vec<Vec<u8>>),
+    /// Whoever checks entries before the replica gets them.
+    Intake {
+        /// Unchecked bytes.
+        entries: Vec<Vec<u8>>,
+        /// Whether the sender judges none of them itself, and wants to hear of a refusal.
+        asked: bool,
+    },
     /// Whoever signs for the node: a block of this height is to be signed.
     WantSeal(u64),
     /// Whoever answers clients: a validator's unchecked signatures of a block.
@@ -174,6 +181,11 @@ impl Message {
         Self(Content::Entries { entries })
     }
 
+    /// Entries that clients submitted to a node that judges none: who refuses one tells it.
+    pub const fn passed_on(entries: Vec<Vec<u8>>) -> Self {
+        Self(Content::PassedOn { entries })
+    }
+
     /// Asks a validator to sign the block of a height.
     pub const fn want_seal(height: u64) -> Self {
         Self(Content::WantSeal { height })
@@ -187,7 +199,8 @@ impl Message {
     /// Whom it is for.
     pub fn addressed(self) -> Addressed {
         match self.0 {
-            Content::Entries { entries } => Addressed::Intake(entries),
+            Content::Entries { entries } => Addressed::Intake { entries, asked: false },
+            Content::PassedOn { entries } => Addressed::Intake { entries, asked: true },
             Content::WantSeal { height } => Addressed::WantSeal(height),
             Content::Seal { height, validator, signatures } => {
                 Addressed::Seal { height, validator: KeyId(validator), signatures }
@@ -298,7 +311,9 @@ impl Message {
         let (content, read): (Content, usize) = decoded.map_err(|_malformed| NoMessage)?;
         let bounded = match &content {
             Content::Blocks { blocks } => blocks.len() <= MAX_ITEMS,
-            Content::Entries { entries } => entries.len() <= MAX_ITEMS,
+            Content::Entries { entries } | Content::PassedOn { entries } => {
+                entries.len() <= MAX_ITEMS
+            }
             Content::Body { body, .. } => body.len() <= MAX_BLOCK_BYTES,
             Content::Evidence { evidence } => evidence.len() <= MAX_EVIDENCE,
             Content::Refused { code, .. } => code.len() <= MAX_CODE_BYTES,
@@ -324,6 +339,7 @@ impl Message {
             Content::Body { .. } | Content::Blocks { .. } => Lane::Blocks,
             // What is dropped there is told again when a connection begins, or asked for again.
             Content::Entries { .. }
+            | Content::PassedOn { .. }
             | Content::Evidence { .. }
             | Content::Refused { .. }
             | Content::WantSeal { .. }
@@ -347,7 +363,7 @@ impl Message {
             Content::Evidence { .. } => "evidence",
             Content::Report { .. } => "report",
             Content::WantReport => "want_report",
-            Content::Entries { .. } => "entries",
+            Content::Entries { .. } | Content::PassedOn { .. } => "entries",
             Content::Refused { .. } => "refused",
             Content::WantSeal { .. } => "want_seal",
             Content::Seal { .. } => "seal",

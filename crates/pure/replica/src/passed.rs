@@ -1,23 +1,24 @@
-//! Entries that a follower passed on: at a validator, who wants to hear of a refusal; at a follower, which validators have refused.
+//! Entries that a node passed on that does not vote: at a validator, who wants to hear of a refusal; at that node, which validators
+//! have refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::validators::Validators;
 
-/// Followers that are told of one entry's refusal.
+/// Nodes that are told of one entry's refusal.
 const ASKERS: usize = 8;
 
-/// At a validator: followers that passed on what waits here. No more entries than the pool has.
+/// At a validator: nodes that passed on what waits here. No more entries than the pool has.
 #[derive(Debug, Default)]
 pub(crate) struct Askers(BTreeMap<EntryId, BTreeSet<KeyId>>);
 
 impl Askers {
-    /// Notes that a follower wants to hear of an entry that waits.
-    pub(crate) fn note(&mut self, entry: EntryId, follower: KeyId) {
-        let followers = self.0.entry(entry).or_default();
-        if followers.len() < ASKERS {
-            followers.insert(follower);
+    /// Notes that a node wants to hear of an entry that waits.
+    pub(crate) fn note(&mut self, entry: EntryId, node: KeyId) {
+        let nodes = self.0.entry(entry).or_default();
+        if nodes.len() < ASKERS {
+            nodes.insert(node);
         }
     }
 
@@ -27,7 +28,7 @@ impl Askers {
     }
 }
 
-/// At a follower: which validators refuse what waits here, and for which height. No more entries than the pool has.
+/// At a node that does not vote: which validators refuse what waits here, and for which height. No more entries than the pool has.
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
     refused: BTreeMap<EntryId, BTreeMap<KeyId, u64>>,

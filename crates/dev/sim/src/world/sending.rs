@@ -47,12 +47,10 @@ impl World {
             return;
         };
         match message.addressed() {
-            Addressed::Intake(entries) => {
-                let from = self.nodes[from].id;
-                let validators = self.nodes[to].disk.ledger.validators();
-                let follower = validators.get(&from).is_none().then_some(from);
+            Addressed::Intake { entries, asked } => {
+                let asker = asked.then_some(self.nodes[from].id);
                 for bytes in entries {
-                    self.submit_bytes(to, follower, Bytes::from(bytes));
+                    self.submit_bytes(to, asker, Bytes::from(bytes));
                 }
             }
             Addressed::Replica(message) => {
@@ -64,12 +62,12 @@ impl World {
         }
     }
 
-    /// What a node's intake does with bytes that another node calls an entry; a follower wants to hear what becomes of it.
-    pub(super) fn submit_bytes(&mut self, node: usize, follower: Option<KeyId>, bytes: Bytes) {
+    /// What a node's intake does with bytes that another node calls an entry; who judges none wants to hear what becomes of it.
+    pub(super) fn submit_bytes(&mut self, node: usize, asker: Option<KeyId>, bytes: Bytes) {
         let Some(process) = &self.nodes[node].process else { return };
         // Most of what others pass on is here already.
         let id = EntryId(leaf_hash(&bytes));
-        let waits = process.replica.is_waiting(&id) && follower.is_none();
+        let waits = process.replica.is_waiting(&id) && asker.is_none();
         if waits || self.nodes[node].disk.ids.contains(&id) {
             return;
         }
@@ -86,17 +84,17 @@ impl World {
         } else if !verifies && !self.verified.contains(&id) {
             self.lied(node);
         }
-        self.take_in(node, follower, entry);
+        self.take_in(node, asker, entry);
     }
 
     /// An entry whose signatures were checked enters a node's pool, unless the ledger has it.
-    pub(super) fn take_in(&mut self, node: usize, follower: Option<KeyId>, entry: Entry) {
+    pub(super) fn take_in(&mut self, node: usize, asker: Option<KeyId>, entry: Entry) {
         let id = entry.id();
         if self.nodes[node].disk.ids.contains(&id) {
             return;
         }
         let Some(liar) = &mut self.nodes[node].liar else {
-            self.tell(node, submission(follower, entry));
+            self.tell(node, submission(asker, entry));
             let Some(process) = &self.nodes[node].process else { return };
             // What a follower has no block can be made of, and what is in a block waits only with those who have not got that yet.
             let waits = process.replica.is_voting() && process.replica.is_waiting(&id);
@@ -110,7 +108,7 @@ impl World {
             self.lied(node);
         }
         for entry in taken {
-            self.tell(node, submission(follower, entry));
+            self.tell(node, submission(asker, entry));
         }
     }
 
@@ -220,10 +218,10 @@ impl World {
     }
 }
 
-/// What a follower passes on, it wants to hear of; validators judge for themselves.
-fn submission(follower: Option<KeyId>, entry: Entry) -> Event {
+/// Who judges nothing wants to hear of what it passes on.
+fn submission(asker: Option<KeyId>, entry: Entry) -> Event {
     let entry = Box::new(entry);
-    match follower {
+    match asker {
         Some(from) => Event::PassedOn { from, entry },
         None => Event::Submitted(entry),
     }

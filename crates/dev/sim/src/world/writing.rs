@@ -2,7 +2,6 @@
 
 use ledger_event::{Budget, Budgets};
 use ledger_format::entry::Entry;
-use ledger_replica::Message;
 use ledger_story::members::budgets_set;
 
 use super::founding::PARTIES;
@@ -100,6 +99,8 @@ impl World {
             process.owed.push(entry.clone());
         }
         self.take_in(node, None, entry.clone());
-        self.broadcast(node, &Message::entries(vec![entry.bytes().to_vec()]));
+        let Some(process) = &self.nodes[node].process else { return };
+        let message = process.replica.relay(vec![entry.bytes().to_vec()]);
+        self.broadcast(node, &message);
     }
 }

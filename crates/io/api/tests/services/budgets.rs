@@ -43,7 +43,7 @@ async fn beyond_a_budget_nothing_is_checked_until_the_next_window() {
     assert!(node.nothing_arrived());
     // What another node passes on is judged with the block: its client waits for the validators' verdict.
     let passed = vec![entry.bytes().to_vec()];
-    assert_eq!(node.shared.take_from_peer(KeyId([7; 32]), passed).unwrap(), 1);
+    assert_eq!(node.shared.take_from_peer(KeyId([7; 32]), passed, true).unwrap(), 1);
     assert_eq!(node.arrived(), [entry.id()]);
     // The very same entry is good in the next window. Others' entries bring the time here.
     let other = key_revoked(BUYER, Label::System);

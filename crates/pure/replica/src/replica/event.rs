@@ -20,9 +20,9 @@ use crate::pool::Turned;
 pub enum Event {
     /// An entry came whose form and signatures were checked.
     Submitted(Box<Entry>),
-    /// A follower passed on an entry, whose form and signatures were checked, and wants to hear if it is refused.
+    /// A node that does not vote passed on an entry, whose form and signatures were checked, and wants to hear if it is refused.
     PassedOn {
-        /// The follower.
+        /// The node.
         from: KeyId,
         /// What it passed on.
         entry: Box<Entry>,

@@ -78,9 +78,10 @@ impl Replica {
                 Ok(self.hear_refusal(ledger, from, EntryId(entry), height))
             }
             // The host takes these: it checks entries as it checks a client's, and signs for whoever asks.
-            Content::Entries { .. } | Content::WantSeal { .. } | Content::Seal { .. } => {
-                Ok(Vec::new())
-            }
+            Content::Entries { .. }
+            | Content::PassedOn { .. }
+            | Content::WantSeal { .. }
+            | Content::Seal { .. } => Ok(Vec::new()),
             Content::Blocks { blocks } => Ok(self.answered(ledger, from, blocks)),
         }
     }

@@ -1,4 +1,5 @@
-//! Entries of a follower's clients: it passes them on, hears who refuses them, and judges for itself before it believes that.
+//! Entries of the clients of a node that does not vote, be it a follower or a validator that recovers: it passes them on, hears who
+//! refuses them, and judges for itself before it believes that.
 //!
 //! One validator alone must not make a caller believe that an entry is refused. So a refusal counts once more than a third of the
 //! power has told it, and the rules give the same verdict on the follower's own state of that height or a later one. The second
@@ -20,7 +21,12 @@ use crate::passed::Askers;
 const PASS_ON: Duration = Duration::from_secs(5);
 
 impl Replica {
-    /// A validator was passed an entry by a follower.
+    /// Entries of clients, for the others: who does not vote wants to hear what they refuse.
+    pub const fn relay(&self, entries: Vec<Vec<u8>>) -> Message {
+        if self.is_voting() { Message::entries(entries) } else { Message::passed_on(entries) }
+    }
+
+    /// A node that does not vote passed on an entry.
     pub(super) fn passed_on(
         &mut self,
         ledger: &Ledger,
@@ -36,7 +42,7 @@ impl Replica {
         self.submitted(ledger, entry)
     }
 
-    /// A validator drops an entry: whoever waits here is told, and the followers that passed it on.
+    /// A validator drops an entry: whoever waits here is told, and who passed it on.
     pub(super) fn drop_refused(
         &mut self,
         ledger: &Ledger,
@@ -47,7 +53,7 @@ impl Replica {
         let id = entry.id();
         let message = Message::refused(next(ledger), &id, refusal.code.as_str());
         let askers = self.askers.take(&id).into_iter();
-        let told = askers.map(|follower| Action::Send(follower, message.clone()));
+        let told = askers.map(|asker| Action::Send(asker, message.clone()));
         told.chain([Action::Refused(id, refusal)]).collect()
     }
 
@@ -129,7 +135,7 @@ impl Replica {
                 Some((_, refusal)) => {
                     actions.push(self.conclude_refused(id, named(&refusal, &by)));
                 }
-                None => actions.push(Action::Broadcast(Message::entries(vec![bytes]))),
+                None => actions.push(Action::Broadcast(self.relay(vec![bytes]))),
             }
         }
         actions

@@ -116,7 +116,7 @@ impl Replica {
     /// The first waiting entries, for whoever may lack them.
     pub(super) fn waiting(&self) -> Message {
         let (_, entries) = self.pool.first(RELAYED, RELAYED_BYTES);
-        Message::entries(entries.into_iter().map(|entry| entry.bytes().to_vec()).collect())
+        self.relay(entries.into_iter().map(|entry| entry.bytes().to_vec()).collect())
     }
 
     /// Gives the engine the block that it waits for.

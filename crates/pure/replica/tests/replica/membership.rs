@@ -26,7 +26,7 @@ pub(crate) fn id(name: &str) -> KeyId {
 /// The network and the story that its entries tell, after everybody was admitted: four validators, and whoever else has keys.
 pub(crate) struct Told {
     pub(crate) network: Network,
-    story: Story,
+    pub(crate) story: Story,
     said: usize,
 }
 

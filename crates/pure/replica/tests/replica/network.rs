@@ -153,14 +153,13 @@ impl Network {
 
     /// A message that somebody sends, whoever that is. Entries are taken in as the host does it.
     pub(crate) fn hear(&mut self, to: usize, from: KeyId, message: &Message) {
-        let Addressed::Intake(entries) = message.clone().addressed() else {
+        let Addressed::Intake { entries, asked } = message.clone().addressed() else {
             return self.post(to, Event::Received { from, message: message.clone() });
         };
-        let is_validator = self.nodes[to].ledger.validators().get(&from).is_some();
         for bytes in entries {
             let entry = Box::new(Entry::decode(bytes.into()).unwrap());
             let passed_on = Event::PassedOn { from, entry: entry.clone() };
-            self.post(to, if is_validator { Event::Submitted(entry) } else { passed_on });
+            self.post(to, if asked { passed_on } else { Event::Submitted(entry) });
         }
     }
 

@@ -68,6 +68,22 @@ fn two_reports_of_three_are_not_enough_and_the_third_ends_it() {
     assert_eq!(first_vote(&told.network, 0), Some(reported + 3));
 }
 
+#[test]
+fn whoever_waits_at_a_validator_without_its_memory_hears_what_the_others_refuse() {
+    let mut told = Told::begun(&FOUR);
+    told.goes_on(1);
+    let reported = height(&told);
+    // Two reports of three: it will not vote again here.
+    forgets(&mut told, 2, reported, &[0, 1]);
+    let entry = told.story.seal(&acts::asset_described("asset-1"));
+    told.network.submit_to(2, &entry);
+    told.goes_on(1);
+    assert!(told.network.settle(10_000), "silence");
+    assert!(!told.votes(2), "it still has no memory");
+    assert!(!told.network.nodes[2].replica.is_waiting(&entry.id()));
+    assert_eq!(told.network.nodes[2].refused, [entry.id()]);
+}
+
 const SEVEN: [&str; 7] = ["a-", "b-", "c-", "d-", "e-", "f-", "g-"];
 
 /// A network of some of seven names, whose first entries are decided.
