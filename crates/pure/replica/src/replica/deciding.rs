@@ -252,15 +252,18 @@ impl Replica {
         }
     }
 
-    /// What the engine may be told of a body, if there is anything to tell yet. How far its time may be from this validator's clock is
-    /// not asked of a block that a quorum has accepted already. That it has is believed of nobody: the engine takes a verdict for
-    /// every round, so a claim alone would bring a block of any time into the first one.
-    fn verdict(&self, ledger: &Ledger, block: &BlockHash, claimed: Option<u32>) -> Option<bool> {
+    /// What the engine may be told of a body, if there is anything to tell yet. How far its time may be from this validator's clock,
+    /// and whether who proposes it is whom its header names, is not asked of a block that a quorum has accepted already. That it has
+    /// is believed of nobody: the engine takes a verdict for every round, so a claim alone would bring a block of any time, or under
+    /// another's name, into the first one.
+    fn verdict(&self, ledger: &Ledger, block: &BlockHash, proposal: &SaidProposal) -> Option<bool> {
         let Some(candidate) = self.bodies.get(block) else { return Some(false) };
-        if self.is_timely(ledger, candidate.body.header.time_ms) {
+        let header = &candidate.body.header;
+        let is_its_own = header.proposer.0 == proposal.proposer;
+        if is_its_own && self.is_timely(ledger, header.time_ms) {
             return Some(true);
         }
-        let Some(round) = claimed else { return Some(false) };
+        let Some(round) = proposal.valid_round else { return Some(false) };
         let has_polka = self.engine.as_ref().is_some_and(|engine| engine.has_polka(round, block));
         (has_polka || planted::is(Bug::PolkaBelieved)).then_some(true)
     }
@@ -273,7 +276,7 @@ impl Replica {
     ) -> Result<Vec<Action>, EngineStopped> {
         let mut actions = Vec::new();
         for proposal in self.bodies.proposals_of(&block) {
-            let Some(valid) = self.verdict(ledger, &block, proposal.valid_round) else { continue };
+            let Some(valid) = self.verdict(ledger, &block, &proposal) else { continue };
             let (Some(round), true) = (proposal.round, self.bodies.is_news(&block, valid)) else {
                 continue;
             };

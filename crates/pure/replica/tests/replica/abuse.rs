@@ -137,6 +137,32 @@ fn no_claim_brings_a_block_from_the_future_into_the_ledger() {
 }
 
 #[test]
+fn nobody_proposes_a_block_under_anothers_name() {
+    for is_claimed in [false, true] {
+        let mut begun = Begun::new();
+        let (named, liar, now_ms) = (begun.turn(0), begun.turn(1), begun.now_ms());
+        // Who is named has made it, and told it to the liar alone.
+        let (block, body) = begun.block_of(now_ms);
+        let mut said = vec![(liar, body)];
+        if is_claimed {
+            said.push((liar, proposal(liar, (2, 5), Some(0), block)));
+        }
+        let victim = (0..NAMES.len()).find(|number| {
+            let id = begun.network.identity(*number);
+            id != named && id != liar
+        });
+        let victim = victim.unwrap();
+        let others: Vec<KeyId> =
+            begun.network.others(victim).iter().map(|n| begun.network.identity(*n)).collect();
+        // The first round is over.
+        said.extend(others.iter().take(2).map(|by| (*by, prevote(*by, (2, 1), None))));
+        said.push((liar, proposal(liar, (2, 1), None, block)));
+        let actions = begun.hears(victim, now_ms, &said);
+        assert_eq!(prevotes(&actions), [None], "claimed: {is_claimed}");
+    }
+}
+
+#[test]
 fn a_proposal_that_waited_says_nothing_of_a_clock() {
     let mut begun = Begun::new();
     let (by, made_ms) = (begun.turn(0), begun.now_ms());
