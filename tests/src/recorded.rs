@@ -71,6 +71,8 @@ impl SharedRecord {
 pub struct Summary {
     /// Entries that have a place.
     pub placed: usize,
+    /// Entries that were refused.
+    pub refused: usize,
     /// Entries whose client gave up.
     pub unknown: usize,
     /// Of those, how many are in the log all the same.
@@ -100,9 +102,11 @@ impl Record {
         self.check_nothing_else(before, first)?;
         self.check_order()?;
         self.check_sights()?;
-        let unknown = || self.operations.iter().filter(|o| o.answer == Answer::Unknown);
+        let with = |answer| self.operations.iter().filter(move |o| o.answer == answer);
+        let unknown = || with(Answer::Unknown);
         Ok(Summary {
             placed: self.placed().count(),
+            refused: with(Answer::Refused).count(),
             unknown: unknown().count(),
             unknown_placed: unknown().filter(|o| first.contains_key(&o.entry)).count(),
             standstill: self.standstill(),
@@ -214,7 +218,12 @@ mod tests {
         record.operations[1].answer = Answer::Unknown;
         let summary = record.check(&Places::new(), &[chain.clone(), chain]).unwrap();
         let standstill = Duration::from_millis(20);
-        assert_eq!(summary, Summary { placed: 2, unknown: 1, unknown_placed: 1, standstill });
+        let expected = Summary { placed: 2, refused: 0, unknown: 1, unknown_placed: 1, standstill };
+        assert_eq!(summary, expected);
+        let (mut record, mut chain) = told();
+        record.operations[2].answer = Answer::Refused;
+        chain.remove(&id(3));
+        assert_eq!(record.check(&Places::new(), &[chain]).unwrap().refused, 1);
     }
 
     #[test]
