@@ -24,7 +24,7 @@ use ledger_format::digest::{KeyId, sha256};
 
 use crate::error::StoreError;
 use crate::frames::Start;
-use crate::wal::{Outline, sync_directory};
+use crate::wal::{self, Outline, sync_directory};
 
 const MARK: &[u8; 16] = b"ledger/vote/3\0\0\0";
 /// What the marks of all versions begin with.
@@ -128,11 +128,13 @@ struct Log {
 impl Log {
     /// One that does not exist yet is nowhere.
     fn of(directory: &Path) -> Result<Self, StoreError> {
-        let path = directory.join("wal").join("consensus.wal");
+        let wal = directory.join("wal");
+        let path = wal.join("consensus.wal");
         let failed = StoreError::io(path.display().to_string());
-        match fs::metadata(&path).and_then(|metadata| Ok((metadata, fs::read(&path)?))) {
-            Ok((metadata, bytes)) => {
-                Ok(Self { place: Place::of(&metadata), outline: Outline::of(&bytes) })
+        match fs::metadata(&path) {
+            Ok(metadata) => {
+                let outline = Outline::of(&wal::Found::of(&wal)?.bytes);
+                Ok(Self { place: Place::of(&metadata), outline })
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 Ok(Self { place: Place::default(), outline: Some(Outline::default()) })

@@ -2,9 +2,12 @@
 //!
 //! It holds what this validator has seen and signed at the height it is working on, so that a crash never makes it vote twice.
 //! A frame that a crash cut off at the end is dropped; any other broken frame is damage, and the node must not go on (`frames.rs`).
+//!
+//! The file is emptied in place, since the vote lock names it. What will be left is written beside it first, so that whoever dies
+//! in between finds it there.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
@@ -29,25 +32,33 @@ impl Wal {
     /// # Errors
     /// [`StoreError::WalDamaged`] or [`StoreError::Io`].
     pub fn open(directory: &Path) -> Result<(Self, Vec<Vec<u8>>), StoreError> {
-        let path = directory.join("consensus.wal");
+        let path = log_path(directory);
         let name = path.display().to_string();
         let is_new = !path.exists();
+        let found = if is_new { Found::default() } else { Found::of(directory)? };
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(&path).map_err(StoreError::io(&name))?;
         if is_new {
             sync_directory(directory)?;
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(StoreError::io(&name))?;
-        let (payloads, end) = frames::read(&bytes)?;
+        let (payloads, end) = frames::read(&found.bytes)?;
         let length = u64::try_from(end).unwrap_or(u64::MAX);
-        if end < bytes.len() {
-            tracing::warn!(path = %name, at = length, cut = bytes.len() - end, "consensus log ends in a partial frame");
+        if found.was_being_emptied {
+            tracing::warn!(path = %name, "consensus log was being emptied");
+            file.set_len(0).map_err(StoreError::io(&name))?;
+            file.write_all(&found.bytes).map_err(StoreError::io(&name))?;
+        }
+        if end < found.bytes.len() {
+            let cut = found.bytes.len() - end;
+            tracing::warn!(path = %name, at = length, cut, "consensus log ends in a partial frame");
             file.set_len(length).map_err(StoreError::io(&name))?;
         }
         // Frames that were written and not synced when the process died count from here on: what they say is said again.
         file.sync_data().map_err(StoreError::io(&name))?;
+        if left_path(directory).exists() {
+            forget_left(directory)?;
+        }
         file.seek(SeekFrom::Start(length)).map_err(StoreError::io(&name))?;
         let start = payloads.iter().rev().find_map(|payload| start_of(payload));
         let payloads = payloads.into_iter().filter(|payload| start_of(payload).is_none());
@@ -102,19 +113,74 @@ impl Wal {
         if self.length <= most {
             return Ok(());
         }
-        let failed = |what: &str| format!("{}: {what}", self.path.display());
-        self.file.set_len(0).map_err(StoreError::io(failed("truncate")))?;
-        self.file.seek(SeekFrom::Start(0)).map_err(StoreError::io(failed("seek")))?;
-        self.length = 0;
-        // What waits is of the height that is done. The start comes last: a log without it is another one to the vote lock, so a write
-        // that is cut off here is noticed.
+        // What waits is of the height that is done.
         self.pending.clear();
         frames::append(&mut self.pending, None, mark);
         if let Some(start) = self.start {
             frames::append(&mut self.pending, None, &start_payload(&start));
         }
-        self.sync()
+        let directory = self.path.parent().unwrap_or(Path::new(".")).to_owned();
+        keep_left(&directory, &self.pending)?;
+        let failed = |what: &str| format!("{}: {what}", self.path.display());
+        self.file.set_len(0).map_err(StoreError::io(failed("truncate")))?;
+        self.file.seek(SeekFrom::Start(0)).map_err(StoreError::io(failed("seek")))?;
+        self.length = 0;
+        self.sync()?;
+        forget_left(&directory)
     }
+}
+
+fn log_path(directory: &Path) -> PathBuf {
+    directory.join("consensus.wal")
+}
+
+/// What is left of a log that is being emptied. Only while it is.
+fn left_path(directory: &Path) -> PathBuf {
+    directory.join("consensus.wal.left")
+}
+
+/// A log as a process finds it.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// What is in it, or is to be.
+    pub(crate) bytes: Vec<u8>,
+    was_being_emptied: bool,
+}
+
+impl Found {
+    /// The log in a directory. One that is no longer than what is to be left of it was being emptied: before that it is longer, and
+    /// nothing is added to it afterwards before the file beside it is gone.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub(crate) fn of(directory: &Path) -> Result<Self, StoreError> {
+        let read =
+            |path: PathBuf| fs::read(&path).map_err(StoreError::io(path.display().to_string()));
+        let bytes = read(log_path(directory))?;
+        if left_path(directory).exists() {
+            let left = read(left_path(directory))?;
+            if bytes.len() <= left.len() {
+                return Ok(Self { bytes: left, was_being_emptied: true });
+            }
+        }
+        Ok(Self { bytes, was_being_emptied: false })
+    }
+}
+
+fn keep_left(directory: &Path, left: &[u8]) -> Result<(), StoreError> {
+    let path = left_path(directory);
+    let written = File::create(&path).and_then(|mut file| {
+        file.write_all(left)?;
+        file.sync_all()
+    });
+    written.map_err(StoreError::io(path.display().to_string()))?;
+    sync_directory(directory)
+}
+
+fn forget_left(directory: &Path) -> Result<(), StoreError> {
+    let path = left_path(directory);
+    fs::remove_file(&path).map_err(StoreError::io(path.display().to_string()))?;
+    sync_directory(directory)
 }
 
 /// What the vote lock looks at in a log.
@@ -167,7 +233,7 @@ mod tests {
             wal.append(payload);
         }
         wal.sync().unwrap();
-        let bytes = std::fs::read(directory.path().join("consensus.wal")).unwrap();
+        let bytes = fs::read(directory.path().join("consensus.wal")).unwrap();
         (directory, bytes)
     }
 
@@ -185,7 +251,7 @@ mod tests {
     fn starts_are_noted_and_are_no_payloads() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("consensus.wal");
-        let outline = || Outline::of(&std::fs::read(&path).unwrap()).unwrap();
+        let outline = || Outline::of(&fs::read(&path).unwrap()).unwrap();
         let (mut wal, _) = Wal::open(directory.path()).unwrap();
         wal.begin().unwrap();
         let first = outline().start().unwrap();
@@ -201,7 +267,7 @@ mod tests {
         wal.height_done_above(0, b"done").unwrap();
         assert_eq!(outline().start(), Some(second));
         assert_eq!(outline().frames.len(), 2);
-        assert_eq!(outline().end(), std::fs::metadata(&path).unwrap().len());
+        assert_eq!(outline().end(), fs::metadata(&path).unwrap().len());
         wal.append(b"next");
         wal.sync().unwrap();
         assert_eq!(Wal::open(directory.path()).unwrap().1, [b"done".to_vec(), b"next".to_vec()]);
@@ -230,15 +296,45 @@ mod tests {
         assert_eq!(found, [b"two is done".to_vec(), b"three".to_vec()]);
     }
 
+    /// However far it came: all of the log, or what is to be left of it, and no third thing.
+    #[test]
+    fn whoever_dies_while_it_is_emptied_finds_what_was_to_be_left() {
+        let (directory, bytes) = written(&[b"one", b"two, which is longer than what is left"]);
+        let (path, left) = (log_path(directory.path()), left_path(directory.path()));
+        let mut mark = Vec::new();
+        frames::append(&mut mark, None, b"two is done");
+        let opened = || Wal::open(directory.path()).unwrap().1;
+        // Before the log was touched, what is beside it may be cut off anywhere.
+        for length in 0..=mark.len() {
+            fs::write(&left, &mark[..length]).unwrap();
+            assert_eq!(opened().len(), 2, "{length} bytes beside it");
+            assert!(!left.exists() && fs::read(&path).unwrap() == bytes);
+        }
+        for length in 0..=mark.len() {
+            // Where a file system makes a file longer before its bytes are there, these are zeros.
+            for written in [mark[..length].to_vec(), vec![0; length]] {
+                fs::write(&left, &mark).unwrap();
+                fs::write(&path, written).unwrap();
+                assert_eq!(opened(), [b"two is done".to_vec()], "{length} bytes written");
+                assert!(!left.exists() && fs::read(&path).unwrap() == mark);
+            }
+        }
+        // One that nobody emptied, and was lost, is not made anew of it.
+        fs::write(&left, &mark).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(opened().is_empty());
+        assert!(!left.exists());
+    }
+
     #[test]
     fn a_torn_tail_of_any_length_is_cut() {
         let (directory, bytes) = written(&[b"one", b"two"]);
         let path = directory.path().join("consensus.wal");
         let first = HEAD_BYTES + 3;
         for length in first..bytes.len() {
-            std::fs::write(&path, &bytes[..length]).unwrap();
+            fs::write(&path, &bytes[..length]).unwrap();
             assert_eq!(Wal::open(directory.path()).unwrap().1, [b"one".to_vec()], "{length}");
-            assert_eq!(std::fs::metadata(&path).unwrap().len(), u64::try_from(first).unwrap());
+            assert_eq!(fs::metadata(&path).unwrap().len(), u64::try_from(first).unwrap());
         }
     }
 
@@ -249,10 +345,10 @@ mod tests {
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            std::fs::write(&path, &flipped).unwrap();
+            fs::write(&path, &flipped).unwrap();
             let opened = Wal::open(directory.path());
             assert!(matches!(opened, Err(StoreError::WalDamaged { .. })), "bit {bit}");
-            assert_eq!(std::fs::read(&path).unwrap(), flipped, "it is left as it is");
+            assert_eq!(fs::read(&path).unwrap(), flipped, "it is left as it is");
         }
     }
 }

@@ -66,6 +66,29 @@ fn an_older_log_that_was_copied_over_the_file_is_not_the_one_that_is_named() {
 }
 
 #[test]
+fn a_log_that_was_being_emptied_is_known_by_what_was_to_be_left() {
+    let here = directory();
+    let before = fs::read(log(here.path())).unwrap();
+    let start = Outline::of(&before).unwrap().start().unwrap();
+    let mut left = Vec::new();
+    crate::frames::append(&mut left, None, &crate::frames::start_payload(&start));
+    let beside = here.path().join("wal/consensus.wal.left");
+    fs::write(&beside, &left).unwrap();
+    assert_eq!(read(here.path()), Ok(votes()), "not yet");
+    fs::write(log(here.path()), b"").unwrap();
+    assert_eq!(read(here.path()), Ok(votes()), "emptied");
+    let (_, frames) = Wal::open(&here.path().join("wal")).unwrap();
+    assert_eq!((frames.len(), read(here.path())), (0, Ok(votes())), "and opened");
+    // Of another start it is another log.
+    let other = crate::frames::start_payload(&[7; 16]);
+    let mut left = Vec::new();
+    crate::frames::append(&mut left, None, &other);
+    fs::write(&beside, left).unwrap();
+    fs::write(log(here.path()), b"").unwrap();
+    assert_eq!(read(here.path()), Err(StaleLock::OtherLog));
+}
+
+#[test]
 fn once_a_process_has_ended_no_frame_may_be_missing() {
     let here = directory();
     runs(here.path(), &[b"one", b"two"]);
