@@ -115,7 +115,7 @@ pub(crate) enum Command {
     /// List and fetch what proves that validators lied, and record it on the ledger
     #[command(subcommand)]
     Evidence(evidence::Command),
-    /// Check evidence: chains, entries, receipts, records, delivered files, lies of validators
+    /// Check evidence: chains, entries, receipts, records, checkpoints, delivered files, lies of validators
     #[command(subcommand)]
     Verify(verify::Command),
 

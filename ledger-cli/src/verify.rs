@@ -1,6 +1,7 @@
 //! Checking evidence. Offline, and never "proven" without a stated trust.
 
 mod chain;
+mod checkpoint;
 mod delivered;
 mod evidence;
 
@@ -11,11 +12,14 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use clap::{Args, Subcommand};
-use ledger_client::ClientError;
+use ledger_client::{ClientError, json};
+use ledger_event::RecordProof;
 use ledger_event::proof_file::Statement;
 use ledger_format::digest::{EntryId, LedgerId};
 use ledger_format::entry::{Entry, leaf_hash};
 use ledger_format::genesis::GenesisDocument;
+use ledger_format::genesis_file::{GENESIS_FILE_MARK, GenesisFile};
+use ledger_format::header::Header;
 use ledger_format::malformed::{Kind, Malformed};
 use ledger_format::proof_file;
 use ledger_format::receipt::Receipt;
@@ -55,12 +59,18 @@ pub(crate) enum Command {
     /// Whether a file is the one that was delivered
     #[command(after_help = "Examples:
   ledger-cli verify file received.csv --delivery acme/weather-1 --trust HASH
-  ledger-cli verify file received.csv --delivery acme/weather-1 --chain chain.ledger --trust HASH")]
+  ledger-cli verify file received.csv --delivery acme/weather-1 \\
+      --chain chain.ledger --trust HASH")]
     File(delivered::Delivered),
     /// What proves that a validator lied: names its key and the organisation that answers for it. Needs no node
     #[command(after_help = "Example:
   ledger-cli verify evidence lie.evidence --trust HASH")]
     Evidence(evidence::EvidenceArgs),
+    /// Who signed a checkpoint, and whether a certified block ends with its tree. Needs no node
+    #[command(after_help = "Examples:
+  ledger-cli verify checkpoint head.note --genesis gba.genesis --trust HASH
+  ledger-cli verify checkpoint head.note --chain chain.ledger --trust HASH")]
+    Checkpoint(checkpoint::CheckpointArgs),
 }
 
 /// Options of `verify entry`.
@@ -91,12 +101,10 @@ pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, Cli
         Command::Chain(args) => chain::run(common, &args),
         Command::Entry(args) => entry(common, &args),
         Command::Receipt(args) => receipt(common, &args),
-        Command::Record { file } => {
-            let report = proof(&read(&file)?, &Claim::Record, common.trust.as_ref());
-            Ok(answer(&file, &report, json!({})))
-        }
+        Command::Record { file } => record(common, &file),
         Command::File(args) => delivered::run(common, &args).await,
         Command::Evidence(args) => evidence::run(common, &args),
+        Command::Checkpoint(args) => checkpoint::run(common, &args),
     }
 }
 
@@ -114,7 +122,7 @@ fn entry(common: &Common, args: &EntryArgs) -> Result<Answer, ClientError> {
     let report = match (Entry::decode(bytes.clone()), &args.proof, &args.chain) {
         (Err(malformed), _, _) => Report::bare(malformed),
         (Ok(_), Some(path), _) => proof(&read(path)?, &Claim::Entry(bytes), trust),
-        (Ok(entry), None, Some(path)) => chain::verify_entry(common, path, entry.id())?,
+        (Ok(entry), None, Some(path)) => chain::verify_entry(common, path, &entry)?,
         (Ok(entry), None, None) => form_only(&entry),
     };
     Ok(answer(&args.file, &report, json!({ "entry": id_of(&args.file)? })))
@@ -143,6 +151,46 @@ fn receipt(common: &Common, args: &ReceiptArgs) -> Result<Answer, ClientError> {
         bare_receipt(&file, &entry, trust).unwrap_or_else(Report::bare)
     };
     Ok(answer(&args.file, &report, json!({ "entry": id_of(&args.entry)? })))
+}
+
+/// A proof about a record, with what the record says.
+fn record(common: &Common, path: &Path) -> Result<Answer, ClientError> {
+    let file = read(path)?;
+    let report = proof(&file, &Claim::Record, common.trust.as_ref());
+    let (more, content) = match stated(&file, &report)? {
+        Some((stated, height)) => record_content(&stated, height)?,
+        None => (json!({}), None),
+    };
+    let mut answer = answer(path, &report, more);
+    if let Some(content) = content {
+        answer.text = format!("{}\n{content}", answer.text);
+    }
+    Ok(answer)
+}
+
+/// What a proof file says of a record, and of which height; none if that was not checked, or does not hold.
+fn stated(file: &Bytes, report: &Report) -> Result<Option<(RecordProof, u64)>, ClientError> {
+    let is_checked = report.lines.iter().any(|line| line.checked);
+    if !is_checked || !matches!(report.verdict, Verdict::Proven | Verdict::NotDetermined(_)) {
+        return Ok(None);
+    }
+    let (anchor, Statement::Record(proof)) = proof_file::decode(file)? else { return Ok(None) };
+    Ok(Some((proof, Header::decode(anchor.header)?.height)))
+}
+
+/// A record for programs and, where there is one, for people. Null: nothing of that id exists.
+fn record_content(
+    proof: &RecordProof,
+    height: u64,
+) -> Result<(Value, Option<String>), ClientError> {
+    let mut more = json!({ "id": proof.id, "height": height, "record": null });
+    if proof.record.is_empty() {
+        return Ok((more, None));
+    }
+    let record = json::to_json("Record", &proof.record)?;
+    let shown = text::render(&json!({ "the record says": record.clone() }));
+    more["record"] = record;
+    Ok((more, Some(shown)))
 }
 
 /// A receipt alone names a key and a root that nothing at hand vouches for.
@@ -197,6 +245,14 @@ fn proof(file: &Bytes, claim: &Claim, trust: Option<&LedgerId>) -> Report {
 
 fn other_statement(what: &str) -> Report {
     Report::bare(Malformed::new(Kind::Value, "proof file", format!("it is about {what}")))
+}
+
+/// A genesis document, by itself or in the genesis file that a node has.
+fn genesis_of(bytes: Bytes) -> Result<GenesisDocument, Malformed> {
+    if bytes.starts_with(GENESIS_FILE_MARK) {
+        return GenesisFile::decode(bytes).map(|file| file.document);
+    }
+    GenesisDocument::decode(bytes)
 }
 
 /// The bytes of a file.

@@ -8,8 +8,8 @@ use clap::Args;
 use ledger_client::ClientError;
 use ledger_client::chain::{VerifiedChain, verify};
 use ledger_format::block::Block;
-use ledger_format::digest::EntryId;
-use ledger_format::entry::leaf_hash;
+use ledger_format::entry::{Entry, leaf_hash};
+use ledger_replay::Ledger;
 use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::{Aspect, Report, Verdict};
 use serde_json::json;
@@ -17,6 +17,7 @@ use serde_json::json;
 use super::answer;
 use crate::report::Answer;
 use crate::session::Common;
+use crate::text;
 
 /// Bytes read from the file at once.
 const READ_BYTES: usize = 1 << 20;
@@ -65,8 +66,9 @@ pub(crate) fn read(
 pub(super) fn verify_entry(
     common: &Common,
     path: &Path,
-    id: EntryId,
+    entry: &Entry,
 ) -> Result<Report, ClientError> {
+    let id = entry.id();
     let mut found = None;
     let verified = read(common, path, |block| {
         let mut entries = block.body.entries.iter();
@@ -75,17 +77,67 @@ pub(super) fn verify_entry(
         }
     })?;
     let mut report = verified.report;
-    match (found, &report.verdict) {
-        (Some(height), Verdict::Proven | Verdict::NotDetermined(_)) => {
-            report.checked(Aspect::Integrity, format!("the entry is in block {height}"));
-            Ok(report)
-        }
-        (None, Verdict::Proven) => {
-            let place = Place { entry: Some(id), ..Place::default() };
-            let height = verified.replay.map_or(0, |replay| replay.ledger().height());
-            let detail = format!("the chain up to height {height} has no such entry");
-            Ok(Report::bare(Refuted::new(Code::Inclusion, place, detail)))
-        }
-        _ => Ok(report),
+    let (Some(replay), Verdict::Proven | Verdict::NotDetermined(_)) =
+        (&verified.replay, &report.verdict)
+    else {
+        return Ok(report);
+    };
+    if let Some(height) = found {
+        report.checked(Aspect::Integrity, format!("the entry is in block {height}"));
+        return Ok(report);
+    }
+    let ledger = replay.ledger();
+    let Some(why) = excluded(entry, ledger) else {
+        return Ok(not_up_to(report, ledger.height(), "entry"));
+    };
+    if report.verdict != Verdict::Proven {
+        return Ok(report);
+    }
+    let place = Place { entry: Some(id), ..Place::default() };
+    let height = ledger.height();
+    let detail = format!("the chain up to height {height} has no such entry, and {why}");
+    Ok(Report::bare(Refuted::new(Code::Inclusion, place, detail)))
+}
+
+/// Why no later block can hold an entry, if none can.
+fn excluded(entry: &Entry, ledger: &Ledger) -> Option<String> {
+    let (claims, id) = (entry.claims(), ledger.genesis().id());
+    if claims.ledger != id {
+        return Some(format!("it is of ledger {}, the chain of {id}", claims.ledger));
+    }
+    // As the rules have it of a block's time, and times of blocks only grow.
+    let expired = claims.expires_s.saturating_mul(1000) <= ledger.time_ms();
+    expired.then(|| format!("it expired at {}", text::time_s(claims.expires_s)))
+}
+
+/// The report on a chain that does not have what was asked for: a longer one may.
+pub(super) fn not_up_to(mut report: Report, height: u64, what: &str) -> Report {
+    let detail =
+        format!("the chain ends at height {height}, and up to there it has no such {what}");
+    report.unchecked(Aspect::Scope, detail.clone());
+    if report.verdict == Verdict::Proven {
+        let reason = format!("{detail}: a later block may have it, which a longer chain shows");
+        report.verdict = Verdict::NotDetermined(reason);
+    }
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_format::digest::LedgerId;
+
+    use super::*;
+
+    #[test]
+    fn what_a_shorter_chain_lacks_is_not_refuted() {
+        let report = not_up_to(Report::bare(Verdict::Proven), 7, "entry");
+        assert_eq!(report.verdict.exit_code(), 12);
+        assert!(report.verdict.reason().contains("height 7"), "{report:?}");
+        // Without a trust, that stays the reason, and the line says the rest.
+        let ledger = LedgerId([7; 32]);
+        let untrusted = Report::bare(Verdict::Proven).without_trust(&ledger);
+        let report = not_up_to(untrusted.clone(), 7, "delivery");
+        assert_eq!(report.verdict, untrusted.verdict);
+        assert!(report.lines.iter().any(|line| line.text.contains("no such delivery")));
     }
 }

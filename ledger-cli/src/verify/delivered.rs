@@ -12,7 +12,6 @@ use ledger_format::entry::Entry;
 use ledger_format::id::{Subject, SubjectKind};
 use ledger_format::message;
 use ledger_rules::View as _;
-use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::{Aspect, Report, Verdict};
 use serde_json::json;
 
@@ -67,10 +66,7 @@ fn from_chain(common: &Common, path: &Path, delivery: &Subject) -> Result<Found,
     let Some(replay) = chain.replay else { return Ok(Err(chain.report)) };
     let state = replay.ledger().state();
     let Some(bytes) = state.record(&delivery.state_key()) else {
-        let height = replay.ledger().height();
-        let place = Place::record(height, delivery.as_str());
-        let detail = format!("the chain up to height {height} has no such delivery");
-        return Ok(Err(Report::bare(Refuted::new(Code::Record, place, detail))));
+        return Ok(Err(chain::not_up_to(chain.report, replay.ledger().height(), "delivery")));
     };
     let record: Record = message::decode("record", &bytes.to_vec().into())?;
     recorded.delivery = body(record, delivery)?;

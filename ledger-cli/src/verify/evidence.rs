@@ -6,12 +6,11 @@ use clap::Args;
 use ledger_client::ClientError;
 use ledger_format::evidence::EvidenceFile;
 use ledger_format::genesis::GenesisDocument;
-use ledger_format::genesis_file::{GENESIS_FILE_MARK, GenesisFile};
 use ledger_verify::evidence::{Culprit, verify_evidence_file};
 use ledger_verify::verdict::{Report, Verdict};
 use serde_json::{Value, json};
 
-use super::{answer, read};
+use super::{answer, genesis_of, read};
 use crate::report::Answer;
 use crate::session::Common;
 
@@ -39,13 +38,7 @@ fn parts(
     bytes: bytes::Bytes,
     genesis: Option<bytes::Bytes>,
 ) -> Result<(EvidenceFile, Option<GenesisDocument>), Verdict> {
-    let genesis = genesis.map(|bytes| {
-        if bytes.starts_with(GENESIS_FILE_MARK) {
-            GenesisFile::decode(bytes).map(|file| file.document)
-        } else {
-            GenesisDocument::decode(bytes)
-        }
-    });
+    let genesis = genesis.map(genesis_of);
     Ok((EvidenceFile::decode(bytes)?, genesis.transpose()?))
 }
 

@@ -127,7 +127,7 @@ codes! {
         "Make a new key with ordinary software; such keys do not come about by chance.";
     Signature = "V_SIGNATURE",
         "A signature is not that of the named key over these bytes.", "docs/spec/signature.md",
-        "The entry was changed, or somebody else signed it.";
+        "What was signed was changed, or somebody else signed it.";
     Height = "V_HEIGHT",
         "A block's height does not follow the one before.", "docs/spec/block.md",
         "Blocks are missing, repeated or out of order; get the chain from another node.";

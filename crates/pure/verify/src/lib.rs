@@ -15,6 +15,7 @@
 extern crate alloc;
 
 pub mod block;
+pub mod checkpoint;
 pub mod entry;
 pub mod evidence;
 pub mod finding;
