@@ -25,15 +25,9 @@ pub(crate) struct Explain {
 pub(crate) fn run(args: &Explain) -> Result<Answer, ClientError> {
     let Some(code) = &args.code else { return Ok(list()) };
     let code = code.to_uppercase();
-    let Some(found) = explain(&code) else {
-        let of_nodes = ["NODE_", "STORE_", "PEER_"];
-        let help = if of_nodes.iter().any(|family| code.starts_with(family)) {
-            "codes of a node, its files and its peers are in docs/OPERATING.md"
-        } else {
-            "ledger-cli explain --all lists the codes"
-        };
-        return Err(ClientError::usage(format!("no code {code}: {help}")));
-    };
+    let unknown =
+        || ClientError::usage(format!("no code {code}: ledger-cli explain --all lists the codes"));
+    let found = explain(&code).ok_or_else(unknown)?;
     let guarded: Vec<&str> = rows()
         .into_iter()
         .filter(|row| row.guards.iter().any(|guard| guard.as_str() == code))

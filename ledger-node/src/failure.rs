@@ -192,3 +192,21 @@ impl From<EngineStopped> for Failure {
         Self::stopped(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ledger_client::explain::explain;
+
+    use super::*;
+
+    /// What `ledger-cli explain` says of a node's codes is from a document: it has to say what the node says.
+    #[test]
+    fn every_code_of_a_node_is_explained_as_the_node_tells_it() {
+        for code in [CODES, ledger_store::CODES, ledger_peer::CODES].concat() {
+            let found = explain(code.code);
+            let Some(found) = found else { panic!("{} is not explained", code.code) };
+            assert_eq!(found.help, code.help, "{}", code.code);
+            assert!(found.text.starts_with(code.text), "{}: {}", code.code, found.text);
+        }
+    }
+}

@@ -171,6 +171,9 @@ fn every_code_is_explained() {
             assert!(!one[member].as_str().unwrap().is_empty(), "{code}: {member}");
         }
     }
+    for code in ["NODE_VOTE_LOCK", "STORE_LOCKED", "PEER_TWIN"] {
+        assert!(codes.iter().any(|listed| listed["code"] == code), "{code}");
+    }
     let guarded = run(CLI, ["explain", "art24_notice_running", "-o", "json"]).expect(0).json();
     assert!(guarded["acts"].to_string().contains("EvidenceRecorded"), "{guarded}");
     let unknown = run(CLI, ["explain", "NO_SUCH_CODE"]).expect(2);
