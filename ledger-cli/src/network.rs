@@ -264,7 +264,7 @@ fn seal(common: &Common, sign: &Sign, to: &Path) -> Result<Answer, ClientError> 
     write_file(to, &bytes)?;
     let (id, path) = (document.id().to_string(), to.display().to_string());
     let text = format!(
-        "genesis {id}\nwritten to {path}\n\nEvery founder, and every follower: ledger-node init --genesis {path} --data-dir DIR"
+        "genesis {id}\nwritten to {path}\n\nEvery founder, and every follower: ledger-node init --genesis {path} --trust {id} --data-dir DIR"
     );
     let value = json!({ "genesis": id, "file": path, "bytes": bytes.len() });
     Ok(Answer::new("genesis-sealed", value, text))

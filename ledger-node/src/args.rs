@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use ledger_client::genesis::NEWEST;
+use ledger_format::digest::LedgerId;
 
 use crate::report::Output;
 
@@ -68,16 +69,21 @@ pub const DEFAULT_LISTEN: SocketAddr =
 const DEV_EXAMPLES: &str = "Examples:
   ledger-node dev
   ledger-node dev --once -o json
-  ledger-node dev --data-dir /tmp/demo --listen 127.0.0.1:0 --import my/datapackage.json";
+  ledger-node dev --data-dir /tmp/demo --listen 127.0.0.1:0 \\
+      --import my/datapackage.json";
 
 const INIT_EXAMPLES: &str = "Examples:
-  ledger-node init --data-dir /var/lib/ledger --party gzdex --name 'Guangzhou Data Exchange' --jurisdiction CN \\
-      --ledger-name 'Greater Bay Area provenance' --origin ledger.gzdex.example/gba
-  ledger-node init --data-dir /var/lib/ledger --genesis gba.genesis";
+  ledger-node init --data-dir /var/lib/ledger --party gzdex \\
+      --name 'Guangzhou Data Exchange' --jurisdiction CN \\
+      --ledger-name 'Greater Bay Area provenance' \\
+      --origin ledger.gzdex.example/gba
+  ledger-node init --data-dir /var/lib/ledger --genesis gba.genesis \\
+      --trust GENESIS_HASH";
 
 const RUN_EXAMPLES: &str = "Examples:
   ledger-node run --data-dir /var/lib/ledger
-  LEDGER_LOG_FORMAT=json ledger-node run --data-dir /var/lib/ledger --listen 127.0.0.1:7440";
+  LEDGER_LOG_FORMAT=json ledger-node run --data-dir /var/lib/ledger \\
+      --listen 127.0.0.1:7440";
 
 const RECOVER_EXAMPLES: &str = "Examples:
   ledger-node recover --data-dir /var/lib/ledger
@@ -85,8 +91,10 @@ const RECOVER_EXAMPLES: &str = "Examples:
 
 const RESTORE_EXAMPLES: &str = "Examples:
   ledger-cli --node http://ledger.szdex.example:7440 checkpoint > head.note
-  ledger-cli --node http://ledger.hkdex.example:7440 export chain -o chain.ledger
-  ledger-node restore --data-dir /var/lib/follower --snapshot chain.ledger --checkpoint head.note";
+  ledger-cli --node http://ledger.hkdex.example:7440 export chain \\
+      -o chain.ledger
+  ledger-node restore --data-dir /var/lib/follower --snapshot chain.ledger \\
+      --checkpoint head.note";
 
 const KEYS_EXAMPLES: &str = "Examples:
   ledger-node keys new --data-dir /var/lib/ledger
@@ -119,7 +127,8 @@ pub enum KeysCommand {
 
 const TESTNET_EXAMPLES: &str = "Examples:
   ledger-node testnet --validators 4 --followers 2
-  ledger-node testnet --validators 4 --data-dir /tmp/net --base-port 7500 -o json";
+  ledger-node testnet --validators 4 --data-dir /tmp/net --base-port 7500 \\
+      -o json";
 
 /// Options of `testnet`.
 #[derive(Clone, Debug, Args)]
@@ -208,6 +217,10 @@ pub struct DevArgs {
     pub once: bool,
 }
 
+fn ledger_id(text: &str) -> Result<LedgerId, String> {
+    LedgerId::from_hex(text).map_err(|error| error.to_string())
+}
+
 /// Options of `init`.
 #[derive(Clone, Debug, Args)]
 pub struct InitArgs {
@@ -218,6 +231,10 @@ pub struct InitArgs {
     /// The genesis file that all founders signed (`ledger-cli network genesis seal`): a validator or follower of that network.
     #[arg(long, value_name = "FILE", conflicts_with = "Founding")]
     pub genesis: Option<PathBuf>,
+
+    /// The genesis hash that the founders published: another file is refused. Without it, compare the hash that is printed.
+    #[arg(long, value_name = "HASH", requires = "genesis", value_parser = ledger_id)]
+    pub trust: Option<LedgerId>,
 
     /// A ledger of one validator instead.
     #[command(flatten)]
@@ -398,4 +415,25 @@ pub struct StatusArgs {
     /// Data directory of the node: it tells where to ask, and is looked into when no node answers.
     #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn examples_of_the_help_can_be_pasted_from_a_terminal_of_80_columns() {
+        let mut shown = 0;
+        for command in Cli::command().get_subcommands() {
+            let Some(help) = command.get_after_help().map(ToString::to_string) else { continue };
+            let rendered = command.clone().term_width(80).render_help().to_string();
+            for line in help.lines().filter(|line| line.starts_with("  ")) {
+                assert!(rendered.contains(line), "{}: wrapped: {line}", command.get_name());
+                shown += 1;
+            }
+        }
+        assert!(shown > 10);
+    }
 }

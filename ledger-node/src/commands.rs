@@ -76,7 +76,7 @@ pub(crate) fn of(args: &RunArgs, config: &Config) -> Options {
 /// `NODE_EXISTS`, or what cannot be written.
 pub(crate) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
     match (&args.genesis, &args.founding) {
-        (Some(genesis), _) => from_genesis(genesis, &args.data_dir, output),
+        (Some(genesis), _) => from_genesis(genesis, args.trust, &args.data_dir, output),
         (None, Some(founding)) => found(&args.data_dir, founding, output),
         (None, None) => {
             Err(Failure::config("--genesis FILE, or --party and what else a new ledger needs"))

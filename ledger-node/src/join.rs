@@ -1,9 +1,11 @@
 //! A node of a network: a data directory from the genesis file that all founders signed.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
 use ledger_client::genesis;
+use ledger_format::digest::LedgerId;
 use ledger_format::genesis_file::GenesisFile;
 use ledger_format::validators::{Member, Validators};
 use ledger_store::write_durably;
@@ -14,20 +16,38 @@ use crate::keys::{KeySet, make};
 use crate::open::Layout;
 use crate::report::{self, Output};
 
+/// What is said of a hash that nobody stated: any file of founders that signed one another's genesis gets here.
+const TO_COMPARE: &str = "This hash was compared with nothing. Compare it with the one that the founders published, and get that \
+                          another way than the file: whoever trusts it can verify everything, and a file with another hash is \
+                          another ledger.";
+/// What is said of the stated hash.
+const COMPARED: &str =
+    "It is the hash that --trust states: whoever trusts it can verify everything.";
+
 /// `init --genesis`: makes the directory of a node, with fresh keys unless it has some.
 ///
 /// # Errors
-/// `NODE_EXISTS` when there is a ledger, `NODE_GENESIS` for a file that not every founder has signed as it is, `NODE_KEYS` when the
-/// node's keys are only in part those that genesis lists.
-pub(crate) fn from_genesis(path: &Path, data_dir: &Path, output: Output) -> Result<(), Failure> {
+/// `NODE_EXISTS` when there is a ledger, `NODE_GENESIS` for a file that not every founder has signed as it is, or whose hash is not the
+/// stated one, `NODE_KEYS` when the node's keys are only in part those that genesis lists.
+pub(crate) fn from_genesis(
+    path: &Path,
+    trust: Option<LedgerId>,
+    data_dir: &Path,
+    output: Output,
+) -> Result<(), Failure> {
     let layout = Layout(data_dir.to_owned());
     if layout.genesis().exists() {
         return Err(Failure::exists(data_dir.display()));
     }
     let unread = |error| Failure::genesis(format!("{}: {error}", path.display()));
     let bytes = fs::read(path).map_err(unread)?;
-    let file = GenesisFile::decode(bytes.clone().into())?;
-    genesis::check(&file).map_err(Failure::genesis)?;
+    let wrong = |why: &dyn Display| Failure::genesis(format!("{}: {why}", path.display()));
+    let file = GenesisFile::decode(bytes.clone().into()).map_err(|error| wrong(&error))?;
+    genesis::check(&file).map_err(|error| wrong(&error))?;
+    let id = file.document.id();
+    if let Some(trust) = trust.filter(|trust| *trust != id) {
+        return Err(wrong(&format!("its hash is {id}, --trust states {trust}")));
+    }
     if !layout.keys().exists() {
         make(&layout, &layout.keys())?;
     }
@@ -38,15 +58,15 @@ pub(crate) fn from_genesis(path: &Path, data_dir: &Path, output: Output) -> Resu
         .transpose()?
         .flatten();
     write_durably(&layout.genesis(), &bytes)?;
-    let id = file.document.id();
     let role = if own.is_some() { "validator" } else { "follower" };
+    let note = if trust.is_some() { COMPARED } else { TO_COMPARE };
     let text = format!(
-        "genesis {id}\n\nCompare this hash with the founders: whoever trusts it can verify everything.\n\n\
+        "genesis {id}\n\n{note}\n\n\
          role          {role}\nnode keys     {}\n\nnext: ledger-node run --data-dir {} --role {role}, with the peers in its config.toml",
         layout.keys().display(),
         data_dir.display(),
     );
-    let json = json!({ "genesis": id.to_string(), "data_dir": data_dir, "role": role });
+    let json = json!({ "genesis": id.to_string(), "compared": trust.is_some(), "note": note, "data_dir": data_dir, "role": role });
     report::result(output, &text, &json);
     Ok(())
 }
