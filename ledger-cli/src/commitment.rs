@@ -23,7 +23,8 @@ pub(crate) const OFFICER: &str = "key_grant.officer";
 pub(crate) enum Command {
     /// Commit to a value with a fresh salt. Keep the file: without it the commitment can never be opened
     #[command(after_help = "Example:
-  ledger-cli commitment new contract_signed.price '1200000.00 CNY' -o price.opening")]
+  ledger-cli commitment new contract_signed.price '1200000.00 CNY' \\
+      -o price.opening")]
     New {
         /// The field that it is for
         #[arg(value_parser = [LISTING_PRICE, CONTRACT_PRICE, OFFICER])]

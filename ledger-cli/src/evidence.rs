@@ -37,7 +37,8 @@ pub(crate) enum Command {
     Get(Get),
     /// Compare two exported chains of one ledger: where they part, whoever certified both. Needs no node
     #[command(after_help = "Example:
-  ledger-cli evidence compare mine.ledger theirs.ledger -o fork.evidence --trust HASH
+  ledger-cli evidence compare mine.ledger theirs.ledger -o fork.evidence \\
+      --trust HASH
 Exit code: 0 for one history, 10 when they part")]
     Compare(Compare),
     /// Record evidence on the ledger, for ever. Needs protocol version 2

@@ -52,6 +52,11 @@ fn check(place: &str, text: &str) -> usize {
 
 fn check_help(command: &Command) -> usize {
     let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    // A line that a terminal of 80 columns breaks cannot be pasted.
+    let shown = command.clone().term_width(80).render_help().to_string();
+    for line in help.lines().filter(|line| line.starts_with("  ")) {
+        assert!(shown.contains(line), "{}: wrapped: {line}", command.get_name());
+    }
     let below: usize = command.get_subcommands().map(check_help).sum();
     check(command.get_name(), &help) + below
 }

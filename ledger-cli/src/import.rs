@@ -25,7 +25,8 @@ const SHOWN: usize = 20;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   ledger-cli import open-data/datapackage.json --key acme-org
-  ledger-cli import catalogue.csv --catalogue 'City open data' --key acme-org -o json
+  ledger-cli import catalogue.csv --catalogue 'City open data' \\
+      --key acme-org -o json
 Run it again to go on after a break: what is there unchanged is left alone. Records that are skipped are listed with their
 codes; the exit code is 1 when all of them were.")]
 pub(crate) struct Import {

@@ -39,8 +39,9 @@ pub(crate) enum Command {
     },
     /// Enrol a key of a party on the ledger
     #[command(after_help = "Example:
-  ledger-cli key enrol gzdex --grant officer-3=officer-token,officer-3.opening \\
-      --key authority --key organisation --key officer-3")]
+  ledger-cli key enrol gzdex \\
+      --grant officer-3=officer-token,officer-3.opening --key authority \\
+      --key organisation --key officer-3")]
     Enrol {
         /// The party
         party: String,

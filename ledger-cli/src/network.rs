@@ -36,16 +36,19 @@ pub(crate) enum Command {
 pub(crate) enum Genesis {
     /// Begin a ceremony: what the ledger is to be, without founders yet
     #[command(after_help = "Example:
-  ledger-cli network genesis new gba.ceremony --name 'Greater Bay Area provenance' \\
-      --origin ledger.gzdex.example/gba --ruleset CN-NDA-2026.json --calendar CN-2026.json")]
+  ledger-cli network genesis new gba.ceremony \\
+      --name 'Greater Bay Area provenance' --origin ledger.gzdex.example/gba \\
+      --ruleset CN-NDA-2026.json --calendar CN-2026.json")]
     New(Box<New>),
     /// Add yourself: party, keys, and your validator. Who comes first issues genesis, and signs last
     #[command(
         name = "add-member",
         after_help = "Example:
-  ledger-cli network genesis add-member gba.ceremony gzdex --name-en 'Guangzhou Data Exchange' \\
-      --as exchange --as identity-authority --as node-operator \\
-      --grant organisation=org-hsm --grant officer-1=officer-token,$COMMITMENT --keys-of node-keys"
+  ledger-cli network genesis add-member gba.ceremony gzdex \\
+      --name-en 'Guangzhou Data Exchange' --as exchange \\
+      --as identity-authority --as node-operator \\
+      --grant organisation=org-hsm \\
+      --grant officer-1=officer-token,$COMMITMENT --keys-of node-keys"
     )]
     AddMember(Box<AddMember>),
     /// Take a member's part out again, to add it anew or without it. Only before the first signature
@@ -62,11 +65,13 @@ pub(crate) enum Genesis {
     },
     /// Sign the genesis that the founders agreed on, whose hash `--trust` states
     #[command(after_help = "Example:
-  ledger-cli network genesis sign gba.ceremony --key organisation --trust GENESIS_HASH")]
+  ledger-cli network genesis sign gba.ceremony --key organisation \\
+      --trust GENESIS_HASH")]
     Sign(Sign),
     /// Check that all have signed, sign last, and write the genesis file for `ledger-node init`
     #[command(after_help = "Example:
-  ledger-cli network genesis seal gba.ceremony --key organisation --trust GENESIS_HASH --to gba.genesis")]
+  ledger-cli network genesis seal gba.ceremony --key organisation \\
+      --trust GENESIS_HASH --to gba.genesis")]
     Seal {
         #[command(flatten)]
         sign: Sign,

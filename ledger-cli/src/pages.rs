@@ -14,7 +14,8 @@ use crate::report::{self, Answer};
 /// Options of `completion`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example:
-  ledger-cli completion bash > /usr/share/bash-completion/completions/ledger-cli")]
+  ledger-cli completion bash \\
+      > /usr/share/bash-completion/completions/ledger-cli")]
 pub(crate) struct Completion {
     /// Shell
     #[arg(value_enum)]

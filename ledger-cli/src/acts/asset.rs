@@ -24,9 +24,12 @@ use crate::values::{DigestArg, Terms, date, derivation, read_file, subject};
 pub(crate) enum Command {
     /// Describe a new asset; all of it is public
     #[command(after_help = "Examples:
-  ledger-cli asset describe acme/weather --kind product --name-en 'City weather' --file weather.csv --media-type text/csv \\
-      --origin collected --data-class enterprise --grade general1 --personal-information none --key acme-org
-  ledger-cli asset describe acme/weather-subset --from description.json --derived-from acme/weather@1=subset --key acme-org")]
+  ledger-cli asset describe acme/weather --kind product \\
+      --name-en 'City weather' --file weather.csv --media-type text/csv \\
+      --origin collected --data-class enterprise --grade general1 \\
+      --personal-information none --key acme-org
+  ledger-cli asset describe acme/weather-subset --from description.json \\
+      --derived-from acme/weather@1=subset --key acme-org")]
     Describe {
         /// Id: SUPPLIER/NAME
         asset: String,
@@ -37,7 +40,8 @@ pub(crate) enum Command {
     },
     /// Make a new version of an asset: what options do not say stays as it is
     #[command(after_help = "Example:
-  ledger-cli asset revise acme/weather --file weather-2.csv --reason 'one more month' --key acme-org")]
+  ledger-cli asset revise acme/weather --file weather-2.csv \\
+      --reason 'one more month' --key acme-org")]
     Revise {
         /// Id: SUPPLIER/NAME
         asset: String,
@@ -51,8 +55,10 @@ pub(crate) enum Command {
     },
     /// State what somebody says happened to an asset before or outside this ledger. A claim, never a certificate
     #[command(after_help = "Example:
-  ledger-cli asset claim acme/weather --what 'first published' --when 2019-04-01 --according-to 'Acme Data Ltd' \\
-      --source 'annual report 2019, page 12' --source-digest report.pdf --key acme-org")]
+  ledger-cli asset claim acme/weather --what 'first published' \\
+      --when 2019-04-01 --according-to 'Acme Data Ltd' \\
+      --source 'annual report 2019, page 12' --source-digest report.pdf \\
+      --key acme-org")]
     Claim {
         /// Id: SUPPLIER/NAME
         asset: String,

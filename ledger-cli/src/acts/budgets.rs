@@ -21,11 +21,14 @@ use crate::values::{seconds, subject};
 pub(crate) enum Budget {
     /// Set the budgets. Signed by parties of more than two thirds of the validators' power. Needs protocol version 3
     #[command(after_help = "Example:
-  ledger-cli budget set --window 1h --party-entries 1000 --exchange-entries 100000 --key szdex-org --with gzdex-org.pub --draft b.draft")]
+  ledger-cli budget set --window 1h --party-entries 1000 \\
+      --exchange-entries 100000 --key szdex-org --with gzdex-org.pub \\
+      --draft b.draft")]
     Set(Box<Set>),
     /// Lift all budgets. Signed as they are set
     #[command(after_help = "Example:
-  ledger-cli budget lift --key szdex-org --with gzdex-org.pub --draft lift.draft")]
+  ledger-cli budget lift --key szdex-org --with gzdex-org.pub \\
+      --draft lift.draft")]
     Lift {
         #[command(flatten)]
         sign: Box<SignArgs>,

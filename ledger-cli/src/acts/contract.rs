@@ -18,9 +18,12 @@ use crate::values::{CommitmentArg, DigestArg, Terms, date, subject};
 pub(crate) enum Command {
     /// Sign a contract on a listing: seller and buyer, each with an organisation key and an officer's token
     #[command(after_help = "Example (seller drafts, buyer signs, seller submits):
-  ledger-cli contract sign acme/weather-bank --listing acme/weather --buyer bank --type provision --terms contract.pdf \\
-      --price price.opening --mode file --property both --purpose 'risk models' --valid-to 2027-07-31 \\
-      --key acme-org --key acme-officer --with bank-org.pub --with bank-officer.pub --draft contract.draft
+  ledger-cli contract sign acme/weather-bank --listing acme/weather \\
+      --buyer bank --type provision --terms contract.pdf \\
+      --price price.opening --mode file --property both \\
+      --purpose 'risk models' --valid-to 2027-07-31 --key acme-org \\
+      --key acme-officer --with bank-org.pub --with bank-officer.pub \\
+      --draft contract.draft
   ledger-cli draft sign contract.draft --key bank-org --key bank-officer
   ledger-cli draft submit contract.draft --key acme-org")]
     Sign(Box<SignContract>),

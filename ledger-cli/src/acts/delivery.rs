@@ -24,8 +24,9 @@ use crate::values::{date, read_file, subject};
 pub(crate) enum Command {
     /// Agree on a file, its batches and a window (seller and buyer)
     #[command(after_help = "Example:
-  ledger-cli delivery plan acme/weather-1 --contract acme/weather-bank --file weather.csv --batches 4 --endpoint CN \\
-      --window-to 2026-12-31 --key acme-org --with bank-org.pub --draft delivery.draft")]
+  ledger-cli delivery plan acme/weather-1 --contract acme/weather-bank \\
+      --file weather.csv --batches 4 --endpoint CN --window-to 2026-12-31 \\
+      --key acme-org --with bank-org.pub --draft delivery.draft")]
     Plan(Box<Plan>),
     /// Record that the next batch was sent (seller)
     #[command(after_help = "Example:
@@ -41,8 +42,10 @@ pub(crate) enum Command {
     },
     /// Acknowledge a batch, over the bytes that arrived (buyer)
     #[command(after_help = "Examples:
-  ledger-cli delivery ack acme/weather-1 --number 2 --file received.csv --key bank-org
-  ledger-cli delivery ack acme/weather-1 --number 2 --part batch-2.bin --key bank-org")]
+  ledger-cli delivery ack acme/weather-1 --number 2 --file received.csv \\
+      --key bank-org
+  ledger-cli delivery ack acme/weather-1 --number 2 --part batch-2.bin \\
+      --key bank-org")]
     Ack {
         /// Id: SELLER/NAME
         delivery: String,

@@ -23,11 +23,14 @@ use crate::values::{GrantArg, Terms};
 pub(crate) enum Party {
     /// Admit a party with its roles and first keys. Signed by an exchange, an identity authority, and each new key
     #[command(after_help = "Examples:
-  ledger-cli party admit acme --name-en 'Acme Data Ltd' --region 4401 --as supplier \\
-      --grant acme-org.pub=org-hsm --grant acme-officer.pub=officer-token,$COMMITMENT \\
-      --key exchange-org --key exchange-officer --with acme-org.pub --with acme-officer.pub --draft acme.draft
-  ledger-cli party admit acme --profile acme.json --as supplier --grant acme-org=org-hsm \\
-      --key exchange-org --key exchange-officer --key acme-org")]
+  ledger-cli party admit acme --name-en 'Acme Data Ltd' --region 4401 \\
+      --as supplier --grant acme-org.pub=org-hsm \\
+      --grant acme-officer.pub=officer-token,$COMMITMENT --key exchange-org \\
+      --key exchange-officer --with acme-org.pub --with acme-officer.pub \\
+      --draft acme.draft
+  ledger-cli party admit acme --profile acme.json --as supplier \\
+      --grant acme-org=org-hsm --key exchange-org --key exchange-officer \\
+      --key acme-org")]
     Admit(Box<Admit>),
 }
 

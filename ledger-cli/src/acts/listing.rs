@@ -18,8 +18,9 @@ use crate::values::{CommitmentArg, DigestArg, Terms, subject};
 pub(crate) enum Command {
     /// Apply to list an asset (seller, two factors)
     #[command(after_help = "Example:
-  ledger-cli listing apply acme/weather --asset acme/weather --venue gzdex --certificate SJ4412026080001 \\
-      --review acme/weather --mode listing --price price.opening --terms terms.pdf --rule-set CN-NDA-2026/1 \\
+  ledger-cli listing apply acme/weather --asset acme/weather --venue gzdex \\
+      --certificate SJ4412026080001 --review acme/weather --mode listing \\
+      --price price.opening --terms terms.pdf --rule-set CN-NDA-2026/1 \\
       --key acme-org --key acme-officer")]
     Apply(Box<Apply>),
     /// Publish a listing (the exchange that it names)

@@ -20,9 +20,11 @@ use crate::values::{DigestArg, Terms, right_claim, subject};
 pub(crate) enum Command {
     /// Apply for registration of rights in an asset. Signed with an organisation key and an officer's token
     #[command(after_help = "Example:
-  ledger-cli registration apply acme/weather --asset acme/weather --registry gd-registry --rule-set CN-NDA-2026/1 \\
-      --right hold=self-collected --right operate=self-collected --scenario 'crop insurance' --materials title.pdf \\
-      --key acme-org --key acme-officer")]
+  ledger-cli registration apply acme/weather --asset acme/weather \\
+      --registry gd-registry --rule-set CN-NDA-2026/1 \\
+      --right hold=self-collected --right operate=self-collected \\
+      --scenario 'crop insurance' --materials title.pdf --key acme-org \\
+      --key acme-officer")]
     Apply(Box<Apply>),
     /// Accept an application (registry)
     #[command(after_help = "Example:
@@ -35,8 +37,9 @@ pub(crate) enum Command {
     },
     /// Record the examination: description, source and title (two officers of the registry)
     #[command(after_help = "Example:
-  ledger-cli registration review acme/weather --description satisfied --source satisfied --title satisfied \\
-      --report examination.pdf --key registry-officer-1 --key registry-officer-2")]
+  ledger-cli registration review acme/weather --description satisfied \\
+      --source satisfied --title satisfied --report examination.pdf \\
+      --key registry-officer-1 --key registry-officer-2")]
     Review {
         /// Id: APPLICANT/NAME
         registration: String,
@@ -57,7 +60,8 @@ pub(crate) enum Command {
     },
     /// Open the public notice (registry)
     #[command(after_help = "Example:
-  ledger-cli registration notice acme/weather --notice notice.html --key registry-org")]
+  ledger-cli registration notice acme/weather --notice notice.html \\
+      --key registry-org")]
     Notice {
         /// Id: APPLICANT/NAME
         registration: String,
@@ -69,7 +73,8 @@ pub(crate) enum Command {
     },
     /// Record the evidence: registration is complete (registry, two factors)
     #[command(after_help = "Example:
-  ledger-cli registration evidence acme/weather --evidence facts.json --key registry-org --key registry-officer-1")]
+  ledger-cli registration evidence acme/weather --evidence facts.json \\
+      --key registry-org --key registry-officer-1")]
     Evidence {
         /// Id: APPLICANT/NAME
         registration: String,
@@ -83,8 +88,8 @@ pub(crate) enum Command {
     #[command(
         visible_alias = "certificate",
         after_help = "Example:
-  ledger-cli registration certify acme/weather --number SJ4412026080001 --body certificate.pdf \\
-      --key registry-org --key registry-officer-1"
+  ledger-cli registration certify acme/weather --number SJ4412026080001 \\
+      --body certificate.pdf --key registry-org --key registry-officer-1"
     )]
     Certify {
         /// Id: APPLICANT/NAME

@@ -17,7 +17,8 @@ use crate::values::{DigestArg, Terms, date, optional_digest, subject};
 pub(crate) enum Command {
     /// Submit an asset for review (supplier)
     #[command(after_help = "Example:
-  ledger-cli review submit acme/weather --asset acme/weather --reviewer law-firm --key acme-org")]
+  ledger-cli review submit acme/weather --asset acme/weather \\
+      --reviewer law-firm --key acme-org")]
     Submit {
         /// Id: SUPPLIER/NAME
         review: String,
@@ -38,8 +39,9 @@ pub(crate) enum Command {
     },
     /// Record the outcome (two officers of the reviewer)
     #[command(after_help = "Example:
-  ledger-cli review decide acme/weather --outcome passed --opinion opinion.pdf --valid-to 2027-07-31 \\
-      --key reviewer-officer-1 --key reviewer-officer-2")]
+  ledger-cli review decide acme/weather --outcome passed \\
+      --opinion opinion.pdf --valid-to 2027-07-31 --key reviewer-officer-1 \\
+      --key reviewer-officer-2")]
     Decide {
         /// Id: SUPPLIER/NAME
         review: String,

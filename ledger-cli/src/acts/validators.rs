@@ -28,11 +28,13 @@ pub(crate) enum Validators {
     Show,
     /// Add a validator. Its party signs as well
     #[command(after_help = "Example:
-  ledger-cli validator add hkdex --keys-of hkdex-keys --key szdex-org --with gzdex-org.pub --with hkdex-org.pub --draft add.draft")]
+  ledger-cli validator add hkdex --keys-of hkdex-keys --key szdex-org \\
+      --with gzdex-org.pub --with hkdex-org.pub --draft add.draft")]
     Add(Box<Add>),
     /// Remove a validator
     #[command(after_help = "Example:
-  ledger-cli validator remove ID --key szdex-org --with gzdex-org.pub --draft remove.draft")]
+  ledger-cli validator remove ID --key szdex-org --with gzdex-org.pub \\
+      --draft remove.draft")]
     Remove {
         /// Identity of the validator: SHA-256 of its vote key
         identity: String,
@@ -41,7 +43,8 @@ pub(crate) enum Validators {
     },
     /// Give a validator other keys. Its party signs as well
     #[command(after_help = "Example:
-  ledger-cli validator rotate ID --keys-of /var/lib/ledger/keys/next --key hkdex-org --with szdex-org.pub --draft rotate.draft")]
+  ledger-cli validator rotate ID --keys-of /var/lib/ledger/keys/next \\
+      --key hkdex-org --with szdex-org.pub --draft rotate.draft")]
     Rotate {
         /// Identity of the validator: SHA-256 of its vote key
         identity: String,
@@ -76,7 +79,8 @@ pub(crate) struct Add {
 pub(crate) enum Protocol {
     /// Let the ledger follow the next version from a height on. Signed by parties of more than two thirds of the validators' power
     #[command(after_help = "Example:
-  ledger-cli protocol activate 2 --height 120000 --key szdex-org --with gzdex-org.pub --with hkdex-org.pub --draft v2.draft")]
+  ledger-cli protocol activate 2 --height 120000 --key szdex-org \\
+      --with gzdex-org.pub --with hkdex-org.pub --draft v2.draft")]
     Activate {
         /// The version
         version: u32,
