@@ -67,7 +67,8 @@ impl OpeningFile {
 /// Reads the file of an opening.
 pub(crate) fn read(path: &Path) -> Result<OpeningFile, ClientError> {
     let text = fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
-    let file: Value = serde_json::from_str(&text).map_err(ClientError::document)?;
+    let file: Value = serde_json::from_str(&text)
+        .map_err(|error| ClientError::document(error).at(path.display()))?;
     let member = |name: &str| {
         let missing = || ClientError::document(format!("{}: {name} is missing", path.display()));
         file.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(missing)
@@ -92,7 +93,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, ClientError> {
             let salt = keys::salt()?;
             let opening = Opening { salt, path: field.clone(), value: value.clone() };
             if out.exists() {
-                return Err(ClientError::key_exists(out.display()));
+                return Err(ClientError::file_exists(out.display()));
             }
             let file = json!({ "field": field, "value": value, "salt": hex(&salt) });
             write_secret(out, format!("{file:#}\n").as_bytes())?;

@@ -11,7 +11,7 @@ use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
 
 use crate::report::Answer;
-use crate::session::{Common, write_file};
+use crate::session::{Common, write_file, write_new};
 use crate::signing::{shown_draft, submit};
 
 /// Drafts.
@@ -35,7 +35,7 @@ pub(crate) enum Command {
         /// Your key, by name or path; again for each further key
         #[arg(id = "key", short, long, value_name = "KEY", required = true)]
         keys: Vec<String>,
-        /// Write the signed draft here instead
+        /// Write the signed draft to this new file instead
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
     },
@@ -73,8 +73,9 @@ pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, Cli
             known.extend(signed.iter().map(|key| (keys::kid(key), key.verifying_key().to_bytes())));
             // With the own signatures made anew: what others signed has to be what these sign.
             draft.check(|kid| known.get(kid).copied())?;
-            let to = to.unwrap_or(file);
-            write_file(&to, draft.to_json().as_bytes())?;
+            let (to, text) = (to.unwrap_or_else(|| file.clone()), draft.to_json());
+            let write = if to == file { write_file } else { write_new };
+            write(&to, text.as_bytes())?;
             Ok(shown_draft(&draft, &known, Some(&to)))
         }
         Command::Submit { file, key, save } => {
@@ -110,10 +111,12 @@ pub(crate) async fn submit_entry(
     args: &SubmitEntry,
 ) -> Result<Answer, ClientError> {
     let bytes = fs::read(&args.file).map_err(ClientError::io(args.file.display()))?;
-    let entry = Entry::decode(bytes.into())?;
+    let entry = Entry::decode(bytes.into());
+    let entry = entry.map_err(|error| ClientError::from(error).at(args.file.display()))?;
     submit(common, &mut common.connect().await?, &entry).await
 }
 
 fn read(path: &Path) -> Result<DraftFile, ClientError> {
-    DraftFile::from_json(&fs::read_to_string(path).map_err(ClientError::io(path.display()))?)
+    let text = fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
+    DraftFile::from_json(&text).map_err(|error| error.at(path.display()))
 }

@@ -19,7 +19,7 @@ use crate::acts::governance::document;
 use crate::acts::identity::{ProfileArgs, key_grant};
 use crate::acts::validators::with_keys;
 use crate::report::Answer;
-use crate::session::{Common, write_file};
+use crate::session::{Common, refuse_existing, write_file, write_new};
 use crate::text;
 use crate::values::{GrantArg, Terms, instant, seconds};
 
@@ -75,7 +75,7 @@ pub(crate) enum Genesis {
     Seal {
         #[command(flatten)]
         sign: Sign,
-        /// Where to write the genesis file
+        /// Where to write the genesis file; it must not exist
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
@@ -198,10 +198,7 @@ pub(crate) fn run(common: &Common, command: Command) -> Result<Answer, ClientErr
 }
 
 fn begin(new: &New) -> Result<Answer, ClientError> {
-    if new.file.exists() {
-        let detail = format!("{} exists; a ceremony begins with a new file", new.file.display());
-        return Err(ClientError::usage(detail));
-    }
+    refuse_existing(&new.file)?;
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let sets = new.rule_sets.iter().map(|path| document("RuleSet", path));
     let calendars = new.calendars.iter().map(|path| document("Calendar", path));
@@ -264,9 +261,10 @@ fn add_member(common: &Common, member: &AddMember) -> Result<Answer, ClientError
 }
 
 fn seal(common: &Common, sign: &Sign, to: &Path) -> Result<Answer, ClientError> {
+    refuse_existing(to)?;
     let ceremony = read(&sign.file)?;
     let (document, bytes) = ceremony.seal(&common.read_key(&sign.key)?, &stated(common)?)?;
-    write_file(to, &bytes)?;
+    write_new(to, &bytes)?;
     let (id, path) = (document.id().to_string(), to.display().to_string());
     let text = format!(
         "genesis {id}\nwritten to {path}\n\nEvery founder, and every follower: ledger-node init --genesis {path} --trust {id} --data-dir DIR"
@@ -286,7 +284,8 @@ fn stated(common: &Common) -> Result<LedgerId, ClientError> {
 }
 
 fn read(path: &Path) -> Result<Ceremony, ClientError> {
-    Ceremony::from_json(&fs::read_to_string(path).map_err(ClientError::io(path.display()))?)
+    let text = fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
+    Ceremony::from_json(&text).map_err(|error| error.at(path.display()))
 }
 
 fn keep(path: &Path, ceremony: &Ceremony) -> Result<Answer, ClientError> {

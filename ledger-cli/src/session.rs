@@ -207,6 +207,18 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
     write(path, bytes, 0o644)
 }
 
+/// Refuses a path where something is already. Asked before anything is signed or sent; [`write_new`] sees to it in the end.
+pub(crate) fn refuse_existing(path: &Path) -> Result<(), ClientError> {
+    if path.exists() { Err(ClientError::file_exists(path.display())) } else { Ok(()) }
+}
+
+/// Writes a file whole or not at all, where there is none yet.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
+    let mut file = NewFile::create(path)?;
+    file.write_all(bytes).map_err(ClientError::io(path.display()))?;
+    file.keep_new(0o644)
+}
+
 /// Writes a file that only its owner can read.
 pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
     write(path, bytes, 0o600)
@@ -237,12 +249,26 @@ impl NewFile {
 
     /// Gives the file its name.
     pub(crate) fn keep(self, mode: u32) -> Result<(), ClientError> {
+        self.finish(mode)?;
+        let persisted = self.file.persist(&self.path).map(|_file| ());
+        persisted.map_err(|error| ClientError::io(self.path.display())(error.error))
+    }
+
+    /// Gives the file its name, if nothing has it.
+    fn keep_new(self, mode: u32) -> Result<(), ClientError> {
+        self.finish(mode)?;
+        let persisted = self.file.persist_noclobber(&self.path).map(|_file| ());
+        persisted.map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => ClientError::file_exists(self.path.display()),
+            _ => ClientError::io(self.path.display())(error.error),
+        })
+    }
+
+    fn finish(&self, mode: u32) -> Result<(), ClientError> {
         let failed = || ClientError::io(self.path.display());
         let file = self.file.as_file();
         file.set_permissions(fs::Permissions::from_mode(mode)).map_err(failed())?;
-        file.sync_all().map_err(failed())?;
-        let persisted = self.file.persist(&self.path).map(|_file| ());
-        persisted.map_err(|error| ClientError::io(self.path.display())(error.error))
+        file.sync_all().map_err(failed())
     }
 }
 

@@ -22,7 +22,7 @@ use ledger_rules::block::act_name;
 use serde_json::{Value, json};
 
 use crate::report::Answer;
-use crate::session::{Common, key_id, write_file};
+use crate::session::{Common, key_id, refuse_existing, write_file, write_new};
 use crate::text;
 use crate::values::{instant, party_role, seconds};
 
@@ -50,7 +50,7 @@ pub(crate) struct SignArgs {
     #[arg(long, value_name = "LENGTH", value_parser = seconds)]
     valid_for: Option<u64>,
 
-    /// Do not submit: write a draft for others to sign
+    /// Do not submit: write a draft for others to sign. The file must not exist
     #[arg(long, value_name = "FILE")]
     draft: Option<PathBuf>,
 
@@ -76,6 +76,9 @@ pub(crate) async fn perform(
     args: &SignArgs,
     planned: Planned,
 ) -> Result<Answer, ClientError> {
+    if let Some(path) = &args.draft {
+        refuse_existing(path)?;
+    }
     let at_hand =
         args.keys.iter().map(|key| common.read_key(key)).collect::<Result<Vec<_>, _>>()?;
     let draft = draft(common, node, args, planned, &at_hand).await?;
@@ -87,7 +90,7 @@ pub(crate) async fn perform(
         file.cosign(key)?;
     }
     if let Some(path) = &args.draft {
-        write_file(path, file.to_json().as_bytes())?;
+        write_new(path, file.to_json().as_bytes())?;
         let own = at_hand.iter().map(|key| (keys::kid(key), key.verifying_key().to_bytes()));
         return Ok(shown_draft(&file, &own.collect(), Some(path)));
     }

@@ -197,6 +197,8 @@ impl Market {
             let name = format!("{key}.pub");
             fs::copy(self.bank.keys.join(&name), self.acme.file(&name)).expect("a copy");
         }
+        // The draft of the act before: a new one overwrites nothing.
+        let _gone = fs::remove_file(self.acme.file("joint.draft"));
         self.acme.does(&format!("{act} {acme} {} --draft joint.draft", with.join(" ")));
         self.acme.sends("joint.draft", &self.bank);
         let keys: Vec<String> = bank.iter().map(|key| format!("--key {key}")).collect();

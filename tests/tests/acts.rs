@@ -255,7 +255,7 @@ fn commitments_open_with_their_file_only() {
     assert_eq!(check("agreed.opening").expect(10).json()["opens"], false);
     assert_eq!(
         refused(&market.acme, "commitment new listing_applied.price 1 --out asked.opening", 24),
-        "CLIENT_KEY_EXISTS"
+        "CLIENT_FILE_EXISTS"
     );
 }
 
@@ -320,6 +320,7 @@ fn what_the_rules_refuse_is_refused_with_its_code() {
                 --key acme-org --with bank-org.pub --draft plan.draft";
     fs::copy(bank.keys().join("bank-org.pub"), acme.file("bank-org.pub")).unwrap();
     acme.does(&format!("{plan} --file weather.csv"));
+    assert_eq!(refused(acme, &format!("{plan} --file weather.csv"), 24), "CLIENT_FILE_EXISTS");
     assert_eq!(refused(acme, "draft submit plan.draft --key acme-org", 27), "CLIENT_UNSIGNED");
     assert_eq!(refused(acme, "draft sign plan.draft --key acme-officer-1", 2), "CLIENT_SIGNERS");
     acme.sends("plan.draft", bank);
@@ -478,10 +479,10 @@ fn founders_publish_rule_sets_and_calendars() {
         "GOVERNANCE_THRESHOLD"
     );
     fs::write(exchange.file("rules.json"), r#"{"id": "X", "surprise": 1}"#).unwrap();
-    assert_eq!(
-        refused(exchange, "ruleset publish rules.json --key organisation", 11),
-        "CLIENT_DOCUMENT"
-    );
+    let publish = "ruleset publish rules.json --key organisation";
+    assert_eq!(refused(exchange, publish, 11), "CLIENT_DOCUMENT");
+    let told = exchange.types(publish).expect(11).err;
+    assert!(told.contains("rules.json: A document is not"), "{told}");
 }
 
 #[test]

@@ -261,9 +261,31 @@ fn parties_and_keys_come_once_and_the_threshold_can_be_met() {
     assert_refused(&founders.sign(2, &"ab".repeat(32)), "FMT_VALUE", "threshold of 3");
     assert_refused(
         &founders.step("new", &["--name", "x", "--origin", "y"]),
-        "CLIENT_USAGE",
+        "CLIENT_FILE_EXISTS",
         "exists",
     );
+}
+
+#[test]
+fn nothing_is_sealed_over_a_file_and_no_node_begins_with_another_genesis_than_the_stated_one() {
+    let founders = Founders::meet(2, &[]);
+    let hash = founders.agree();
+    let genesis = founders.genesis();
+    let sealed = fs::read(&genesis).unwrap();
+    assert_refused(&founders.seal(1, &hash), "CLIENT_FILE_EXISTS", genesis.to_str().unwrap());
+    assert_eq!(fs::read(&genesis).unwrap(), sealed);
+    let init = |name: &str, more: &[&str]| {
+        let (home, file) = (founders.home(1).with_file_name(name), genesis.to_str().unwrap());
+        let init = ["init", "-o", "json", "--genesis", file, "--data-dir", home.to_str().unwrap()];
+        run(NODE, init.iter().chain(more))
+    };
+    let other = "ab".repeat(32);
+    assert_refused(&init("follower-a", &["--trust", &other]), "NODE_GENESIS", &other);
+    let told = init("follower-a", &["--trust", &hash]).expect(0).json();
+    assert_eq!((&told["genesis"], &told["compared"]), (&hash.as_str().into(), &true.into()));
+    let told = init("follower-b", &[]).expect(0).json();
+    assert_eq!((&told["genesis"], &told["compared"]), (&hash.as_str().into(), &false.into()));
+    assert!(told["note"].as_str().unwrap().contains("compared with nothing"), "{told}");
 }
 
 #[test]

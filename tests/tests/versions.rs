@@ -1,11 +1,19 @@
 //! Versions of the protocol on a running network: what comes with one, and what becomes of nodes that do not know one.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ledger_client::ClientError;
+use ed25519_dalek::SigningKey;
+use ledger_client::act::{Times, Unsigned};
+use ledger_client::draft::DraftFile;
+use ledger_client::signers::{Holder, assign};
+use ledger_client::{ClientError, keys};
+use ledger_event::event::Act;
+use ledger_event::{ProtocolActivated, Role};
 use ledger_format::entry::Entry;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
+use ledger_format::id::{Subject, SubjectKind};
 use ledger_tests::{Exchanges, Supplier, connect, place};
 
 const FOLLOWER: usize = 4;
@@ -37,6 +45,47 @@ impl Activated {
         let signed = self.network.signed_by(&[0, 1, 2]);
         self.network.cli(0, &format!("protocol activate {version} --height {height}{signed}"), 0);
         height
+    }
+
+    /// Lets the network follow a version that no `ledger-cli` of today activates: the act of a later one.
+    fn follow_unknown(&self) -> u64 {
+        let (height, version) = (self.network.agree(2) + 3, PROTOCOL_VERSIONS.end() + 1);
+        let line = format!("protocol activate {version} --height {height}");
+        let signed = self.network.signed_by(&[0, 1, 2]);
+        let refused = self.network.cli(0, &format!("{line}{signed}"), 2);
+        assert_eq!(refused["code"], "CLIENT_PROTOCOL", "{refused}");
+        let act = Act::ProtocolActivated(ProtocolActivated { version, height });
+        let signing: Vec<SigningKey> = (0..3).map(|node| self.founder(node)).collect();
+        let holder = |(node, key): (usize, &SigningKey)| Holder {
+            kid: keys::kid(key),
+            party: format!("exchange-{}", node + 1),
+            roles: vec![Role::Exchange, Role::IdentityAuthority, Role::NodeOperator],
+            enrolled: true,
+        };
+        let holders: Vec<Holder> = signing.iter().enumerate().map(holder).collect();
+        let subject = Subject::new(SubjectKind::Ledger, "genesis").unwrap();
+        let signers = assign(&act, &subject, &holders, &BTreeMap::new()).unwrap();
+        let (issuer, kid) = (signers[0].party.clone(), signers[0].kid);
+        self.network.runtime.block_on(async {
+            let mut node = connect(self.network.node(0)).await;
+            let prior = node.record(subject.as_str(), 0, 0, false).await.unwrap().head();
+            let ledger = node.ledger_id().await.unwrap();
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+            let times = Times::valid_for(now, 600);
+            let unsigned = Unsigned { ledger, subject, prior, act, times };
+            let mut file = DraftFile::new(unsigned.draft(&issuer, kid, signers).unwrap());
+            for key in signing.iter().filter(|key| keys::kid(key) != kid) {
+                file.cosign(key).unwrap();
+            }
+            let first = signing.iter().find(|key| keys::kid(key) == kid).unwrap();
+            node.submit(&file.seal(first).unwrap()).await.unwrap();
+        });
+        height
+    }
+
+    fn founder(&self, node: usize) -> SigningKey {
+        let path = self.network.path(node).join("founder/organisation.pem");
+        keys::read(&path, || Err(ClientError::key("it is not encrypted"))).unwrap()
     }
 
     fn write_until(&mut self, height: u64) {
@@ -121,7 +170,7 @@ fn keys_are_guarded(all: &mut Activated) {
 /// Whoever has the block before the height stops, and says so again at a start. Whoever has not got it from the others before they
 /// stopped waits for them, and has nothing of the height either.
 fn unknown_version_stops(all: &mut Activated) {
-    let height = all.follow(PROTOCOL_VERSIONS.end() + 1);
+    let height = all.follow_unknown();
     all.write_until(height - 2);
     // Whoever submitted the entry of that block may see its node go.
     let last = all.entry();

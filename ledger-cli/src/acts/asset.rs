@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use ledger_client::ClientError;
 use ledger_client::act::digest;
 use ledger_client::content::CHUNK_BYTES;
-use ledger_client::{ClientError, json};
 use ledger_event::event::Act;
 use ledger_event::{
     AssetDescribed, AssetDescription, AssetKind, AssetRevised, DataClass, Derivation, Grade,
@@ -13,6 +13,7 @@ use ledger_event::{
 };
 use ledger_format::id::SubjectKind;
 
+use super::governance::document;
 use super::{act, asset};
 use crate::report::Answer;
 use crate::session::Common;
@@ -185,11 +186,7 @@ impl Description {
     /// The description with what the options say.
     fn apply(self, base: AssetDescription) -> Result<AssetDescription, ClientError> {
         let mut new = match &self.from {
-            Some(path) => {
-                let text =
-                    std::fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
-                json::from_json("AssetDescription", &text)?
-            }
+            Some(path) => document("AssetDescription", path)?,
             None => base,
         };
         if let Some(path) = &self.file {

@@ -57,11 +57,11 @@ pub(crate) async fn calendar(common: &Common, command: Calendars) -> Result<Answ
     act(common, &sign, SubjectKind::Calendar, &name, event).await
 }
 
-/// A document of the founders from its JSON file.
+/// A document from its JSON file, which an error names.
 pub(crate) fn document<M: prost::Message + Default>(
     name: &str,
     path: &Path,
 ) -> Result<M, ClientError> {
     let text = std::fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
-    json::from_json(name, &text)
+    json::from_json(name, &text).map_err(|error| error.at(path.display()))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use ledger_client::{ClientError, json};
+use ledger_client::ClientError;
 use ledger_event::event::Act;
 use ledger_event::{
     KeyEnrolled, KeyGrant, KeyRevocationReason, KeyRevoked, PartyAdmitted, PartyKind, PartyProfile,
@@ -12,6 +12,7 @@ use ledger_event::{
 use ledger_format::id::SubjectKind;
 
 use super::act;
+use super::governance::document;
 use crate::commitment::OFFICER;
 use crate::report::Answer;
 use crate::session::{Common, key_id};
@@ -101,11 +102,7 @@ impl ProfileArgs {
     /// The profile: of the file, with what options say instead.
     pub(crate) fn profile(&self) -> Result<PartyProfile, ClientError> {
         let mut profile = match &self.profile {
-            Some(path) => {
-                let text =
-                    std::fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
-                json::from_json("PartyProfile", &text)?
-            }
+            Some(path) => document("PartyProfile", path)?,
             None => PartyProfile {
                 kind: PartyKind::Legal.into(),
                 jurisdiction: "CN".into(),

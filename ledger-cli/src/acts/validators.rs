@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use ledger_client::genesis::NEWEST;
 use ledger_client::{ClientError, Node};
 use ledger_event::event::Act;
 use ledger_event::record::Body;
@@ -129,8 +130,18 @@ pub(crate) async fn validators(
 
 pub(crate) async fn protocol(common: &Common, command: Protocol) -> Result<Answer, ClientError> {
     let Protocol::Activate { version, height, sign } = command;
+    known(version)?;
     let event = Act::ProtocolActivated(ProtocolActivated { version, height });
     act(common, &sign, SubjectKind::Ledger, "genesis", event).await
+}
+
+/// Refuses a version that this program does not know: what comes with it does not know it either, and every node of it would stop
+/// below the height.
+fn known(version: u32) -> Result<(), ClientError> {
+    if (1..=NEWEST).contains(&version) {
+        return Ok(());
+    }
+    Err(ClientError::protocol(format!("version {version}; the newest that it knows is {NEWEST}")))
 }
 
 /// The validators as the ledger has them.
@@ -213,6 +224,16 @@ mod tests {
             ..Validator::default()
         };
         parties.iter().zip(1..).map(member).collect()
+    }
+
+    #[test]
+    fn only_a_known_version_is_activated() {
+        assert_eq!(known(NEWEST), Ok(()));
+        for unknown in [0, NEWEST + 1, u32::MAX] {
+            let error = known(unknown).unwrap_err();
+            assert_eq!(error.code, "CLIENT_PROTOCOL");
+            assert!(error.message.contains(&format!("is {NEWEST}")), "{error}");
+        }
     }
 
     #[test]

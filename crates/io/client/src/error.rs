@@ -95,6 +95,9 @@ codes! {
     file: Other = "CLIENT_FILE",
         "A file cannot be read or written.",
         "See the message: path and cause.";
+    file_exists: Conflict = "CLIENT_FILE_EXISTS",
+        "A file of that name exists, and is not overwritten.",
+        "Choose another name, or move that file away.";
     key: Denied = "CLIENT_KEY",
         "A key file cannot be used.",
         "Check the path and the passphrase; `ledger-cli key list` shows the keys that are there.";
@@ -128,6 +131,9 @@ codes! {
     genesis_signature: Denied = "CLIENT_GENESIS_SIGNATURE",
         "A founder's signature is missing, or is not one of this genesis.",
         "Get the file as that founder signed it. Whoever changed it afterwards has to say why.";
+    protocol: Usage = "CLIENT_PROTOCOL",
+        "This program does not know that version of the protocol.",
+        "Install the version of both programs that knows it, at every node first: a node that does not know the version in force stops.";
     usage: Usage = "CLIENT_USAGE",
         "The command line is not right.",
         "See --help of the command.";
@@ -164,6 +170,12 @@ impl ClientError {
             message: format!("{text} ({subject}: {})", refusal.detail),
             help: help.to_owned(),
         }
+    }
+
+    /// The same error, of what was read from a file.
+    #[must_use]
+    pub fn at(self, path: impl std::fmt::Display) -> Self {
+        Self { message: format!("{path}: {}", self.message), ..self }
     }
 
     /// A failed file operation.
