@@ -18,6 +18,7 @@ use ledger_format::entry::{Claims, Draft, Signer};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::genesis_file::GenesisFile;
 use ledger_format::id::Subject;
+use ledger_format::malformed::{Kind, Malformed};
 use ledger_format::message;
 use ledger_rules::genesis::LEDGER;
 use ledger_verify::signature;
@@ -154,7 +155,8 @@ impl Ceremony {
     ///
     /// # Errors
     /// `CLIENT_GENESIS_SIGNED` after the first signature, `CLIENT_FOUNDER_TAKEN` for a party, key or validator's name that is there
-    /// already, `CLIENT_SIGNERS` for a founder without a key to sign with, or what [`Ceremony::seal`] would refuse of the founder.
+    /// already, or for one officer's commitment with two keys, `FMT_VALUE` for an officer's token without a commitment, `CLIENT_SIGNERS`
+    /// for a founder without a key to sign with, or what [`Ceremony::seal`] would refuse of the founder.
     pub fn add(
         &mut self,
         founder: Founder,
@@ -213,6 +215,7 @@ impl Ceremony {
             );
             return Err(ClientError::signers(detail));
         }
+        check_officers(founder)?;
         let validators = &self.plan.validators.validators;
         let name = validator.map(|validator| &validator.name);
         if validators.iter().any(|known| Some(&known.name) == name) {
@@ -385,6 +388,27 @@ fn signing_key(founder: &Founder) -> Option<(KeyId, [u8; 32])> {
 
 fn signs(key: &KeyGrant) -> bool {
     key.factor() != Factor::System
+}
+
+/// Refuses tokens that the rules would take and that count for no officer, or for one officer together: where two officers must sign,
+/// the founder would learn of it when genesis cannot be changed any more.
+fn check_officers(founder: &Founder) -> Result<(), ClientError> {
+    let mut seen: Vec<&[u8]> = Vec::new();
+    for ((whose, _), key) in founder_keys(founder).zip(&founder.keys) {
+        if key.officer.is_empty() && key.factor() == Factor::OfficerToken {
+            let detail =
+                format!("{whose} is an officer's token, and has no commitment to its officer");
+            return Err(Malformed::new(Kind::Value, "founder", detail).into());
+        }
+        if seen.contains(&key.officer.as_ref()) {
+            let officer = hex(&key.officer);
+            let detail =
+                format!("the officer {officer} of {whose}: another key of it is that officer's");
+            return Err(ClientError::founder_taken(detail));
+        }
+        seen.extend((!key.officer.is_empty()).then_some(key.officer.as_ref()));
+    }
+    Ok(())
 }
 
 /// The keys of a founder, each with what it is.

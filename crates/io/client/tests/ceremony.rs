@@ -57,7 +57,10 @@ fn part(party: &str, first: u8) -> (Founder, Validator) {
         party: party.into(),
         profile: Some(PartyProfile { jurisdiction: "HK".into(), ..PartyProfile::default() }),
         roles: vec![Role::Exchange.into()],
-        keys: vec![grant(first, Factor::OrgHsm), grant(first + 1, Factor::OfficerToken)],
+        keys: vec![
+            grant(first, Factor::OrgHsm),
+            KeyGrant { officer: vec![first; 32].into(), ..grant(first + 1, Factor::OfficerToken) },
+        ],
     };
     let validator = Validator {
         party: party.into(),
@@ -97,6 +100,22 @@ fn unjudged(plan: &GenesisPlan, parties: &[(&str, u8)]) -> Ceremony {
     let calendars = calendars.map(|calendar| hex(&message::encode(calendar)));
     file["calendars"] = calendars.collect::<Vec<_>>().into();
     Ceremony::from_json(&file.to_string()).unwrap()
+}
+
+#[test]
+fn tokens_that_count_for_no_officer_or_for_one_together_are_refused_when_they_are_given() {
+    let mut ceremony = joined(&[("a", 1)]);
+    let (founder, validator) = part("b", 11);
+    let mut bare = founder.clone();
+    bare.keys[1].officer = Bytes::new();
+    assert_refused(ceremony.add(bare, Some(validator.clone())), "FMT_VALUE", "key 2 of b");
+    let mut twice = founder.clone();
+    twice.keys.push(KeyGrant { public_key: public(19), ..founder.keys[1].clone() });
+    let taken = ceremony.add(twice.clone(), Some(validator.clone()));
+    assert_refused(taken, "CLIENT_FOUNDER_TAKEN", "key 3 of b");
+    twice.keys[2] = founder.keys[1].clone();
+    assert!(ceremony.add(twice, Some(validator.clone())).is_err());
+    ceremony.add(founder, Some(validator)).unwrap();
 }
 
 #[test]
