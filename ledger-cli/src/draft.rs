@@ -10,6 +10,7 @@ use ledger_event::record::Body;
 use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
 
+use crate::acts::set_change;
 use crate::report::Answer;
 use crate::session::{Common, write_file, write_new};
 use crate::signing::{shown_draft, submit};
@@ -17,7 +18,7 @@ use crate::signing::{shown_draft, submit};
 /// Drafts.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show what a draft says and who has signed it. Needs no node
+    /// Show what a draft says and who has signed it. Needs no node; of a change of the validators, a node tells those in force
     Show {
         /// The draft
         file: PathBuf,
@@ -62,7 +63,9 @@ pub(crate) struct SubmitEntry {
 pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, ClientError> {
     match command {
         Command::Show { file, with } => {
-            Ok(shown_draft(&read(&file)?, &common.public_keys(&with)?, None))
+            let (draft, known) = (read(&file)?, common.public_keys(&with)?);
+            let before = set_change::before(common, &draft).await;
+            Ok(shown_draft(&draft, &known, before.as_ref(), None))
         }
         Command::Sign { file, keys: own, to } => {
             let mut draft = read(&file)?;
@@ -76,7 +79,8 @@ pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, Cli
             let (to, text) = (to.unwrap_or_else(|| file.clone()), draft.to_json());
             let write = if to == file { write_file } else { write_new };
             write(&to, text.as_bytes())?;
-            Ok(shown_draft(&draft, &known, Some(&to)))
+            let before = set_change::before(common, &draft).await;
+            Ok(shown_draft(&draft, &known, before.as_ref(), Some(&to)))
         }
         Command::Submit { file, key, save } => {
             let draft = read(&file)?;

@@ -21,6 +21,7 @@ use ledger_proto::v1::outcome::Result as Found;
 use ledger_rules::block::act_name;
 use serde_json::{Value, json};
 
+use crate::acts::set_change::{self, Before};
 use crate::report::Answer;
 use crate::session::{Common, key_id, refuse_existing, write_file, write_new};
 use crate::text;
@@ -83,7 +84,8 @@ pub(crate) async fn perform(
         args.keys.iter().map(|key| common.read_key(key)).collect::<Result<Vec<_>, _>>()?;
     let draft = draft(common, node, args, planned, &at_hand).await?;
     if args.dry_run {
-        return Ok(described("dry-run", &DraftFile::new(draft), &BTreeMap::new()));
+        let before = compared(node, &draft).await;
+        return Ok(described("dry-run", &DraftFile::new(draft), &BTreeMap::new(), before.as_ref()));
     }
     let mut file = DraftFile::new(draft);
     for key in at_hand.iter().skip(1) {
@@ -92,7 +94,8 @@ pub(crate) async fn perform(
     if let Some(path) = &args.draft {
         write_new(path, file.to_json().as_bytes())?;
         let own = at_hand.iter().map(|key| (keys::kid(key), key.verifying_key().to_bytes()));
-        return Ok(shown_draft(&file, &own.collect(), Some(path)));
+        let before = compared(node, &file.draft).await;
+        return Ok(shown_draft(&file, &own.collect(), before.as_ref(), Some(path)));
     }
     let issuer = at_hand.first().ok_or_else(|| ClientError::usage("no --key"))?;
     let entry = file.seal(issuer)?;
@@ -100,6 +103,12 @@ pub(crate) async fn perform(
         write_file(path, entry.bytes())?;
     }
     submit(common, node, &entry).await
+}
+
+/// The set that a change of the validators was drafted on; none for other acts.
+async fn compared(node: &mut Node, draft: &Draft) -> Option<Before> {
+    set_change::set_after(draft)?;
+    Some(set_change::in_force(node, draft).await)
 }
 
 async fn draft(
@@ -234,13 +243,14 @@ pub(crate) async fn submit(
     Ok(Answer::new("entry-placed", value, text))
 }
 
-/// A draft with who has signed it, as far as the known keys tell.
+/// A draft with who has signed it, as far as the known keys tell. `before` is what a change of the validators is compared with.
 pub(crate) fn shown_draft(
     file: &DraftFile,
     known: &BTreeMap<KeyId, [u8; 32]>,
+    before: Option<&Before>,
     path: Option<&PathBuf>,
 ) -> Answer {
-    let mut answer = described("draft", file, known);
+    let mut answer = described("draft", file, known, before);
     if let Some(path) = path {
         let path = path.display().to_string();
         answer.text = format!("draft written to {path}\n{}", answer.text);
@@ -250,7 +260,12 @@ pub(crate) fn shown_draft(
 }
 
 /// What a draft says, for whoever is to sign it.
-fn described(schema: &str, file: &DraftFile, known: &BTreeMap<KeyId, [u8; 32]>) -> Answer {
+fn described(
+    schema: &str,
+    file: &DraftFile,
+    known: &BTreeMap<KeyId, [u8; 32]>,
+    before: Option<&Before>,
+) -> Answer {
     let claims = file.draft.claims();
     let event = json::to_json("Event", file.draft.payload()).unwrap_or(Value::Null);
     let state = |signer: &Signer| file.standing(signer, |kid| known.get(kid).copied()).word();
@@ -260,11 +275,20 @@ fn described(schema: &str, file: &DraftFile, known: &BTreeMap<KeyId, [u8; 32]>) 
             "purpose": signer.purpose.as_str_name(), "state": state(signer),
         })
     };
-    let value = json!({
+    let mut value = json!({
         "ledger": claims.ledger.to_string(), "subject": claims.subject.as_str(), "issuer": claims.issuer,
         "issued": text::time_s(claims.issued_s), "expires": text::time_s(claims.expires_s),
         "signers": claims.signers.iter().map(signer).collect::<Vec<_>>(), "event": event,
     });
-    let text = text::render(&value);
+    let Some((before, after)) = before.zip(set_change::set_after(&file.draft)) else {
+        let text = text::render(&value);
+        return Answer::new(schema, value, text);
+    };
+    let changes = set_change::changes(before, &after);
+    // For people the difference, and not the whole set after with its keys.
+    let mut shown = value.clone();
+    shown["event"]["validators_changed"] = json!("told below");
+    let text = format!("{}\n\n{}", text::render(&shown), set_change::shown(&changes));
+    value["validators"] = changes;
     Answer::new(schema, value, text)
 }

@@ -176,6 +176,11 @@ impl Consortium {
             ),
             0,
         );
+        let shown = self.network.cli(1, &format!("draft show {}", draft.display()), 0);
+        let what: Vec<_> = shown["validators"]["members"].as_array().unwrap().iter().collect();
+        assert_eq!(what.iter().filter(|one| one["change"] == "stays as it is").count(), 4);
+        let fifth = what.iter().find(|one| one["party"] == "exchange-5").unwrap();
+        assert_eq!((&fifth["change"], &fifth["power"]), (&"added".into(), &1.into()));
         self.network.cli(0, &format!("draft sign {} --key {}", draft.display(), key.display()), 0);
         let issuer = self.network.path(0).join("founder/organisation.pem");
         self.network.cli(

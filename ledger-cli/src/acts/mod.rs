@@ -9,6 +9,7 @@ pub(crate) mod identity;
 pub(crate) mod listing;
 pub(crate) mod registration;
 pub(crate) mod review;
+pub(crate) mod set_change;
 pub(crate) mod validators;
 
 use ledger_client::{ClientError, Node};
