@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand, ValueEnum};
-use ledger_client::ceremony::{Ceremony, Standing};
+use ledger_client::ceremony::Ceremony;
 use ledger_client::genesis::{GenesisPlan, NEWEST, default_limits};
+use ledger_client::standing::Standing;
 use ledger_client::{ClientError, json};
 use ledger_event::{Clock, Founder, Limits, Role, Validator, ValidatorSet};
 use ledger_format::digest::{LedgerId, hex};

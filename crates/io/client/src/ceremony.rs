@@ -29,6 +29,7 @@ use crate::act::Signatory;
 use crate::draft::DraftFile;
 use crate::error::ClientError;
 use crate::genesis::{GenesisPlan, check};
+use crate::standing::Standing;
 
 const FORMAT: &str = "ledger-ceremony/v1";
 
@@ -38,31 +39,6 @@ pub struct Ceremony {
     /// What they agree on; founders in the order in which they came, a threshold of 0 for the least that outvotes a third.
     plan: GenesisPlan,
     signatures: BTreeMap<KeyId, [u8; 64]>,
-}
-
-/// How far one founder is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It issues genesis: its signature seals the file, after all others.
-    Seals,
-    /// It has signed the document as it is.
-    Signed,
-    /// It has not signed.
-    Missing,
-    /// Its signature is not one of the document as it is.
-    Void,
-}
-
-impl Standing {
-    /// The word for it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Seals => "seals",
-            Self::Signed => "signed",
-            Self::Missing => "missing",
-            Self::Void => "void",
-        }
-    }
 }
 
 impl Ceremony {

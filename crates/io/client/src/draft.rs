@@ -15,36 +15,9 @@ use serde_json::{Value, json};
 use crate::act::seal;
 use crate::error::ClientError;
 use crate::keys::kid;
+use crate::standing::Standing;
 
 const FORMAT: &str = "ledger-draft/v1";
-
-/// How far a signer of a draft has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It issues the act: its signature seals the draft, after all others.
-    Seals,
-    /// It has signed the draft as it is.
-    Signed,
-    /// It has not signed.
-    Missing,
-    /// Its signature is not one of the draft as it is.
-    Void,
-    /// There is a signature, and nobody here has its key.
-    Unchecked,
-}
-
-impl Standing {
-    /// The word for it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Seals => "seals",
-            Self::Signed => "signed",
-            Self::Missing => "missing",
-            Self::Void => "void",
-            Self::Unchecked => "unchecked",
-        }
-    }
-}
 
 /// A draft with the co-signatures that it has.
 #[derive(Clone, Debug, PartialEq)]

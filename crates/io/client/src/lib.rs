@@ -18,6 +18,7 @@ pub mod keys;
 pub mod level;
 pub mod node;
 pub mod signers;
+pub mod standing;
 pub mod status;
 pub mod verified;
 

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
-use ledger_client::ceremony::{Ceremony, Standing};
+use ledger_client::ceremony::Ceremony;
 use ledger_client::error::{ClientError, Failure};
 use ledger_client::genesis::{GenesisPlan, NEWEST, default_limits};
 use ledger_client::json;
+use ledger_client::standing::Standing;
 use ledger_event::{
     Calendar, Clock, Factor, Founder, KeyGrant, PartyProfile, Role, RuleSet, Validator,
     ValidatorSet,
