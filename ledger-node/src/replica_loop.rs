@@ -155,6 +155,7 @@ impl ReplicaLoop {
     /// them may be the next to propose.
     fn submitted(&mut self, entries: Checked) -> Result<(), Failure> {
         let (mut accepted, mut passed_on) = (Vec::with_capacity(entries.len()), Vec::new());
+        let is_alone = self.network.is_alone();
         for CheckedEntry { entry, source, asked } in entries {
             let id = entry.id();
             let bytes = matches!(source, Source::Client(_)).then(|| entry.bytes().clone());
@@ -165,11 +166,14 @@ impl ReplicaLoop {
             if !actions.iter().any(|action| matches!(action, Action::Turned(..))) {
                 accepted.push(id);
                 passed_on.extend(bytes);
+                if !is_alone {
+                    // Before what follows, which may refuse it.
+                    self.shared.recent.remember(id);
+                }
             }
             self.carry_out(actions)?;
         }
-        if !self.network.is_alone() {
-            self.shared.recent.remember(accepted.iter().copied());
+        if !is_alone {
             for entries in passed_on.chunks(PASSED_ON) {
                 let entries = entries.iter().map(|entry| entry.to_vec()).collect();
                 peers::broadcast(&self.network, &self.replica.relay(entries));
@@ -268,6 +272,8 @@ impl ReplicaLoop {
         {
             return Outcome::Placed(position);
         }
+        // Once its cause is gone it may be passed on again, and is judged anew.
+        self.shared.recent.forget(&id);
         let height = self.shared.ledger().height() + 1;
         tracing::info!(%id, height, code = refusal.code.as_str(), detail = %refusal.detail, "entry refused");
         Outcome::Refused(RefusedAt { problem: refusal.into(), height })

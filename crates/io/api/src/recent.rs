@@ -20,19 +20,23 @@ struct Ids {
 }
 
 impl Recent {
-    /// Remembers entries.
-    pub fn remember(&self, ids: impl IntoIterator<Item = EntryId>) {
+    /// Remembers an entry that came into the pool.
+    pub fn remember(&self, id: EntryId) {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for id in ids {
-            if recent.known.insert(id) {
-                recent.order.push_back(id);
-            }
+        if recent.known.insert(id) {
+            recent.order.push_back(id);
         }
         while recent.order.len() > REMEMBERED {
             if let Some(oldest) = recent.order.pop_front() {
                 recent.known.remove(&oldest);
             }
         }
+    }
+
+    /// Forgets an entry that left the pool for no block: its bytes may come again, and are judged anew.
+    pub fn forget(&self, id: &EntryId) {
+        // Its place in the order stays, and costs it time when it comes again: it is forgotten as if it had come then.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).known.remove(id);
     }
 
     /// Whether an entry is remembered.
@@ -49,9 +53,11 @@ mod tests {
     fn the_oldest_are_forgotten_first() {
         let id = |number: usize| EntryId(ledger_format::digest::sha256(&[&number.to_be_bytes()]));
         let recent = Recent::default();
-        recent.remember((0..=REMEMBERED).map(id));
-        recent.remember([id(1)]);
+        (0..=REMEMBERED).map(id).for_each(|id| recent.remember(id));
+        recent.remember(id(1));
         assert!(!recent.contains(&id(0)));
         assert!(recent.contains(&id(1)) && recent.contains(&id(REMEMBERED)));
+        recent.forget(&id(REMEMBERED));
+        assert!(!recent.contains(&id(REMEMBERED)));
     }
 }

@@ -143,6 +143,11 @@ impl Bodies {
         self.told.get(block).is_none_or(|before| !before && valid)
     }
 
+    /// Whether the engine has the verdict that a block is not to be voted for.
+    pub(crate) fn is_told_bad(&self, block: &BlockHash) -> bool {
+        self.told.get(block) == Some(&false)
+    }
+
     /// Notes a verdict that the engine has.
     pub(crate) fn told(&mut self, block: BlockHash, valid: bool) {
         self.told.insert(block, valid);

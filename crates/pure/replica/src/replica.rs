@@ -27,7 +27,7 @@ use crate::catch_up::CatchUp;
 use crate::engine::{Engine, EngineStopped, Output, RoundTimer};
 use crate::log_record::{LogInput, LogRecord};
 use crate::look_ahead::LookAhead;
-use crate::message::{Content, Message, Statement};
+use crate::message::{Content, Message};
 use crate::passed::{Askers, Verdicts};
 use crate::planted::{self, Bug};
 use crate::pool::Pool;
@@ -190,6 +190,12 @@ impl Replica {
             self.keep_entries(entries);
             self.bodies.add(candidate);
         }
+        // Whoever proposed a body that is here: without that, it would look like one of its own that it has not proposed yet.
+        for input in &found.inputs {
+            if let LogInput::Proposal(proposal) = input {
+                self.bodies.propose(proposal);
+            }
+        }
         // The engine makes its votes anew while it goes through the log, and takes its proposals from there.
         let own = found.inputs.iter().filter_map(|input| match input {
             LogInput::Proposal(proposal) if proposal.proposer == self.id.0 => Some(proposal),
@@ -201,26 +207,31 @@ impl Replica {
         for proposal in own {
             self.remember(height, Said::Proposal(proposal));
         }
-        // Of whichever of its keys: the one that had the place may be another now.
+        let mut actions = Vec::new();
         for input in &found.inputs {
             let statement = match input {
                 LogInput::Vote(vote) => vote.statement(height),
                 LogInput::Proposal(proposal) => proposal.statement(height),
                 _ => None,
             };
-            let is_own =
-                |said: &Statement| self.keys.iter().any(|key| id_of(key) == said.validator);
-            statement.filter(is_own).iter().for_each(|said| self.signed.add(said));
+            let Some(statement) = statement else { continue };
+            // Of whichever of its keys: the one that had the place may be another now.
+            if self.keys.iter().any(|key| id_of(key) == statement.validator) {
+                self.signed.add(&statement);
+            } else {
+                actions.extend(self.observe(ledger, statement, false));
+            }
         }
         self.phase = Phase::Deciding;
-        let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
+        let Some(engine) = &mut self.engine else { return Ok(actions) };
         let outputs = engine.resume(height, signing(ledger), found.inputs)?;
         // The engine asks for a value before it is told again which one it had; it needs no second one.
         let again = |output: &Output| match output {
             Output::GetValue { round } => !proposed.contains(round),
             _ => true,
         };
-        Ok(self.carry_out(ledger, outputs.into_iter().filter(again).collect())?)
+        actions.extend(self.carry_out(ledger, outputs.into_iter().filter(again).collect())?);
+        Ok(actions)
     }
 
     /// Whether this node has a say at the next height.

@@ -72,11 +72,15 @@ impl Witness {
             }
             return None;
         };
-        if first.block == statement.block || !is_signed(&statement) {
+        // The same again says nothing, unless what was kept unchecked turns out to be nothing.
+        if first.signature == statement.signature || !is_signed(&statement) {
             return None;
         }
         if !is_signed(first) {
             said.insert(slot, statement);
+            return None;
+        }
+        if first.block == statement.block {
             return None;
         }
         pair(ledger, first, &statement)

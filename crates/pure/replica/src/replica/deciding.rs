@@ -177,8 +177,7 @@ impl Replica {
         height: u64,
         proposal: SaidProposal,
     ) -> Result<Vec<Action>, EngineStopped> {
-        let (Some(engine), true) = (&mut self.engine, is_proposed(ledger, height, &proposal))
-        else {
+        let (Some(engine), true) = (&self.engine, is_proposed(ledger, height, &proposal)) else {
             let detail = "a proposal that its proposer did not sign";
             let why = Refuted::new(Code::Signature, Place::block(height), detail);
             return Ok(vec![Action::suspect(from, height, why)]);
@@ -190,6 +189,8 @@ impl Replica {
             return Ok(actions);
         }
         if self.bodies.propose(&proposal) {
+            actions.extend(self.put_right(ledger, block)?);
+            let Some(engine) = &mut self.engine else { return Ok(actions) };
             let outputs = engine.hear(Said::Proposal(proposal))?;
             actions.extend(self.carry_out(ledger, outputs)?);
         }
@@ -208,6 +209,16 @@ impl Replica {
             actions.push(Action::Send(from, Message::want_body(height, &block)));
         }
         Ok(actions)
+    }
+
+    /// Of a block that is proposed again: a verdict that a quorum's prevotes have changed comes before the proposal, which the engine
+    /// would vote against with the one that it has.
+    fn put_right(
+        &mut self,
+        ledger: &Ledger,
+        block: BlockHash,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        if self.bodies.is_told_bad(&block) { self.tell(ledger, block) } else { Ok(Vec::new()) }
     }
 
     /// Executes a body that was proposed, logs it, and tells the engine what it is.

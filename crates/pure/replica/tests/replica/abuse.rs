@@ -41,22 +41,27 @@ fn state(by: KeyId, at: (u64, u32), kind: StatementKind, block: Option<BlockHash
     Message::stating(&statement).unwrap()
 }
 
-fn proposal(by: KeyId, at: (u64, u32), valid_round: Option<u32>, block: BlockHash) -> Message {
+pub(crate) fn proposal(
+    by: KeyId,
+    at: (u64, u32),
+    valid_round: Option<u32>,
+    block: BlockHash,
+) -> Message {
     state(by, at, StatementKind::Proposal { valid_round }, Some(block))
 }
 
-fn prevote(by: KeyId, at: (u64, u32), block: Option<BlockHash>) -> Message {
+pub(crate) fn prevote(by: KeyId, at: (u64, u32), block: Option<BlockHash>) -> Message {
     state(by, at, StatementKind::Prevote, block)
 }
 
 /// Four validators after the first block, with calendars that wait to be published.
-struct Begun {
-    network: Network,
+pub(crate) struct Begun {
+    pub(crate) network: Network,
     later: Vec<Deed>,
 }
 
 impl Begun {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let genesis = genesis();
         let place = |serial| Place {
             ledger: genesis.id(),
@@ -79,28 +84,38 @@ impl Begun {
         Self { network, later }
     }
 
-    fn turn(&self, round: u32) -> KeyId {
+    pub(crate) fn turn(&self, round: u32) -> KeyId {
         proposer(self.network.nodes[0].ledger.validators(), 2, round)
     }
 
     /// A second after the first block.
-    fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         self.network.nodes[0].ledger.time_ms() + 1_000
     }
 
     /// A block of the validator that has the first turn, with its body.
-    fn block_of(&self, time_ms: u64) -> (BlockHash, Message) {
+    pub(crate) fn block_of(&self, time_ms: u64) -> (BlockHash, Message) {
+        self.block_by(self.turn(0), time_ms)
+    }
+
+    /// A block that names this validator as its proposer, with its body.
+    pub(crate) fn block_by(&self, named: KeyId, time_ms: u64) -> (BlockHash, Message) {
         let (ledger, head) = (genesis().id(), Vec::new());
         let place = Place { ledger, time_ms, head, serial: 77, signed: true };
         let entry = self.later[0].seal(&place);
-        let made = self.network.nodes[0].ledger.propose(self.turn(0), time_ms, &[&entry]);
+        let made = self.network.nodes[0].ledger.propose(named, time_ms, &[&entry]);
         let header = made.block.unwrap().header;
         let block = header.hash();
         let body = Body { header, entries: vec![entry.bytes().clone()] };
         (block, Message::body(2, body.encode()))
     }
 
-    fn hears(&mut self, number: usize, now_ms: u64, said: &[(KeyId, Message)]) -> Vec<Action> {
+    pub(crate) fn hears(
+        &mut self,
+        number: usize,
+        now_ms: u64,
+        said: &[(KeyId, Message)],
+    ) -> Vec<Action> {
         let node = &mut self.network.nodes[number];
         let mut actions = Vec::new();
         for (from, message) in said {
@@ -108,6 +123,20 @@ impl Begun {
             actions.extend(node.replica.step(&node.ledger, now_ms, event).unwrap());
         }
         actions
+    }
+
+    /// A node's process dies and is started again with what these actions logged. What it does at once.
+    pub(crate) fn starts_again(&mut self, number: usize, before: Vec<Action>) -> Vec<Action> {
+        let node = &mut self.network.nodes[number];
+        let (keys, log) = (node.keys.clone(), logged(before));
+        let started = Replica::start(&node.ledger, keys, Settings::default(), &log).unwrap();
+        node.replica = started.0;
+        started.1
+    }
+
+    /// The validators but one.
+    pub(crate) fn all_but(&self, number: usize) -> Vec<KeyId> {
+        self.network.others(number).iter().map(|other| self.network.identity(*other)).collect()
     }
 }
 
@@ -133,32 +162,6 @@ fn no_claim_brings_a_block_from_the_future_into_the_ledger() {
             let told: Vec<_> = apart.collect();
             assert_eq!(told, [(liar, 2, CENTURY_MS)]);
         }
-    }
-}
-
-#[test]
-fn nobody_proposes_a_block_under_anothers_name() {
-    for is_claimed in [false, true] {
-        let mut begun = Begun::new();
-        let (named, liar, now_ms) = (begun.turn(0), begun.turn(1), begun.now_ms());
-        // Who is named has made it, and told it to the liar alone.
-        let (block, body) = begun.block_of(now_ms);
-        let mut said = vec![(liar, body)];
-        if is_claimed {
-            said.push((liar, proposal(liar, (2, 5), Some(0), block)));
-        }
-        let victim = (0..NAMES.len()).find(|number| {
-            let id = begun.network.identity(*number);
-            id != named && id != liar
-        });
-        let victim = victim.unwrap();
-        let others: Vec<KeyId> =
-            begun.network.others(victim).iter().map(|n| begun.network.identity(*n)).collect();
-        // The first round is over.
-        said.extend(others.iter().take(2).map(|by| (*by, prevote(*by, (2, 1), None))));
-        said.push((liar, proposal(liar, (2, 1), None, block)));
-        let actions = begun.hears(victim, now_ms, &said);
-        assert_eq!(prevotes(&actions), [None], "claimed: {is_claimed}");
     }
 }
 
@@ -341,15 +344,10 @@ fn a_block_that_came_third_before_a_restart_is_accepted_when_a_quorum_wants_it()
         .map(|(block, body)| [(liar, body.clone()), (liar, proposal(liar, (2, 0), None, *block))]);
     let before = begun.hears(number, made_ms, &shown[..2].concat());
     assert_eq!(prevotes(&before), [Some(made[0].0)]);
-    let node = &mut begun.network.nodes[number];
-    let (replica, _) =
-        Replica::start(&node.ledger, node.keys.clone(), Settings::default(), &logged(before))
-            .unwrap();
-    node.replica = replica;
+    let _again = begun.starts_again(number, before);
 
     let third = made[2].0;
-    let others = begun.network.others(number);
-    let others: Vec<KeyId> = others.iter().map(|n| begun.network.identity(*n)).collect();
+    let others = begun.all_but(number);
     let mut said = shown[2].to_vec();
     said.extend(others.iter().map(|by| (*by, prevote(*by, (2, 0), Some(third)))));
     said.extend(others.iter().take(2).map(|by| (*by, prevote(*by, (2, 1), None))));

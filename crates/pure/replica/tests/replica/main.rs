@@ -8,6 +8,7 @@
 )]
 
 mod abuse;
+mod authors;
 mod blame;
 mod blocks;
 mod crash;
