@@ -5,7 +5,8 @@
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, ValueEnum};
 use ledger_sim::campaign::{Campaign, Findings};
 use ledger_sim::checks::Violation;
 use serde_json::json;
@@ -62,6 +63,10 @@ struct Caught {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let validators = cli.nodes.map_or(vec![4, 7], |nodes| vec![nodes]);
+    if cli.seeds == 0 && cli.planted != Planting::Only {
+        let why = "--seeds 0 would run nothing, and find nothing: at least 1, or --planted only";
+        Cli::command().error(ErrorKind::ValueValidation, why).exit();
+    }
     let seeds = if cli.planted == Planting::Only { 0 } else { cli.seeds };
     let campaign = Campaign { first: cli.first, seeds, validators, heights: cli.heights };
     let findings = campaign.go(|done| progress(done, seeds, "runs"));
