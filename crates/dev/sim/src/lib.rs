@@ -22,6 +22,7 @@ mod disk;
 mod fairness;
 mod index;
 pub mod liars;
+mod locks;
 mod network;
 mod node;
 pub mod plan;

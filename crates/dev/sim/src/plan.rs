@@ -101,6 +101,35 @@ impl Trouble {
     }
 }
 
+/// What a party that writes too much runs into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flood {
+    /// Its own budget of entries.
+    PartyEntries,
+    /// Its own budget of bytes.
+    PartyBytes,
+    /// The budget of entries of the exchange that admitted it, and others.
+    ExchangeEntries,
+    /// That exchange's budget of bytes.
+    ExchangeBytes,
+}
+
+impl Flood {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::PartyEntries, Self::PartyBytes, Self::ExchangeEntries, Self::ExchangeBytes];
+
+    /// The name in counts of an entry that is refused for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PartyEntries => "over_party_entries",
+            Self::PartyBytes => "over_party_bytes",
+            Self::ExchangeEntries => "over_exchange_entries",
+            Self::ExchangeBytes => "over_exchange_bytes",
+        }
+    }
+}
+
 /// The shortest mean time between troubles.
 const SHORTEST_TROUBLE_MS: usize = 700;
 /// Faults go on for no longer than this: where a process is killed every few seconds, heights are slow.
@@ -129,8 +158,8 @@ pub struct Plan {
     pub forgets: bool,
     /// Whether validators come, go and get other keys: the first follower is a standby then.
     pub changes: bool,
-    /// Whether a party writes more than the budgets allow that the validators have agreed on.
-    pub floods: bool,
+    /// Which of the budgets that the validators have agreed on a party writes more than.
+    pub floods: Option<Flood>,
     /// How far clocks are from the truth, in milliseconds.
     pub skew_ms: Vec<i64>,
     /// What one validator does wrong.
@@ -164,7 +193,7 @@ impl Plan {
             troubles,
             forgets: false,
             changes,
-            floods: Rng(seed ^ 0x666c_6f6f).once_in(4),
+            floods: Self::flood(&mut Rng(seed ^ 0x666c_6f6f)),
             skew_ms: Vec::new(),
             liar,
         };
@@ -182,6 +211,10 @@ impl Plan {
         // One more than most plans need: a twin has a clock of its own.
         plan.skew_ms = (0..=validators + followers).map(|_| skew(&mut dice)).collect();
         plan
+    }
+
+    fn flood(dice: &mut Rng) -> Option<Flood> {
+        dice.once_in(4).then(|| *dice.pick(&Flood::ALL))
     }
 
     /// Nodes that run: the followers and a twin after the validators.
@@ -224,14 +257,14 @@ impl Plan {
             ("validator_added", self.changes),
             ("validator_removed", self.changes),
             ("validator_renewed", self.changes),
-            ("over_budget", self.floods),
-            ("turned_away", self.floods),
+            ("turned_away", self.floods.is_some()),
             ("log_refused", flips),
             ("block_refused", flips),
             ("clock_skew", self.skew_ms.iter().any(|skew| *skew != 0)),
         ];
         let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);
         let troubles = self.troubles.iter().map(|trouble| trouble.name());
-        chosen.chain(troubles).chain(self.liar.map(LiarKind::name)).collect()
+        let floods = self.floods.map(Flood::name);
+        chosen.chain(troubles).chain(floods).chain(self.liar.map(LiarKind::name)).collect()
     }
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub use ledger_replica::planted::Bug;
 use ledger_replica::planted::plant;
 
+use crate::checks::Violation;
 use crate::liars::LiarKind;
-use crate::plan::{Plan, TROUBLES, Trouble, Weather};
+use crate::plan::{Flood, Plan, TROUBLES, Trouble, Weather};
 use crate::world::run;
 
 /// Faults last no longer than this: a network that a bug has stopped is found stopped soon enough.
@@ -17,12 +18,15 @@ const HEIGHTS: u64 = 25;
 const FEW_HEIGHTS: u64 = 6;
 const MANY_HEIGHTS: u64 = 60;
 
+/// The weather that shows most of them.
+const STORMY: Weather = Weather { loss: 30, doubled: 20, slow: 30, damage: 0, delay_ms: (1, 30) };
+
 /// What became of a bug.
 #[derive(Clone, Debug)]
 pub struct Hunt {
     /// The bug.
     pub bug: Bug,
-    /// The seed that showed it, and the first thing that was seen.
+    /// The seed that showed it, and what was seen of it: the first thing, or what has to show this bug.
     pub caught: Option<(u64, String)>,
     /// Whether that seed shows nothing when the bug is not there.
     pub is_clean_without: bool,
@@ -66,80 +70,122 @@ pub fn hunt(bug: Bug, budget: u64) -> Hunt {
         plant(Some(bug));
         let result = run(plan(bug, seed));
         plant(None);
-        if let Err(failure) = result {
-            let first = failure.violations.first().map(|violation| format!("{violation:?}"));
+        let violations = result.err().map(|failure| failure.violations).unwrap_or_default();
+        if let Some(shown) = violations.iter().find(|violation| is_shown_by(bug, violation)) {
+            let caught = Some((seed, format!("{shown:?}")));
             let is_clean_without = run(plan(bug, seed)).is_ok();
-            return Hunt { bug, caught: first.map(|first| (seed, first)), is_clean_without };
+            return Hunt { bug, caught, is_clean_without };
         }
     }
     Hunt { bug, caught: None, is_clean_without: true }
 }
 
+/// Whether a violation shows a bug: any does, but for bugs that are there to show that a certain check can be red.
+const fn is_shown_by(bug: Bug, violation: &Violation) -> bool {
+    match bug {
+        Bug::QuorumOfHalf => matches!(violation, Violation::Fork { .. }),
+        Bug::WeakQuorum => matches!(violation, Violation::NoPolka { .. }),
+        Bug::LockForgotten => matches!(violation, Violation::LockBroken { .. }),
+        Bug::EvidenceUnjudged => matches!(violation, Violation::Framed { validator: Some(_), .. }),
+        Bug::EvidenceMisdated => matches!(violation, Violation::Framed { validator: None, .. }),
+        Bug::ExchangeUncharged => matches!(violation, Violation::Overspent(_)),
+        Bug::IssuerUnlinked => matches!(violation, Violation::Index(_)),
+        _ => true,
+    }
+}
+
+/// The liar that a bug is shown beside, as far as it needs one.
+const fn liar(bug: Bug) -> Option<LiarKind> {
+    match bug {
+        Bug::CertificatesUnchecked => Some(LiarKind::Forger),
+        Bug::VotesUnchecked => Some(LiarKind::Impersonator),
+        Bug::EntriesUnchecked => Some(LiarKind::Careless),
+        Bug::TimeNeverAsked | Bug::PolkaBelieved => Some(LiarKind::TimeShifter),
+        Bug::NeverDistrusts | Bug::OneReportEnough => Some(LiarKind::HeightLiar),
+        Bug::QuorumOfHalf => Some(LiarKind::Equivocator),
+        Bug::EvidenceUnjudged => Some(LiarKind::Framer),
+        Bug::EvidenceMisdated => Some(LiarKind::DoubleVoter),
+        _ => None,
+    }
+}
+
 /// The plan that shows a bug best: some need a certain liar, and some that there is none.
 fn plan(bug: Bug, seed: u64) -> Plan {
-    let mut plan = Plan::of(seed, 4, HEIGHTS);
+    // One that lies beside one that has lost its memory, or a quorum of half that is not one of two thirds too.
+    let is_of_many = matches!(bug, Bug::QuorumOfHalf | Bug::OneReportEnough);
+    let mut plan = Plan::of(seed, if is_of_many { 7 } else { 4 }, HEIGHTS);
     plan.storm_ms = STORM_MS;
     plan.forgets = false;
     plan.changes = false;
-    let stormy = Weather { loss: 30, doubled: 20, slow: 30, damage: 0, delay_ms: (1, 30) };
-    let deaths = vec![Trouble::Crash, Trouble::FlushError, Trouble::CrashAtAction];
+    plan.liar = liar(bug);
     match bug {
-        Bug::CertificatesUnchecked => plan.liar = Some(LiarKind::Forger),
-        Bug::VotesUnchecked => plan.liar = Some(LiarKind::Impersonator),
-        Bug::EntriesUnchecked => plan.liar = Some(LiarKind::Careless),
-        Bug::TimeNeverAsked | Bug::PolkaBelieved => plan.liar = Some(LiarKind::TimeShifter),
-        // Whoever was away has to ask.
-        Bug::NeverDistrusts => {
-            plan.liar = Some(LiarKind::HeightLiar);
-            plan.troubles = vec![Trouble::Crash, Trouble::Blackout, Trouble::Partition];
-            plan.trouble_ms = 1_500;
-        }
-        Bug::PublishedBeforeFlush
-        | Bug::VotesForgotten
-        | Bug::LeftoversDropped
-        | Bug::BodyNotLogged
-        | Bug::BodyLoggedLate => {
-            plan.liar = None;
-            plan.troubles = deaths;
-            plan.trouble_ms = 700;
-            plan.weather = stormy;
-        }
-        Bug::DamageCutOff => {
-            plan.liar = None;
-            plan.troubles = vec![Trouble::BitFlipLog, Trouble::Crash];
-            plan.trouble_ms = 700;
-            plan.weather = stormy;
-        }
+        // What their liars do is enough.
+        Bug::CertificatesUnchecked
+        | Bug::VotesUnchecked
+        | Bug::EntriesUnchecked
+        | Bug::TimeNeverAsked
+        | Bug::PolkaBelieved
+        | Bug::EvidenceUnjudged
+        | Bug::EvidenceMisdated => {}
         Bug::SetTooEarly | Bug::PlaceKept => {
-            plan.liar = None;
             plan.changes = true;
             plan.followers = 1;
             plan.skew_ms.push(0);
-            plan.weather = stormy;
+            plan.weather = STORMY;
+        }
+        Bug::ExchangeUncharged => {
+            plan.troubles = Vec::new();
+            plan.floods = Some(Flood::ExchangeEntries);
+        }
+        // Each of its blocks in time for those who are shown it.
+        Bug::QuorumOfHalf => {
+            plan.troubles = Vec::new();
+            plan.weather = Weather { delay_ms: (1, 30), ..Weather::calm() };
         }
         // Heights that take long, so that much comes until it is a node's turn.
         Bug::CrowdedOut => {
-            plan.liar = None;
             plan.troubles = Vec::new();
-            plan.floods = true;
+            plan.floods = Some(Flood::PartyEntries);
             plan.heights = MANY_HEIGHTS;
-            plan.weather = Weather { loss: 200, delay_ms: (5, 150), ..stormy };
+            plan.weather = Weather { loss: 200, delay_ms: (5, 150), ..STORMY };
         }
-        // What shows only at the end, when nobody says anything that helps.
-        Bug::NoTipOnConnect => {
-            plan.liar = None;
-            plan.heights = FEW_HEIGHTS;
-            plan.troubles =
-                vec![Trouble::Crash, Trouble::CrashAtAction, Trouble::Blackout, Trouble::Partition];
-            plan.trouble_ms = 3_000;
-            plan.weather = Weather { loss: 100, ..stormy };
-        }
-        _ => {
-            plan.liar = None;
-            plan.troubles = TROUBLES.into();
-            plan.trouble_ms = 2_000;
-            plan.weather = stormy;
-        }
+        _ => trouble(&mut plan, bug),
     }
     plan
+}
+
+/// Bugs that trouble shows: which, how often, and in which weather.
+fn trouble(plan: &mut Plan, bug: Bug) {
+    (plan.troubles, plan.trouble_ms, plan.weather) = match bug {
+        // Whoever was away has to ask.
+        Bug::NeverDistrusts => {
+            let troubles = vec![Trouble::Crash, Trouble::Blackout, Trouble::Partition];
+            let swift = Weather { doubled: 0, slow: 0, delay_ms: (1, 3), ..STORMY };
+            (troubles, 1_500, swift)
+        }
+        // Heights that take long, so that one is still open when the validator is back.
+        Bug::OneReportEnough => {
+            plan.forgets = true;
+            let slow = Weather { loss: 100, delay_ms: (5, 150), ..STORMY };
+            (vec![Trouble::Crash], 1_500, slow)
+        }
+        Bug::PublishedBeforeFlush
+        | Bug::VotesForgotten
+        | Bug::LockForgotten
+        | Bug::LeftoversDropped
+        | Bug::BodyNotLogged
+        | Bug::BodyLoggedLate => {
+            let deaths = vec![Trouble::Crash, Trouble::FlushError, Trouble::CrashAtAction];
+            (deaths, 700, STORMY)
+        }
+        Bug::DamageCutOff => (vec![Trouble::BitFlipLog, Trouble::Crash], 700, STORMY),
+        // What shows only at the end, when nobody says anything that helps.
+        Bug::NoTipOnConnect => {
+            plan.heights = FEW_HEIGHTS;
+            let troubles =
+                vec![Trouble::Crash, Trouble::CrashAtAction, Trouble::Blackout, Trouble::Partition];
+            (troubles, 3_000, Weather { loss: 100, ..STORMY })
+        }
+        _ => (TROUBLES.into(), 2_000, STORMY),
+    };
 }

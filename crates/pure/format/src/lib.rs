@@ -23,6 +23,8 @@ pub mod limits;
 pub mod malformed;
 pub mod message;
 pub mod note;
+#[doc(hidden)]
+pub mod planted;
 pub mod proof_file;
 pub mod receipt;
 pub mod timeline;

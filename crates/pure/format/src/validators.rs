@@ -11,6 +11,7 @@ use crate::id::check_party;
 use crate::limits::{MAX_NAME_BYTES, MAX_POWER, MAX_VALIDATORS};
 use crate::malformed::{Kind, Malformed};
 use crate::message;
+use crate::planted::{self, Bug};
 
 const MARK: &[u8] = b"ledger/validators/v1\0";
 
@@ -113,6 +114,9 @@ impl Validators {
 
     /// Whether `power` is more than two thirds of the total.
     pub fn is_quorum(&self, power: u64) -> bool {
+        if planted::is(Bug::QuorumOfHalf) {
+            return power.saturating_mul(2) > self.total_power();
+        }
         power.saturating_mul(3) > self.total_power().saturating_mul(2)
     }
 

@@ -126,6 +126,11 @@ fn thresholds() -> consensus::ThresholdParams {
     if planted::is(Bug::WeakQuorum) {
         return consensus::ThresholdParams { quorum: usual.honest, ..usual };
     }
+    if planted::is(Bug::QuorumOfHalf) {
+        let mut weak = usual;
+        (weak.quorum.numerator, weak.quorum.denominator) = (1, 2);
+        return weak;
+    }
     usual
 }
 

@@ -17,8 +17,6 @@ mod log_record;
 mod look_ahead;
 pub mod message;
 mod passed;
-#[doc(hidden)]
-pub mod planted;
 pub mod pool;
 mod recall;
 mod recovery;
@@ -29,6 +27,8 @@ mod verified;
 mod witness;
 
 pub use engine::EngineStopped;
+#[doc(hidden)]
+pub use ledger_format::planted;
 pub use message::{Addressed, Lane, Message, Statement, StatementKind};
 pub use pool::{PoolLimits, Turned};
 pub use recovery::StartError;

@@ -248,6 +248,14 @@ impl Message {
         }
     }
 
+    /// The votes of a certificate, or the one statement that it is. No signature is checked.
+    pub fn statements(&self) -> Vec<Statement> {
+        match &self.0 {
+            Content::Said { .. } => self.0.statements(MAX_SIGNATURES),
+            _ => Vec::new(),
+        }
+    }
+
     /// Evidence against validators.
     pub const fn evidence(evidence: Vec<Vec<u8>>) -> Self {
         Self(Content::Evidence { evidence })
@@ -293,6 +301,16 @@ impl Message {
     pub fn as_blocks(&self) -> Option<impl Iterator<Item = &[u8]>> {
         match &self.0 {
             Content::Blocks { blocks } => Some(blocks.iter().map(|given| given.block.as_slice())),
+            _ => None,
+        }
+    }
+
+    /// The decided blocks that it brings, with the signature of the validator that gives them away.
+    pub fn as_presented(&self) -> Option<impl Iterator<Item = (&[u8], Option<&[u8; 64]>)>> {
+        match &self.0 {
+            Content::Blocks { blocks } => {
+                Some(blocks.iter().map(|given| (given.block.as_slice(), given.signature.as_ref())))
+            }
             _ => None,
         }
     }

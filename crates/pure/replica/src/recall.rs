@@ -10,6 +10,7 @@ use ledger_replay::Ledger;
 use ledger_verify::signature;
 
 use crate::message::{Statement, StatementKind};
+use crate::planted::{self, Bug};
 use crate::said::Said;
 use crate::witness::{Slot, signed_bytes, slot};
 
@@ -150,10 +151,12 @@ impl Recovering {
         let is_quorum = |set: &Validators| {
             let counted = self.reports.iter().filter(|(_, report)| counts(report));
             let others = counted.map(|(from, _)| from).filter(|from| !self.own.contains(*from));
-            set.is_quorum(set.power_of(others))
+            let power = set.power_of(others);
+            set.is_quorum(power) || planted::is(Bug::OneReportEnough) && power > 0
         };
         // The set of the next height as well: those with whom this node is going to vote.
-        self.certified.as_ref().is_some_and(is_quorum)
+        let is_early = planted::is(Bug::OneReportEnough);
+        self.certified.as_ref().map_or(is_early, is_quorum)
             && is_quorum(ledger.validators())
             && self.reports.values().all(|(_, heard)| *heard <= height)
     }

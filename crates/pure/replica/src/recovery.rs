@@ -1,6 +1,7 @@
 //! What a restart finds in the consensus log.
 
 use bytes::Bytes;
+use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
 use ledger_replay::Ledger;
 
@@ -41,7 +42,11 @@ pub(crate) struct Recovered {
 
 /// Reads the records of the next height; those of other heights are left-overs. Everything that the engine was told counts, signed or
 /// not: what follows in the log was concluded from it, and every later start must conclude the same.
-pub(crate) fn recover(ledger: &Ledger, log: &[Vec<u8>]) -> Result<Recovered, StartError> {
+pub(crate) fn recover(
+    ledger: &Ledger,
+    own: &KeyId,
+    log: &[Vec<u8>],
+) -> Result<Recovered, StartError> {
     let unreadable = || EngineStopped("the consensus log holds an unreadable record".into());
     let records: Vec<LogRecord> = log
         .iter()
@@ -56,6 +61,7 @@ pub(crate) fn recover(ledger: &Ledger, log: &[Vec<u8>]) -> Result<Recovered, Sta
     for record in records.into_iter().filter(|record| record.height() == next) {
         match record {
             LogRecord::Body { body, .. } => bodies.push(body),
+            LogRecord::Input { input, .. } if is_forgotten(&input, own) => {}
             LogRecord::Input { input, .. } => inputs.push(input),
             LogRecord::Done { .. } => {}
         }
@@ -76,6 +82,16 @@ pub(crate) fn recover(ledger: &Ledger, log: &[Vec<u8>]) -> Result<Recovered, Sta
         }
     }
     Ok(Recovered { candidates, inputs })
+}
+
+/// Whether a bug keeps what others prevoted from being read.
+fn is_forgotten(input: &LogInput, own: &KeyId) -> bool {
+    let is_others = match input {
+        LogInput::Polka(_) => true,
+        LogInput::Vote(vote) => !vote.precommit && vote.validator != own.0,
+        _ => false,
+    };
+    is_others && planted::is(Bug::LockForgotten)
 }
 
 /// A body from the log was executed before it was logged, and is verified like anybody else's all the same.

@@ -118,7 +118,7 @@ impl Replica {
         let id = keys.first().map(id_of).unwrap_or_default();
         let mut replica = Self::new(id, keys, settings);
         replica.take_place(ledger);
-        let recovered = recover(ledger, log)?;
+        let recovered = recover(ledger, &replica.id, log)?;
         let actions = replica.resume(ledger, recovered)?;
         Ok((replica, actions))
     }

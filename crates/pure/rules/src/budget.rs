@@ -13,6 +13,7 @@ use ledger_event::{
 };
 use ledger_format::entry::Entry;
 use ledger_format::id::SubjectKind;
+use ledger_format::planted::{self, Bug};
 use ledger_format::validators::Validators;
 
 use crate::act::{Act, Check, Rule, ensure};
@@ -135,6 +136,7 @@ impl Limits {
             return [payer(issuer, Purse::Charged)].into();
         }
         let way = way(issuer, state, |party| self.answerable.contains(party)).take(self.charged);
+        let way = way.filter(|_| !planted::is(Bug::ExchangeUncharged));
         let charged = way.map(|party| payer(&party, Purse::Charged));
         core::iter::once(payer(issuer, Purse::Own)).chain(charged).collect()
     }

@@ -17,6 +17,7 @@ mod censor;
 mod double_voter;
 mod equivocator;
 mod forger;
+mod framer;
 mod height_liar;
 mod impersonator;
 mod reorderer;
@@ -58,6 +59,9 @@ pub trait Liar: fmt::Debug {
         dice: &mut Rng,
     ) -> Vec<Saying>;
 
+    /// What others say to it.
+    fn hears(&mut self, _: KeyId, _: &Message) {}
+
     /// Whether it does wrong with a message that it sends as it is.
     fn is_at_it(&self, _: &Voice<'_>, _: &Message) -> bool {
         false
@@ -85,7 +89,7 @@ pub enum LiarKind {
     Withholder,
     /// Sends bytes that are no messages, and messages that are far too long.
     Babbler,
-    /// Claims blocks that it has not, and sends others when asked.
+    /// Claims blocks that it has not, sends others when asked, and reports what is not so to who has lost its memory.
     HeightLiar,
     /// Says again what it said long ago.
     Replayer,
@@ -103,11 +107,13 @@ pub enum LiarKind {
     Impersonator,
     /// Sends blocks without a quorum's signatures.
     Forger,
+    /// Accuses those who did nothing.
+    Framer,
 }
 
 impl LiarKind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Equivocator,
         Self::DoubleVoter,
         Self::Withholder,
@@ -121,6 +127,7 @@ impl LiarKind {
         Self::Careless,
         Self::Impersonator,
         Self::Forger,
+        Self::Framer,
     ];
 
     /// Its name in counts.
@@ -139,16 +146,17 @@ impl LiarKind {
             Self::Careless => "liar_careless",
             Self::Impersonator => "liar_impersonator",
             Self::Forger => "liar_forger",
+            Self::Framer => "liar_framer",
         }
     }
 
     pub(crate) fn liar(self) -> Box<dyn Liar> {
         match self {
             Self::Equivocator => Box::new(equivocator::Equivocator::default()),
-            Self::DoubleVoter => Box::new(double_voter::DoubleVoter),
+            Self::DoubleVoter => Box::new(double_voter::DoubleVoter::default()),
             Self::Withholder => Box::new(withholder::Withholder),
             Self::Babbler => Box::new(babbler::Babbler),
-            Self::HeightLiar => Box::new(height_liar::HeightLiar),
+            Self::HeightLiar => Box::new(height_liar::HeightLiar::default()),
             Self::Replayer => Box::new(replayer::Replayer::default()),
             Self::TimeShifter => Box::new(time_shifter::TimeShifter),
             Self::Twin => Box::new(twin::Twin),
@@ -157,6 +165,7 @@ impl LiarKind {
             Self::Careless => Box::new(careless::Careless),
             Self::Impersonator => Box::new(impersonator::Impersonator),
             Self::Forger => Box::new(forger::Forger),
+            Self::Framer => Box::new(framer::Framer::default()),
         }
     }
 

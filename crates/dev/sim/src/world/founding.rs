@@ -24,7 +24,7 @@ pub(super) fn genesis(plan: &Plan) -> GenesisDocument {
     let members = names.iter().map(String::as_str).zip(PARTIES.into_iter().cycle());
     let members: Vec<(&str, &str)> = members.collect();
     // Budgets came with version 3; since version 4 the state has all sets, and not the last two alone.
-    let version = match (plan.changes, plan.floods) {
+    let version = match (plan.changes, plan.floods.is_some()) {
         (true, _) if plan.seed % 4 < 3 => 4,
         (_, true) => 3,
         _ => 1,

@@ -156,7 +156,7 @@ impl World {
                 Action::Apart { .. } => self.fault("clocks_apart"),
                 Action::Suspect { peer, height, .. } => {
                     self.fault("suspected");
-                    if self.has_better(node, height) {
+                    if !self.accuses(&peer) && self.has_better(node, height) {
                         self.checks.suspected(node, peer, height);
                     }
                 }
@@ -174,8 +174,11 @@ impl World {
     }
 
     fn refused(&mut self, node: usize, id: &EntryId, code: Code) {
-        if code == Code::BudgetSpent {
-            self.fault("over_budget");
+        // Of the budgets of a run one alone is small.
+        if code == Code::BudgetSpent
+            && let Some(flood) = self.plan.floods
+        {
+            self.fault(flood.name());
         }
         self.fairness.refused(node, id);
         let Node { process, disk, lies, .. } = &mut self.nodes[node];
@@ -249,6 +252,11 @@ impl World {
             }
         }
         self.checks.committed(node, block, &executed.ids);
+    }
+
+    /// Whether a node lies in what nobody asked it for: that it is named again and again does not show that it is asked.
+    fn accuses(&self, id: &KeyId) -> bool {
+        self.nodes.iter().any(|node| node.id == *id && node.lies == Some(LiarKind::Framer))
     }
 
     /// Whether an honest node within reach has the block that a liar was asked for: then there is no need to ask a liar again.

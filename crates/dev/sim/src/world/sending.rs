@@ -46,6 +46,10 @@ impl World {
             }
             return;
         };
+        let said_by = self.nodes[from].id;
+        if let Some(liar) = &mut self.nodes[to].liar {
+            liar.hears(said_by, &message);
+        }
         match message.addressed() {
             Addressed::Intake { entries, asked } => {
                 let asker = asked.then_some(self.nodes[from].id);
@@ -120,21 +124,22 @@ impl World {
     }
 
     pub(super) fn broadcast(&mut self, node: usize, message: &Message) {
-        let mut encoded = None;
-        for to in (0..self.nodes.len()).filter(|to| *to != node) {
-            if self.nodes[node].liar.is_some() {
-                self.send(node, to, message);
-            } else {
-                let bytes: &Bytes = encoded.get_or_insert_with(|| Bytes::from(message.encode()));
-                self.says(message);
-                self.transmit(node, to, bytes.clone());
-            }
+        let others = (0..self.nodes.len()).filter(|to| *to != node);
+        if self.nodes[node].liar.is_some() {
+            others.for_each(|to| self.send(node, to, message));
+            return;
         }
+        self.says(message);
+        let bytes = Bytes::from(message.encode());
+        others.for_each(|to| self.transmit(node, to, bytes.clone()));
     }
 
+    /// What a node's own replica says. Votes may be in a certificate that it did not get to say alone before it died.
     fn says(&mut self, message: &Message) {
         if let Some(statement) = message.statement() {
             self.checks.says(&statement);
+        } else {
+            message.statements().iter().for_each(|statement| self.checks.hears(statement));
         }
     }
 
@@ -155,6 +160,12 @@ impl World {
             self.lied(from);
         }
         for saying in said {
+            if let Saying::Message(message) = &saying {
+                let own = message.statement().filter(|statement| statement.validator == id);
+                if let Some(own) = own {
+                    self.checks.hears(&own);
+                }
+            }
             self.transmit(from, to, saying.bytes());
         }
     }

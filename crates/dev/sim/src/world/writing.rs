@@ -6,17 +6,32 @@ use ledger_story::members::budgets_set;
 
 use super::founding::PARTIES;
 use super::{Happening, World};
+use crate::plan::Flood;
 
 /// Between two rounds of clients, at most.
 const CLIENTS_MS: usize = 500;
 /// Entries of a flood in a round of clients.
 const FLOOD: usize = 5;
-/// Less than a flood is, and more than others write, also where a header that is ahead makes a window longer.
-const BUDGETS: Budgets = Budgets {
-    window_s: 10,
-    party: Some(Budget { entries: 110, bytes: 0 }),
-    exchange: Some(Budget { entries: 220, bytes: 0 }),
-};
+/// Less than a flood is, and more than others write, also where a header that is ahead makes a window longer: of a party, and of the
+/// exchange that admitted both suppliers.
+const PARTY: u64 = 110;
+const EXCHANGE: u64 = 150;
+/// Bytes of an entry of theirs, about.
+const ENTRY_BYTES: u64 = 500;
+/// What nobody writes in a window.
+const PLENTY: Budget = Budget { entries: 100_000, bytes: 100_000_000 };
+
+/// Budgets one of which is soon spent.
+const fn budgets(flood: Flood) -> Budgets {
+    let (mut party, mut exchange) = (PLENTY, PLENTY);
+    match flood {
+        Flood::PartyEntries => party.entries = PARTY,
+        Flood::PartyBytes => party.bytes = PARTY * ENTRY_BYTES,
+        Flood::ExchangeEntries => exchange.entries = EXCHANGE,
+        Flood::ExchangeBytes => exchange.bytes = EXCHANGE * ENTRY_BYTES,
+    }
+    Budgets { window_s: 10, party: Some(party), exchange: Some(exchange) }
+}
 
 impl World {
     /// Clients write to nodes that run: usually to one, sometimes to several.
@@ -37,8 +52,10 @@ impl World {
         let admissions = self.admissions.iter();
         let mut entries: Vec<Entry> =
             admissions.filter(|entry| !self.checks.is_acknowledged(&entry.id())).cloned().collect();
-        if entries.is_empty() && self.plan.floods {
-            self.flood();
+        if entries.is_empty()
+            && let Some(flood) = self.plan.floods
+        {
+            self.flood(flood);
         }
         if entries.is_empty() {
             entries = (0..=self.dice.below(3)).map(|_| self.clients.asset(now)).collect();
@@ -55,13 +72,13 @@ impl World {
     }
 
     /// Members agree on budgets, and one supplier writes more, through an exchange that lets it: its entries are in all pools.
-    fn flood(&mut self) {
+    fn flood(&mut self, flood: Flood) {
         let now = self.now_ms;
         if !self.budgets.iter().any(|id| self.checks.is_acknowledged(id)) {
             let parties = &PARTIES[..self.plan.validators.min(PARTIES.len())];
             let ledger = self.nodes.iter().map(|node| &node.disk.ledger).max_by_key(|l| l.height());
-            let entry =
-                self.clients.agreed(&budgets_set(Some(BUDGETS), parties), ledger.unwrap(), now);
+            let deed = budgets_set(Some(budgets(flood)), parties);
+            let entry = self.clients.agreed(&deed, ledger.unwrap(), now);
             self.budgets.push(entry.id());
             let node = self.dice.below(self.nodes.len());
             return self.submit(node, &entry);

@@ -3,13 +3,16 @@
 use bytes::Bytes;
 use ledger_format::digest::KeyId;
 use ledger_format::evidence::Evidence;
+use ledger_format::validators::Member;
 use ledger_replay::Ledger;
+use ledger_verify::evidence::Culprit;
 use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::Verdict;
 
 use super::deciding::is_proposed;
 use super::{Action, Replica, next};
 use crate::message::{Content, Message, Statement};
+use crate::planted::{self, Bug};
 use crate::said::Said;
 use crate::witness::pair;
 
@@ -102,7 +105,7 @@ impl Replica {
             if known > 0 && known == accused.len() {
                 continue;
             }
-            match ledger.judge(&evidence) {
+            match judge(ledger, &evidence) {
                 Ok(_) => actions.extend(self.accuse(ledger, evidence)),
                 Err(Verdict::NotDetermined(_)) => self.put_off(from, evidence),
                 Err(verdict) => {
@@ -146,11 +149,15 @@ impl Replica {
 
     /// Keeps evidence if it proves and is new, and tells everybody.
     pub(super) fn accuse(&mut self, ledger: &Ledger, evidence: Evidence) -> Vec<Action> {
-        let Ok(culprits) = ledger.judge(&evidence) else {
+        let Ok(culprits) = judge(ledger, &evidence) else {
             return Vec::new();
         };
         if !self.witness.keep(&evidence, &culprits) {
             return Vec::new();
+        }
+        let mut evidence = evidence;
+        if planted::is(Bug::EvidenceMisdated) {
+            evidence.height = evidence.height.saturating_add(1);
         }
         let message = Message::evidence(vec![evidence.encode()]);
         vec![Action::Accuse { evidence: Box::new(evidence), culprits }, Action::Broadcast(message)]
@@ -161,6 +168,19 @@ impl Replica {
         let evidence: Vec<Vec<u8>> = self.witness.evidence().map(Evidence::encode).collect();
         (!evidence.is_empty()).then(|| Message::evidence(evidence))
     }
+}
+
+/// Whom evidence proves guilty.
+fn judge(ledger: &Ledger, evidence: &Evidence) -> Result<Vec<Culprit>, Verdict> {
+    let judged = ledger.judge(evidence);
+    if judged.is_ok() || !planted::is(Bug::EvidenceUnjudged) {
+        return judged;
+    }
+    let culprit = |key: KeyId| {
+        let Member { name, party, .. } = ledger.validators().get(&key)?.clone();
+        Some(Culprit { key, name, party })
+    };
+    Ok(evidence.accused().into_iter().filter_map(culprit).collect())
 }
 
 /// Why evidence proves nothing.

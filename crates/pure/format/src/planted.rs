@@ -1,5 +1,6 @@
-//! Bugs that can be planted into a replica, one at a time, to show that the simulator would catch them. They are compiled in only
-//! with the feature `planted`, which no program of the product has: without it `is` is always false.
+//! Bugs that can be planted into what a node runs, one at a time, to show that the simulator would catch them. They are compiled in
+//! only with the feature `planted`, which no program of the product has: without it `is` is always false. One list for all crates:
+//! it is here because all of them have this one.
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,11 +47,25 @@ pub enum Bug {
     PlaceKept,
     /// A block is made of as many of the first waiting entries as it has room for, whether or not they are refused.
     CrowdedOut,
+    /// More than half of the power is a quorum, for votes, certificates and verifiers.
+    QuorumOfHalf,
+    /// What others prevoted is not read from the log at a start, so that a lock that came of it is forgotten.
+    LockForgotten,
+    /// Evidence is believed without being judged.
+    EvidenceUnjudged,
+    /// Evidence is kept and told as of the height after its own.
+    EvidenceMisdated,
+    /// After a lost memory one report is enough, at once, and not those of a quorum after a block more.
+    OneReportEnough,
+    /// The exchange that admitted a party is not charged for what the party writes.
+    ExchangeUncharged,
+    /// An entry is left out of its issuer's timeline in the index.
+    IssuerUnlinked,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 28] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -72,20 +87,29 @@ impl Bug {
         Self::SetTooEarly,
         Self::PlaceKept,
         Self::CrowdedOut,
+        Self::QuorumOfHalf,
+        Self::LockForgotten,
+        Self::EvidenceUnjudged,
+        Self::EvidenceMisdated,
+        Self::OneReportEnough,
+        Self::ExchangeUncharged,
+        Self::IssuerUnlinked,
     ];
 }
 
 #[cfg(feature = "planted")]
 mod soil {
-    use std::cell::Cell;
+    extern crate std;
+
+    use core::cell::Cell;
 
     use super::Bug;
 
-    thread_local! {
+    std::thread_local! {
         static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
     }
 
-    /// Plants a bug into all replicas of this thread, or takes it out.
+    /// Plants a bug into all that runs on this thread, or takes it out.
     pub fn plant(bug: Option<Bug>) {
         PLANTED.set(bug);
     }
