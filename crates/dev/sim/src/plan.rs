@@ -241,6 +241,7 @@ impl Plan {
     /// The kinds of fault that this run is meant to have, by their names in counts.
     pub fn kinds(&self) -> BTreeSet<&'static str> {
         let Weather { loss, doubled, slow, damage, delay_ms } = self.weather;
+        let dies = self.troubles.contains(&Trouble::Crash);
         let loses = self.troubles.contains(&Trouble::CrashAtAction);
         let links = self.nodes() > 1;
         let flips = self.troubles.contains(&Trouble::BitFlipLog);
@@ -250,6 +251,8 @@ impl Plan {
             ("delay", links && slow > 0),
             ("damage", links && damage > 0),
             ("overtaking", links && delay_ms.1 >= 30),
+            ("hung_up", links && dies),
+            ("vanished", links && dies),
             ("lost_writes", loses),
             ("torn_write", loses),
             ("lost_memory", self.forgets),

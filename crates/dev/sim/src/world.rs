@@ -41,6 +41,7 @@ enum Happening {
     Arrives(Arrival),
     Called { node: usize, number: u64 },
     Connected { node: usize, peer: usize },
+    HungUp { node: usize, peer: usize },
     Starts { node: usize },
     Trouble,
     Members,
@@ -296,6 +297,7 @@ impl World {
             Happening::Arrives(arrival) => self.arrives(&arrival),
             Happening::Called { node, number } => self.called(node, number),
             Happening::Connected { node, peer } => self.connected(node, peer),
+            Happening::HungUp { node, peer } => self.hung_up(node, peer),
             Happening::Starts { node } => {
                 if self.nodes[node].process.is_none() {
                     self.start(node);

@@ -13,6 +13,8 @@ use crate::liars::{Saying, Voice};
 /// Bytes at both ends of a message that the trace holds: kind, height, signature. Hashing all would take a tenth of a run.
 const TRACED: usize = 128;
 
+/// How long it takes at most until others see that a connection was closed; no process is back sooner.
+const HANGS_UP_MS: usize = 40;
 /// How long it takes until a connection that ended is made anew.
 pub(super) const RECONNECT_MS: u64 = 50;
 
@@ -197,6 +199,28 @@ impl World {
         if is_up && !self.network.is_cut(node, peer) {
             let peer = self.nodes[peer].id;
             self.tell(node, Event::Connected(peer));
+        }
+    }
+
+    /// A process has died: its host closes its connections, and others see that soon; or the host is gone as well, and they do not see
+    /// it until it is back.
+    pub(super) fn hang_up(&mut self, node: usize) {
+        if self.dice.once_in(2) {
+            return self.fault("vanished");
+        }
+        self.fault("hung_up");
+        for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
+            if !self.network.is_cut(node, peer) {
+                let after = 1 + u64::try_from(self.dice.below(HANGS_UP_MS)).unwrap();
+                self.after(after, Happening::HungUp { node: peer, peer: node });
+            }
+        }
+    }
+
+    /// Unless it is back already, which has ended the connection before.
+    pub(super) fn hung_up(&mut self, node: usize, peer: usize) {
+        if self.nodes[peer].process.is_none() {
+            self.disconnected(node, peer);
         }
     }
 

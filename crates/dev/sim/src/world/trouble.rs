@@ -86,6 +86,7 @@ impl World {
             self.fault("torn_write");
         }
         self.nodes[node].left = None;
+        self.hang_up(node);
         self.perhaps_forget(node);
         let after = 50 + u64::try_from(self.dice.below(4_000)).unwrap();
         self.after(after, Happening::Starts { node });
