@@ -134,6 +134,8 @@ pub enum Violation {
     Index(String),
     /// More is in the blocks than a budget allows.
     Overspent(String),
+    /// A fault that the run was meant to have did not happen.
+    Missed(&'static str),
 }
 
 /// How often a process may name another node for the same height, while somebody honest could be asked for it. Two was the most in a

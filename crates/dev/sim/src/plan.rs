@@ -83,6 +83,11 @@ impl Trouble {
         matches!(self, Self::Partition | Self::OneWay | Self::Reconnect)
     }
 
+    /// Whether it may happen while any node's disk or memory is not whole; else it has to wait, perhaps for ever.
+    pub const fn is_sure(self) -> bool {
+        !matches!(self, Self::BitFlipLog | Self::BitFlipBlock)
+    }
+
     /// Its name in counts.
     pub const fn name(self) -> &'static str {
         match self {
@@ -134,6 +139,9 @@ impl Flood {
 const SHORTEST_TROUBLE_MS: usize = 700;
 /// Faults go on for no longer than this: where a process is killed every few seconds, heights are slow.
 const STORM_MS: u64 = 60 * 60 * 1000;
+
+/// Runs of fewer heights may end before all that is planned has happened.
+const ALL_HAPPENS: u64 = 50;
 
 /// A run.
 #[derive(Clone, Debug)]
@@ -238,21 +246,19 @@ impl Plan {
         usize::try_from(self.seed).unwrap() % self.validators
     }
 
-    /// The kinds of fault that this run is meant to have, by their names in counts.
+    /// Whether the run goes on until all that is sure to happen has.
+    pub const fn is_long(&self) -> bool {
+        self.heights >= ALL_HAPPENS
+    }
+
+    /// The kinds of fault that this run is meant to have, by their names in counts: those that are sure, and those that chance adds.
     pub fn kinds(&self) -> BTreeSet<&'static str> {
-        let Weather { loss, doubled, slow, damage, delay_ms } = self.weather;
-        let dies = self.troubles.contains(&Trouble::Crash);
+        let dies = self.troubles.contains(&Trouble::Crash) && self.nodes() > 1;
         let loses = self.troubles.contains(&Trouble::CrashAtAction);
-        let links = self.nodes() > 1;
         let flips = self.troubles.contains(&Trouble::BitFlipLog);
         let chosen = [
-            ("loss", links && loss > 0),
-            ("duplication", links && doubled > 0),
-            ("delay", links && slow > 0),
-            ("damage", links && damage > 0),
-            ("overtaking", links && delay_ms.1 >= 30),
-            ("hung_up", links && dies),
-            ("vanished", links && dies),
+            ("hung_up", dies),
+            ("vanished", dies),
             ("lost_writes", loses),
             ("torn_write", loses),
             ("lost_memory", self.forgets),
@@ -260,13 +266,31 @@ impl Plan {
             ("validator_added", self.changes),
             ("validator_removed", self.changes),
             ("validator_renewed", self.changes),
-            ("turned_away", self.floods.is_some()),
+            ("bit_flip_log", flips),
+            ("bit_flip_block", flips),
             ("log_refused", flips),
             ("block_refused", flips),
+        ];
+        let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);
+        self.sure().into_iter().chain(chosen).collect()
+    }
+
+    /// The kinds that this run has if it is long.
+    pub fn sure(&self) -> BTreeSet<&'static str> {
+        let Weather { loss, doubled, slow, damage, delay_ms } = self.weather;
+        let links = self.nodes() > 1;
+        let chosen = [
+            ("loss", links && loss > 0),
+            ("duplication", links && doubled > 0),
+            ("delay", links && slow > 0),
+            ("damage", links && damage > 0),
+            ("overtaking", links && delay_ms.1 >= 30),
+            ("turned_away", self.floods.is_some()),
             ("clock_skew", self.skew_ms.iter().any(|skew| *skew != 0)),
         ];
         let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);
-        let troubles = self.troubles.iter().map(|trouble| trouble.name());
+        let troubles = self.troubles.iter().filter(|trouble| trouble.is_sure());
+        let troubles = troubles.map(|trouble| trouble.name());
         let floods = self.floods.map(Flood::name);
         chosen.chain(troubles).chain(floods).chain(self.liar.map(LiarKind::name)).collect()
     }

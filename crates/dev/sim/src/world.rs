@@ -32,6 +32,8 @@ use membership::Change;
 const DUSK_MS: usize = 15_000;
 /// How long a network may decide nothing while faults happen.
 const STILL_MS: u64 = 10 * 60 * 1000;
+/// How long a run goes on after its last height at most, for what is planned and has not happened.
+const OVERTIME_MS: u64 = 5 * 60 * 1000;
 /// How long a healed network may take to come to rest.
 const REST_MS: u64 = 120_000;
 
@@ -217,11 +219,18 @@ impl World {
         *self.faults.entry(kind).or_default() += 1;
     }
 
-    /// The first part: until the height is reached, or nothing is decided for too long.
+    /// The first part: until the height is reached and all that is planned has happened, or nothing is decided for too long.
     fn storm(&mut self) {
         let until = self.now_ms + self.plan.storm_ms;
         let (mut height, mut since) = (self.checks.height(), self.now_ms);
-        while height < self.plan.heights && self.checks.violations.is_empty() {
+        let mut overtime = u64::MAX;
+        while self.checks.violations.is_empty() {
+            if height >= self.plan.heights {
+                overtime = overtime.min(self.now_ms + OVERTIME_MS);
+                if self.now_ms >= overtime || self.missed().is_empty() {
+                    break;
+                }
+            }
             if self.now_ms >= until.min(since + STILL_MS) {
                 self.checks.violations.push(Violation::Standstill { height });
                 break;

@@ -93,7 +93,7 @@ pub enum LiarKind {
     HeightLiar,
     /// Says again what it said long ago.
     Replayer,
-    /// Its clock is an hour ahead, and it claims that others have agreed.
+    /// Its clock is half an hour ahead, and it claims that others have agreed.
     TimeShifter,
     /// A second process has its key.
     Twin,
@@ -172,7 +172,8 @@ impl LiarKind {
     /// How far its clock is from the truth beyond the usual.
     pub(crate) const fn clock_ms(self) -> i64 {
         match self {
-            Self::TimeShifter => 3_600_000,
+            // Half of the time that an entry has: of entries that have expired by its clock it could propose none.
+            Self::TimeShifter => 1_800_000,
             _ => 0,
         }
     }

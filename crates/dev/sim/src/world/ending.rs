@@ -36,6 +36,8 @@ impl World {
             self.check_chains();
             self.check_evidence();
             self.check_places();
+            let missed = self.missed().into_iter().map(Violation::Missed);
+            self.checks.violations.extend(missed);
         }
         let report = Report {
             seed: self.plan.seed,

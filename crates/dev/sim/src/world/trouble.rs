@@ -3,17 +3,24 @@
 use super::{Happening, World};
 use crate::plan::Trouble;
 
+/// Mean time between troubles when some are outstanding, in milliseconds.
+const HURRY_MS: usize = 500;
+
 impl World {
     pub(super) fn trouble(&mut self) {
         if !self.stormy {
             return;
         }
-        let after = 1 + u64::try_from(self.dice.below(2 * self.plan.trouble_ms)).unwrap();
+        let outstanding = self.outstanding();
+        let mean_ms = if outstanding.is_empty() { self.plan.trouble_ms } else { HURRY_MS };
+        let after = 1 + u64::try_from(self.dice.below(2 * mean_ms)).unwrap();
         self.after(after, Happening::Trouble);
-        if self.plan.troubles.is_empty() {
+        let is_first = !outstanding.is_empty();
+        let troubles = if is_first { &outstanding } else { &self.plan.troubles };
+        if troubles.is_empty() {
             return;
         }
-        let trouble = *self.dice.pick(&self.plan.troubles);
+        let trouble = *self.dice.pick(troubles);
         let node = self.dice.below(self.nodes.len());
         match trouble {
             Trouble::Crash => self.crash(node, trouble.name()),
@@ -23,7 +30,7 @@ impl World {
                 self.nodes[node].left = Some(left);
             }
             // Rare: a network that dies again and again before it has met decides nothing.
-            Trouble::Blackout if self.dice.once_in(8) => self.blackout(),
+            Trouble::Blackout if is_first || self.dice.once_in(8) => self.blackout(),
             Trouble::Blackout => {}
             Trouble::Partition => self.partition(),
             Trouble::OneWay => {
@@ -44,8 +51,31 @@ impl World {
                 self.fault(trouble.name());
             }
             Trouble::BitFlipLog | Trouble::BitFlipBlock => self.flip(node, trouble),
-            Trouble::ReadError => self.nodes[node].disk.read_fails = true,
+            Trouble::ReadError => {
+                self.nodes[node].disk.read_fails = true;
+                if is_first {
+                    self.crash(node, Trouble::Crash.name());
+                }
+            }
         }
+    }
+
+    /// In the second half of a long run: what is planned and has not happened yet.
+    fn outstanding(&self) -> Vec<Trouble> {
+        if !self.plan.is_long() || 2 * self.checks.height() < self.plan.heights {
+            return Vec::new();
+        }
+        let is_new =
+            |trouble: &Trouble| trouble.is_sure() && !self.faults.contains_key(trouble.name());
+        self.plan.troubles.iter().copied().filter(is_new).collect()
+    }
+
+    /// Kinds of fault that this run has to have, and has not had.
+    pub(super) fn missed(&self) -> Vec<&'static str> {
+        if !self.plan.is_long() {
+            return Vec::new();
+        }
+        self.plan.sure().into_iter().filter(|kind| !self.faults.contains_key(kind)).collect()
     }
 
     pub(super) fn cut(&mut self, from: usize, to: usize) {
