@@ -159,8 +159,8 @@ pub(crate) fn answer_all(
                     tracing::error!(code = %error.code, %error, from, "blocks cannot be read");
                 }
             },
-            // Of a height that is not here yet nothing is said: somebody else is asked.
-            Wanted::Seal { height, .. } if height > shared.head().height => {}
+            // Of a height that is not here yet, or never will be, nothing is said: somebody else is asked.
+            Wanted::Seal { height, .. } if height == 0 || height > shared.head().height => {}
             Wanted::Seal { to, height } => match shared.seal_for_others(height) {
                 Ok(Some((validator, Seal { log, cosignature, receipt }))) => {
                     let seal = Message::seal(height, &validator, [log, cosignature, receipt]);

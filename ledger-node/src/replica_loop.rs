@@ -30,9 +30,6 @@ const FULL_RETRY: Duration = Duration::from_millis(200);
 /// Wake-ups without any timer, to notice that the node is stopping.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Entries that are passed on in one message.
-const PASSED_ON: usize = 1_024;
-
 /// What the loop writes to beside the store: the consensus log, and evidence.
 pub(crate) type Disk = (Wal, EvidenceDirectory);
 
@@ -163,7 +160,15 @@ impl ReplicaLoop {
                 Source::Peer(from) if asked => Event::PassedOn { from, entry },
                 _ => Event::Submitted(entry),
             })?;
-            if !actions.iter().any(|action| matches!(action, Action::Turned(..))) {
+            let turned = actions.iter().find_map(|action| match action {
+                Action::Turned(_, turned) => Some(*turned),
+                _ => None,
+            });
+            if turned == Some(Turned::Known) {
+                // Another node brought it first.
+                accepted.push(id);
+            }
+            if turned.is_none() {
                 accepted.push(id);
                 passed_on.extend(bytes);
                 if !is_alone {
@@ -174,9 +179,8 @@ impl ReplicaLoop {
             self.carry_out(actions)?;
         }
         if !is_alone {
-            for entries in passed_on.chunks(PASSED_ON) {
-                let entries = entries.iter().map(|entry| entry.to_vec()).collect();
-                peers::broadcast(&self.network, &self.replica.relay(entries));
+            for message in self.replica.relay_all(&passed_on) {
+                peers::broadcast(&self.network, &message);
             }
         }
         self.shared.outcomes.accepted(accepted);

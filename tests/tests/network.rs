@@ -43,6 +43,32 @@ fn an_entry_submitted_anywhere_is_everywhere() {
     assert_eq!(network.agree(2), height);
 }
 
+/// It is judged anew by all of them, whoever gets it, also where nobody else writes.
+#[test]
+fn what_was_refused_gets_a_place_once_its_cause_is_gone() {
+    let network = Exchanges::start(4, 0);
+    let supplier = network.supplier(0);
+    // Two at each node, one after the other: one of two blocks is not that node's turn.
+    let nodes = || (0..8).map(|number| number / 2);
+    let name = |number: usize| format!("asset-{number}");
+    let early: Vec<Entry> =
+        (0..8).map(|number| supplier.revise(&name(number), 1).unwrap()).collect();
+    for (node, entry) in nodes().zip(&early) {
+        let node = network.node(node);
+        let answer = network.runtime.block_on(async { connect(node).await.submit(entry).await });
+        assert_eq!(answer.unwrap_err().code, "SUBJECT_UNKNOWN");
+    }
+    for number in 0..8 {
+        let _placed = submit(&network, 0, &supplier.describe(&name(number)).unwrap());
+    }
+    network.agree(2);
+    for (node, entry) in nodes().zip(&early) {
+        let begun = Instant::now();
+        let _placed = submit(&network, node, entry);
+        assert!(begun.elapsed() < STANDSTILL, "node {node}: {:?}", begun.elapsed());
+    }
+}
+
 #[test]
 fn one_of_four_may_be_down_and_comes_back_by_itself() {
     let mut network = Exchanges::start(4, 1);

@@ -1,5 +1,7 @@
 //! A node's process: the product's replica and ledger, carried by a host that can die before any action.
 
+use std::collections::BTreeSet;
+
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_replica::{Event, Replica, Timer};
@@ -34,6 +36,8 @@ pub(crate) struct Process {
     pub(crate) calls: Vec<(u64, Call)>,
     /// Entries that clients handed to this process, and that have no verdict yet.
     pub(crate) owed: Vec<Entry>,
+    /// Entries that came into the pool, but those that were refused: they are not taken from others again.
+    pub(crate) recent: BTreeSet<EntryId>,
 }
 
 /// A machine: its disk and clock go on when the process dies.

@@ -81,13 +81,16 @@ fn check(shared: &Shared, batch: Batch) -> (Checked, Vec<Source>) {
     let Batch { sources, submissions: batch, .. } = batch;
     let keys = shared.ledger().public_keys(batch.iter().map(|submission| &*submission.entry));
     let mut signatures = EntryBatch::new();
-    let mut refused: BTreeMap<usize, Problem> = BTreeMap::new();
+    let mut refused: BTreeMap<usize, (Problem, bool)> = BTreeMap::new();
     for (number, submission) in batch.iter().enumerate() {
         signatures.push(number, &submission.entry, |kid| keys.get(kid).copied().flatten());
     }
     for (number, refuted) in signatures.verify() {
         let unknown = batch.get(number).and_then(|submission| unknown_key(submission, &keys));
-        refused.insert(number, unknown.unwrap_or_else(|| refuted.into()));
+        // A node that passes an entry on may have a block more than this one, and know the key.
+        let is_peer = matches!(sources.get(number), Some(Source::Peer(_)));
+        let is_doubtful = unknown.is_none() || !is_peer;
+        refused.insert(number, (unknown.unwrap_or_else(|| refuted.into()), is_doubtful));
     }
     let mut good = Vec::with_capacity(batch.len());
     let (mut bad, mut senders) = (Vec::new(), Vec::new());
@@ -97,9 +100,9 @@ fn check(shared: &Shared, batch: Batch) -> (Checked, Vec<Source>) {
                 let Submission { entry, asked } = submission;
                 good.push(CheckedEntry { entry, source, asked });
             }
-            Some(problem) => {
+            Some((problem, is_doubtful)) => {
                 bad.push((submission.entry.id(), Outcome::refused(problem)));
-                senders.push(source);
+                senders.extend(is_doubtful.then_some(source));
             }
         }
     }

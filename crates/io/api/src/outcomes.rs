@@ -177,6 +177,8 @@ impl Outcomes {
         let mut board = lock(&self.board);
         let mut new = BTreeSet::new();
         for (id, index) in entries {
+            // It is judged anew: what was said of it before is not its outcome.
+            board.refused.remove(&id);
             let waiting = board.waiting.entry(id).or_insert_with(|| {
                 new.insert(id);
                 UnderWay::default()

@@ -13,6 +13,7 @@ use ledger_format::header::Header;
 use ledger_format::note::{Note, NoteSignature};
 use ledger_format::receipt::Receipt;
 use ledger_replay::Ledger;
+use ledger_rules::Code;
 use ledger_store::Store;
 use tokio::sync::watch;
 
@@ -205,7 +206,8 @@ impl Shared {
     }
 
     /// Takes entries in that another node passes on; how many were taken. What is no entry of this ledger is left out, and what came
-    /// into the pool already, unless the node `asked` to hear of refusals: it may have missed one, and its clients may submit again.
+    /// into the pool already, unless the node `asked` to hear of refusals: it may have missed one, and its clients may submit again. What
+    /// is in the log, or has expired, is left out whoever sends it: anybody has the log's entries, and their signatures are good.
     ///
     /// # Errors
     /// `API_POOL_FULL` when the node has as many entries of this peer to check as it takes.
@@ -215,14 +217,22 @@ impl Shared {
         entries: Vec<Vec<u8>>,
         asked: bool,
     ) -> Result<usize, Problem> {
-        let unknown = |entry: &Entry| {
-            let known = !asked && self.recent.contains(&entry.id());
-            entry.claims().ledger == self.genesis.id() && !known
-        };
         let submission = |entry| Submission { entry: Box::new(entry), asked };
         let entries =
             entries.into_iter().filter_map(|bytes| Entry::decode(Bytes::from(bytes)).ok());
-        let submissions: Vec<Submission> = entries.filter(unknown).map(submission).collect();
+        let entries: Vec<Entry> = entries.collect();
+        let submissions: Vec<Submission> = {
+            let ledger = self.ledger();
+            let is_new = |entry: &Entry| {
+                let known = !asked && self.recent.contains(&entry.id());
+                let is_over = entry.claims().expires_s.saturating_mul(1000) <= ledger.time_ms();
+                entry.claims().ledger == self.genesis.id()
+                    && !known
+                    && !is_over
+                    && ledger.window().knows(entry) != Some(Code::Duplicate)
+            };
+            entries.into_iter().filter(is_new).map(submission).collect()
+        };
         let taken = submissions.len();
         self.intake.put(Source::Peer(peer), submissions)?;
         Ok(taken)

@@ -166,6 +166,10 @@ fn judged(bytes: &[u8], known: &Known<'_>) -> Result<(Report, Vec<Signed>), Verd
         report.claimed_time("the block's header says", head.time_ms);
     } else {
         one_word(&signed, known, &mut report);
+        if power_of(&signed, known) == 0 {
+            let reason = "only validators signed it that were removed, or gave up these keys, since: a chain, or a proof file of that height, shows whether there was such a tree";
+            report.verdict = Verdict::NotDetermined(reason.to_owned());
+        }
     }
     changes_shown(&mut report, known.sets.len().saturating_sub(1));
     let text = "what is in the tree, and that it extends an earlier one";
@@ -188,12 +192,17 @@ fn signer_lines(by: &Signed, report: &mut Report) {
     }
 }
 
+/// Of the newest set that is known.
+fn power_of(signed: &[Signed], known: &Known<'_>) -> u64 {
+    known.sets.last().map_or(0, |set| set.power_of(signed.iter().map(|by| &by.id)))
+}
+
 /// What signatures of a checkpoint are worth where no certified header stands beside them.
 fn one_word(signed: &[Signed], known: &Known<'_>, report: &mut Report) {
     if let Some(set) = known.sets.last() {
-        let power = set.power_of(signed.iter().map(|by| &by.id));
         let text = format!(
-            "validators with power {power} of {} signed it: it is their word, and no certificate of a quorum",
+            "validators with power {} of {} signed it: it is their word, and no certificate of a quorum",
+            power_of(signed, known),
             set.total_power()
         );
         report.unchecked(Aspect::Quorum, text);

@@ -119,6 +119,13 @@ fn strangers_and_validators_that_are_not_known_prove_nothing() {
     let sets = [genesis, chain.validators_at(4).0.clone()];
     let (report, signed) = judged(&chain, &bytes, &sets, Some(chain.header_at(4)));
     assert_eq!((report.verdict, signed.len()), (Verdict::Proven, 1));
+    // Whoever was removed may sign what it likes; a certified header shows that it did not.
+    let old = note(&chain, 1, 0, |_| {});
+    let (report, signed) = judged(&chain, &old, &sets, None);
+    assert!(matches!(report.verdict, Verdict::NotDetermined(_)), "{report:?}");
+    assert_eq!(signed.len(), 1);
+    let (report, _) = judged(&chain, &old, &sets, Some(chain.header_at(1)));
+    assert_eq!(report.verdict, Verdict::Proven);
     let unnamed = note(&chain, 1, 0, |note| {
         for line in &mut note.signatures {
             line.key_id[0] ^= 1;

@@ -1,6 +1,6 @@
 //! The host of a node: starts its replica, tells it what happens, carries out what it wants.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use ledger_format::digest::{EntryId, KeyId};
@@ -53,7 +53,13 @@ impl World {
         replica.recall(ledger, &node.disk.evidence);
         let first = ledger.height() == 0;
         self.checks.started(number);
-        let process = Process { replica, keys: count, calls: Vec::new(), owed: Vec::new() };
+        let process = Process {
+            replica,
+            keys: count,
+            calls: Vec::new(),
+            owed: Vec::new(),
+            recent: BTreeSet::new(),
+        };
         self.nodes[number].process = Some(process);
         self.carry_out(number, actions);
         self.introduce(number, 3);
@@ -184,6 +190,7 @@ impl World {
         let Node { process, disk, lies, .. } = &mut self.nodes[node];
         if let Some(process) = process {
             process.settled(id);
+            process.recent.remove(id);
         }
         if lies.is_none() && disk.ids.contains(id) {
             self.checks.violations.push(Violation::RefusedAcknowledged { node, entry: *id });

@@ -73,8 +73,8 @@ impl World {
         let Some(process) = &self.nodes[node].process else { return };
         // Most of what others pass on is here already.
         let id = EntryId(leaf_hash(&bytes));
-        let waits = process.replica.is_waiting(&id) && asker.is_none();
-        if waits || self.nodes[node].disk.ids.contains(&id) {
+        let came_before = asker.is_none() && process.recent.contains(&id);
+        if came_before || self.nodes[node].disk.ids.contains(&id) {
             return;
         }
         let Ok(entry) = Entry::decode(bytes) else { return };
@@ -101,7 +101,10 @@ impl World {
         }
         let Some(liar) = &mut self.nodes[node].liar else {
             self.tell(node, submission(asker, entry));
-            let Some(process) = &self.nodes[node].process else { return };
+            let Some(process) = &mut self.nodes[node].process else { return };
+            if process.replica.is_waiting(&id) {
+                process.recent.insert(id);
+            }
             // What a follower has no block can be made of, and what is in a block waits only with those who have not got that yet.
             let waits = process.replica.is_voting() && process.replica.is_waiting(&id);
             if waits && !self.checks.is_acknowledged(&id) {

@@ -49,6 +49,9 @@ async fn beyond_a_budget_nothing_is_checked_until_the_next_window() {
     let other = key_revoked(BUYER, Label::System);
     let other = sealed(&mut story, &other);
     assert!(node.commit(story.time_ms + 60_000, &[&other]).is_empty());
+    // What is in the log anybody may read, and send: it is no news.
+    let placed = vec![other.bytes().to_vec()];
+    assert_eq!(node.shared.take_from_peer(KeyId([7; 32]), placed, true).unwrap(), 0);
     let mut client = node.submit();
     let sent = tokio::spawn(async move { client.submit(request(&entry)).await });
     assert_eq!(node.arrived().len(), 1);

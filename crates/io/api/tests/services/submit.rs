@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use ledger_api::problem::Problem;
 use ledger_event::AssetDescribed;
 use ledger_event::{Clock, Purpose, Role};
 use ledger_format::digest::LedgerId;
@@ -100,9 +101,13 @@ async fn an_entry_whose_fate_is_not_known_in_time_is_not_lost() {
     let mut story = begun();
     let node = Node::telling(&story).await;
     let entry = sealed(&mut story, &acts::asset_described("rain"));
+    // It had no room before: of what is sent again that is not the outcome.
+    let full = ledger_api::outcomes::Outcome::refused(Problem::pool_full("the pool"));
+    node.shared.outcomes.announce([(entry.id(), full)]);
     let answer = node.submit().submit(request(&entry, Finality::Replicated, 50)).await;
     assert_eq!(refused(answer), (Code::DeadlineExceeded, "API_TIMEOUT".into()));
     assert_eq!(node.arrived(), [entry.id()]);
+    assert!(pending(&waited(&node, wait(&entry, Finality::Replicated, 50)).await));
     let answer = node.submit().submit(request(&entry, Finality::Replicated, 50)).await;
     assert_eq!(refused(answer).1, "API_TIMEOUT");
     assert!(node.nothing_arrived());

@@ -7,11 +7,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_replay::Ledger;
 use ledger_rules::{Code, Refusal};
 
+use super::proposing::{RELAYED, RELAYED_BYTES};
 use super::{Action, Replica, Timer, Wake, next};
 use crate::engine::EngineStopped;
 use crate::message::{Content, Message};
@@ -24,6 +26,24 @@ impl Replica {
     /// Entries of clients, for the others: who does not vote wants to hear what they refuse.
     pub const fn relay(&self, entries: Vec<Vec<u8>>) -> Message {
         if self.is_voting() { Message::entries(entries) } else { Message::passed_on(entries) }
+    }
+
+    /// The same for any number of them, in messages that everybody takes.
+    pub fn relay_all(&self, entries: &[Bytes]) -> Vec<Message> {
+        let (mut messages, mut rest) = (Vec::new(), entries);
+        while !rest.is_empty() {
+            let mut bytes = 0_usize;
+            let fits = |entry: &&Bytes| {
+                bytes = bytes.saturating_add(entry.len());
+                bytes <= RELAYED_BYTES
+            };
+            // One that is longer than that goes alone.
+            let count = rest.iter().take(RELAYED).take_while(fits).count().max(1);
+            let (first, others) = rest.split_at(count);
+            messages.push(self.relay(first.iter().map(|entry| entry.to_vec()).collect()));
+            rest = others;
+        }
+        messages
     }
 
     /// A node that does not vote passed on an entry.

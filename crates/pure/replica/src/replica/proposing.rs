@@ -15,8 +15,8 @@ use crate::message::Message;
 use crate::planted::{self, Bug};
 
 /// Waiting entries that a node is told of when it may lack them, and their bytes.
-const RELAYED: usize = 512;
-const RELAYED_BYTES: usize = 512 * 1024;
+pub(super) const RELAYED: usize = 512;
+pub(super) const RELAYED_BYTES: usize = 512 * 1024;
 
 impl Replica {
     /// Entries wait: for company when it is this validator's turn, else for whose turn it is.

@@ -5,7 +5,7 @@ use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
 use ledger_replay::Ledger;
-use ledger_replica::{Action, Event, Message, Replica, Settings, Timer};
+use ledger_replica::{Action, Addressed, Event, Message, Replica, Settings, Timer};
 use ledger_story::deed::Place;
 use ledger_story::{LIMITS, acts, china, data, genesis_of, validator_key_of};
 
@@ -153,6 +153,31 @@ fn what_still_waits_is_passed_on_again() {
         let _told = follower.hears(from, Message::refused(1, &refusable.id(), "GENESIS_PLACE"));
     }
     assert!(passed_on(&follower.tell(Event::TimerFired(next))), "the other one still waits");
+}
+
+#[test]
+fn what_clients_sent_is_passed_on_in_messages_that_everybody_takes() {
+    const MOST: usize = 512 * 1024;
+    let follower = One::follower().replica;
+    let entries: Vec<bytes::Bytes> = [3, MOST - 3, 1, MOST + 1, 5]
+        .iter()
+        .map(|length| vec![7_u8; *length].into())
+        .chain((0..1_000).map(|_| vec![8_u8; 2].into()))
+        .collect();
+    let messages = follower.relay_all(&entries);
+    let parts: Vec<Vec<Vec<u8>>> = messages
+        .into_iter()
+        .map(|message| match message.addressed() {
+            Addressed::Intake { entries, asked: true } => entries,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(parts.concat(), entries.iter().map(|entry| entry.to_vec()).collect::<Vec<_>>());
+    for part in &parts {
+        let bytes: usize = part.iter().map(Vec::len).sum();
+        assert!(part.len() == 1 || bytes <= MOST, "{bytes} bytes");
+    }
+    assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 1, 512, 489]);
 }
 
 #[test]
