@@ -237,8 +237,8 @@ impl Shared {
         found.ok_or_else(|| Problem::unsigned(format!("block {height}")).retry(RETRY))
     }
 
-    /// The height at whose end an entry of a block is proven: the block's own while somebody is left who signed it, and otherwise the
-    /// last one.
+    /// The height at whose end an entry of a block is proven: the block's own while somebody can be asked who signed it, and otherwise
+    /// the last one.
     pub(crate) fn sealed_height(&self, own: u64) -> Result<u64, Problem> {
         let last = self.head().height;
         let set = self.validators_at(own)?;
@@ -248,9 +248,8 @@ impl Shared {
         if self.signer_at(last)?.is_some() {
             return Ok(last);
         }
-        let ledger = self.ledger();
-        let is_left = |id: &KeyId| ledger.validators().get(id).is_some();
-        let left = set.members().iter().any(|member| is_left(&member.id));
+        let connected = self.seals.connected();
+        let left = set.members().iter().any(|member| connected.contains(&member.id));
         Ok(if left { own } else { last })
     }
 

@@ -251,8 +251,8 @@ impl Shared {
         Ok(Note { text: self.checkpoint_text(header), signatures }.encode())
     }
 
-    /// The receipt of an entry, and the height of the block at whose end it is: the entry's own, or the last one where nobody is left
-    /// who signed that.
+    /// The receipt of an entry, and the height of the block at whose end it is: the entry's own, or the last one where nobody can be
+    /// asked who signed that.
     pub(crate) async fn receipt(&self, position: &Position) -> Result<(u64, Receipt), Problem> {
         let height = self.sealed_height(position.height)?;
         let (header, _, _) = self.header(height)?;

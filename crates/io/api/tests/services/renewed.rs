@@ -72,6 +72,8 @@ fn seal_by(name: &str, shared: &Shared, height: u64) -> Seal {
 #[derive(Debug)]
 struct Everybody {
     follower: Arc<Shared>,
+    /// Those who can be asked.
+    connected: Vec<KeyId>,
     taken: Arc<Mutex<Vec<(&'static str, bool)>>>,
 }
 
@@ -88,7 +90,7 @@ impl AskValidators for Everybody {
     }
 
     fn connected(&self) -> Vec<KeyId> {
-        Vec::new()
+        self.connected.clone()
     }
 
     fn refused(&self) -> Vec<RefusedPeer> {
@@ -102,7 +104,8 @@ async fn a_block_is_signed_by_validators_of_its_own_height() {
     let follower = Node::following(&story, &[]).await;
     let taken = Arc::new(Mutex::new(Vec::new()));
     let (shared, noted) = (Arc::clone(&follower.shared), Arc::clone(&taken));
-    follower.shared.seals.ask_with(Everybody { follower: shared, taken: noted });
+    let connected = AFTER.map(id).to_vec();
+    follower.shared.seals.ask_with(Everybody { follower: shared, connected, taken: noted });
     let last = story.height;
     for (height, signed, others) in [(4, BEFORE, AFTER), (5, AFTER, BEFORE), (last, AFTER, BEFORE)]
     {
@@ -172,16 +175,21 @@ async fn a_stored_certificate_is_checked_by_the_validators_of_its_own_height() {
 async fn an_entry_whose_validators_are_gone_is_proven_at_the_last_block() {
     let story = gone_on(changed(), 3);
     let follower = Node::following(&story, &[]).await;
-    let taken = Arc::default();
-    let shared = Arc::clone(&follower.shared);
-    follower.shared.seals.ask_with(Everybody { follower: shared, taken });
-    for (height, proven_at) in [(2, story.height), (5, 5)] {
+    let all = AFTER.map(id).to_vec();
+    // Also where those are in force who signed it, and are not there.
+    for (height, connected, proven_at) in
+        [(2, all.clone(), story.height), (5, all, 5), (5, vec![id(BEFORE[0])], story.height)]
+    {
+        let (shared, taken) = (Arc::clone(&follower.shared), Arc::default());
+        follower.shared.seals.ask_with(Everybody { follower: shared, connected, taken });
         let entry_id = first_of(&story, height).as_bytes().to_vec().into();
         let asked = v1::GetReceiptRequest { entry_id };
         let given = follower.audit().get_receipt(asked.clone()).await.unwrap().into_inner();
         assert_eq!(given.height, proven_at);
-        let validator = Node::following(&story, &[AFTER[0]]).await;
-        assert_eq!(validator.audit().get_receipt(asked).await.unwrap().into_inner(), given);
+        if proven_at == height || height == 2 {
+            let validator = Node::following(&story, &[AFTER[0]]).await;
+            assert_eq!(validator.audit().get_receipt(asked).await.unwrap().into_inner(), given);
+        }
     }
 }
 
