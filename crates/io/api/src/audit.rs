@@ -18,12 +18,13 @@ use ledger_proto::v1;
 use ledger_proto::v1::audit_service_server::AuditService;
 use ledger_rules::View as _;
 use ledger_verify::proof::encode_state_proof;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::outcomes::Position;
+use crate::places::{Places, kept};
 use crate::problem::Problem;
 use crate::shared::Shared;
 
@@ -33,18 +34,23 @@ const BLOCK_QUEUE: usize = 8;
 const RECORDS_PER_MESSAGE: usize = 500;
 /// Streams of records at a time: each keeps a height in memory.
 const RECORD_STREAMS: usize = 4;
+/// Streams of blocks at a time: each keeps some blocks in memory.
+const BLOCK_STREAMS: usize = 16;
 
 /// The service.
 #[derive(Debug, Clone)]
 pub(crate) struct Audit {
     shared: Arc<Shared>,
-    record_streams: Arc<Semaphore>,
+    record_streams: Places,
+    block_streams: Places,
 }
 
 impl Audit {
     /// The service of a node.
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, record_streams: Arc::new(Semaphore::new(RECORD_STREAMS)) }
+        let record_streams = Places::new("streams of records", RECORD_STREAMS);
+        let block_streams = Places::new("streams of blocks", BLOCK_STREAMS);
+        Self { shared, record_streams, block_streams }
     }
 }
 
@@ -206,6 +212,7 @@ impl AuditService for Audit {
             let detail = format!("blocks {from} to {to}, this node has 1 to {head}");
             return Err(Problem::bad_request(detail).into());
         }
+        let place = self.block_streams.take()?;
         let (sender, receiver) = mpsc::channel(BLOCK_QUEUE);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
@@ -218,7 +225,7 @@ impl AuditService for Audit {
                 }
             }
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        Ok(Response::new(Box::pin(kept(place, ReceiverStream::new(receiver)))))
     }
 
     type StreamRecordsStream = Records;
@@ -227,11 +234,7 @@ impl AuditService for Audit {
         &self,
         _: Request<v1::StreamRecordsRequest>,
     ) -> Result<Response<Records>, Status> {
-        let permit = Arc::clone(&self.record_streams).try_acquire_owned();
-        let permit = permit.map_err(|_busy| {
-            Problem::too_many(format!("{RECORD_STREAMS} streams of records are under way"))
-                .retry(std::time::Duration::from_secs(1))
-        })?;
+        let place = self.record_streams.take()?;
         let (sender, receiver) = mpsc::channel(BLOCK_QUEUE);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
@@ -255,7 +258,7 @@ impl AuditService for Audit {
                 }
             }
             shared.ledger_mut().unpin(height);
-            drop(permit);
+            drop(place);
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }

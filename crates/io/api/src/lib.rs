@@ -12,6 +12,7 @@ mod history;
 pub mod intake;
 mod lineage;
 pub mod outcomes;
+mod places;
 pub mod problem;
 mod query;
 mod reach;
@@ -23,7 +24,9 @@ mod sets;
 pub mod shared;
 mod submit;
 pub mod suspects;
+pub mod unfinished;
 
 pub use server::{ServeError, Serving, serve};
 pub use sets::{NodeRole, Term};
 pub use shared::{Head, NodeKeys, Shared, Submission};
+pub use unfinished::Unfinished;

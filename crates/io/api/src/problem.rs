@@ -50,6 +50,8 @@ problems! {
     bad_request: InvalidArgument = BAD_REQUEST;
     not_found: NotFound = NOT_FOUND;
     pool_full: ResourceExhausted = POOL_FULL;
+    unfinished: ResourceExhausted = UNFINISHED;
+    slow: DeadlineExceeded = SLOW;
     too_many: ResourceExhausted = TOO_MANY;
     timed_out: DeadlineExceeded = TIMED_OUT;
     height_not_kept: OutOfRange = HEIGHT_NOT_KEPT;

@@ -21,6 +21,7 @@ use tonic::{Request, Response, Status};
 
 use crate::history::{PageToken, Walk};
 use crate::lineage::trace;
+use crate::places::{Places, kept};
 use crate::problem::Problem;
 use crate::shared::Shared;
 
@@ -29,14 +30,25 @@ const MAX_PAGE: u32 = 1_000;
 /// Responses of one watch that wait to be read: beyond them the watch waits for its client.
 const WATCH_QUEUE: usize = 256;
 
+/// Watches at a time: each is a task, and some blocks' entries.
+const WATCHES: usize = 256;
+
 /// The service.
 #[derive(Debug, Clone)]
-pub(crate) struct Query(pub(crate) Arc<Shared>);
+pub(crate) struct Query {
+    shared: Arc<Shared>,
+    watches: Places,
+}
 
 impl Query {
+    /// The service of a node.
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, watches: Places::new("watches", WATCHES) }
+    }
+
     fn standing(&self, record: &Bytes, height: u64, at_ms: u64) -> Result<v1::Standing, Problem> {
         let record: Record = message::decode("record", record)?;
-        let ledger = self.0.ledger();
+        let ledger = self.shared.ledger();
         let gone = || Problem::height_not_kept(format!("height {height}"));
         let found = standing(&ledger.state_at(height).ok_or_else(gone)?, &record, at_ms);
         Ok(v1::Standing {
@@ -55,15 +67,15 @@ impl Query {
         };
         let (mut token, mut walk) = if request.page_token.is_empty() {
             let id = Subject::parse("id", &request.id)?;
-            let (record, height) = self.0.record(&id, 0)?;
+            let (record, height) = self.shared.record(&id, 0)?;
             let record = record.ok_or_else(|| Problem::not_found(request.id.clone()))?;
             let record: Record = message::decode("record", &record)?;
             let timeline = record.timeline.unwrap_or_default();
-            let walk = Walk::of(&self.0, &request.id, &timeline);
+            let walk = Walk::of(&self.shared, &request.id, &timeline);
             (PageToken { height, count: timeline.count, head: timeline.head, next: 0 }, walk)
         } else {
             let token = PageToken::decode(&request.page_token)?;
-            let walk = Walk::from(&self.0, &request.id, token.next)?;
+            let walk = Walk::from(&self.shared, &request.id, token.next)?;
             (token, walk)
         };
         let mut leaves = Vec::new();
@@ -93,12 +105,12 @@ impl QueryService for Query {
             Some(v1::get_entry_request::By::LeafIndex(index)) => Some(index),
             Some(v1::get_entry_request::By::EntryId(id)) => {
                 let id = EntryId::from_slice(&id).map_err(Problem::from)?;
-                self.0.store.find(&id).map_err(Problem::from)?
+                self.shared.store.find(&id).map_err(Problem::from)?
             }
             None => return Err(Problem::bad_request("neither entry_id nor leaf_index").into()),
         };
         let leaf = match index {
-            Some(index) => self.0.entry_leaf(index, true)?,
+            Some(index) => self.shared.entry_leaf(index, true)?,
             None => None,
         };
         let leaf = leaf.ok_or_else(|| Problem::not_found("no such entry"))?;
@@ -111,16 +123,16 @@ impl QueryService for Query {
     ) -> Result<Response<v1::GetRecordResponse>, Status> {
         let request = request.into_inner();
         let id = Subject::parse("id", &request.id).map_err(Problem::from)?;
-        let (record, height) = self.0.record(&id, request.height)?;
+        let (record, height) = self.shared.record(&id, request.height)?;
         let time_ms = match height {
-            0 => self.0.genesis.message().start_ms,
-            height => self.0.header(height)?.0.time_ms,
+            0 => self.shared.genesis.message().start_ms,
+            height => self.shared.header(height)?.0.time_ms,
         };
         let at_ms = if request.at_ms == 0 { time_ms } else { request.at_ms };
         let standing =
             record.as_ref().map(|record| self.standing(record, height, at_ms)).transpose()?;
         let proof = if request.with_proof {
-            self.0.record_proof(&id, height)?.into()
+            self.shared.record_proof(&id, height)?.into()
         } else {
             Bytes::new()
         };
@@ -139,23 +151,24 @@ impl QueryService for Query {
         &self,
         request: Request<v1::TraceLineageRequest>,
     ) -> Result<Response<v1::TraceLineageResponse>, Status> {
-        Ok(Response::new(trace(&self.0, &request.into_inner())?))
+        Ok(Response::new(trace(&self.shared, &request.into_inner())?))
     }
 
     type WatchStream = Watched;
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Watched>, Status> {
         let (sender, receiver) = mpsc::channel(WATCH_QUEUE);
-        let shared = Arc::clone(&self.0);
+        let shared = Arc::clone(&self.shared);
         let request = request.into_inner();
         check_filters(&request)?;
+        let place = self.watches.take()?;
         tokio::spawn(async move {
             if let Err(problem) = follow(&shared, &request, &sender).await {
                 // Nobody is left to tell when the client has gone.
                 let _told = sender.send(Err(problem.into())).await;
             }
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        Ok(Response::new(Box::pin(kept(place, ReceiverStream::new(receiver)))))
     }
 }
 
@@ -184,7 +197,7 @@ async fn follow(
     let mut next = request.from;
     loop {
         let head = *heads.borrow_and_update();
-        while next < head.tree_size {
+        while next < head.tree_size && !sender.is_closed() {
             let (responses, after) = block_entries(shared, request, next)?;
             for response in responses {
                 if sender.send(Ok(response)).await.is_err() {
@@ -193,8 +206,15 @@ async fn follow(
             }
             next = after;
         }
-        if request.until_now || heads.changed().await.is_err() {
+        if request.until_now {
             return Ok(());
+        }
+        // Who has gone is noticed here: it keeps no place until the next block.
+        tokio::select! {
+            changed = heads.changed() => if changed.is_err() {
+                return Ok(());
+            },
+            () = sender.closed() => return Ok(()),
         }
     }
 }

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
+use tower::util::MapRequestLayer;
 
 use crate::audit::Audit;
 use crate::connections::connections;
@@ -28,9 +29,12 @@ use crate::sets::NodeRole;
 use crate::shared::Shared;
 use crate::submit::Submit;
 use crate::suspects::Suspect;
+use crate::unfinished::{Budget, Unfinished};
 
 /// Longest message that is read: a stream message of entries.
 const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
+/// Longest message of services that read no entries: none of their requests has more than ids, names, numbers and a page token.
+const MAX_QUESTION_BYTES: usize = 64 * 1024;
 /// Longest message that is written: a block, or an evidence file.
 const MAX_RESPONSE_BYTES: usize = 20 * 1024 * 1024;
 
@@ -169,6 +173,8 @@ pub struct Serving {
     pub version: &'static str,
     /// Connections of clients at one time; who comes then waits until one ends.
     pub connections: usize,
+    /// What is held of their requests that are not whole.
+    pub unfinished: Unfinished,
 }
 
 /// Serves until `stop` is done; then health says so, calls under way end, and the function returns.
@@ -178,7 +184,7 @@ pub struct Serving {
 pub async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,
-    Serving { version, connections: most }: Serving,
+    Serving { version, connections: most, unfinished }: Serving,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -188,11 +194,15 @@ pub async fn serve(
     let submit = SubmitServiceServer::new(Submit(Arc::clone(&shared)))
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
-    let query = QueryServiceServer::new(Query(Arc::clone(&shared)))
+    let query = QueryServiceServer::new(Query::new(Arc::clone(&shared)))
+        .max_decoding_message_size(MAX_QUESTION_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
     let audit = AuditServiceServer::new(Audit::new(Arc::clone(&shared)))
+        .max_decoding_message_size(MAX_QUESTION_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
-    let node = NodeServiceServer::new(Node { shared, version });
+    let node = NodeServiceServer::new(Node { shared, version })
+        .max_decoding_message_size(MAX_QUESTION_BYTES);
+    let budget = Budget::new(unfinished);
     let stopping = async move {
         stop.await;
         // First say so, then drain.
@@ -207,6 +217,7 @@ pub async fn serve(
         .initial_connection_window_size(16 * 1024 * 1024)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .max_concurrent_streams(MAX_CALLS_PER_CONNECTION)
+        .layer(MapRequestLayer::new(move |request| budget.counting(request)))
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)

@@ -42,7 +42,8 @@ enum Taken {
 impl Submit {
     /// Parses one entry and looks whether its fate is known already.
     fn take(&self, bytes: &Bytes) -> Result<(EntryId, Taken), Problem> {
-        let entry = Entry::decode(bytes.clone())?;
+        // A decoded entry keeps slices of what it was read from: of its own copy, or an entry in the pool would keep the whole message.
+        let entry = Entry::decode(Bytes::copy_from_slice(bytes))?;
         let id = entry.id();
         let ledger = self.0.genesis.id();
         if entry.claims().ledger != ledger {

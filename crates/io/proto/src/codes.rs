@@ -28,6 +28,12 @@ codes! {
     POOL_FULL = "API_POOL_FULL",
         "The node has as many entries waiting as it takes.",
         "Try again after the time in RetryInfo; submitting the same entry again is safe.";
+    UNFINISHED = "API_UNFINISHED",
+        "The node holds as much of requests that have not come whole as it may.",
+        "Try again after the time in RetryInfo; nothing of the request was taken. Send fewer large requests at once.";
+    SLOW = "API_SLOW",
+        "The request did not come whole in time.",
+        "Nothing of it was taken: send it again, in smaller messages or fewer at once, and end the call's sending side.";
     TOO_MANY = "API_TOO_MANY",
         "The request asks for, or carries, more than one call may.",
         "Split the request; the message names the limit.";

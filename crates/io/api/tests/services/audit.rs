@@ -1,10 +1,13 @@
 //! The whole log and proofs about parts of it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use ledger_format::block::Block;
 use ledger_format::note::Note;
 use ledger_merkle::log::verify_consistency;
 use ledger_proto::v1;
+use ledger_proto::v1::audit_service_client::AuditServiceClient;
 use ledger_proto::v1::get_proof_request::Of;
 use ledger_replay::Replay;
 use ledger_story::RAIN;
@@ -12,8 +15,9 @@ use ledger_story::acts::asset;
 use ledger_verify::proof::verify_proof_file;
 use ledger_verify::verdict::Verdict;
 use tonic::Code;
+use tonic::transport::Endpoint;
 
-use crate::node::{Node, begun, refused};
+use crate::node::{Node, begun, code, refused};
 
 fn not_found() -> (Code, String) {
     (Code::NotFound, "API_NOT_FOUND".into())
@@ -145,4 +149,26 @@ async fn heads_and_that_one_grew_from_another() {
     {
         assert_eq!(refused(ask(from, to).await), bad_request(), "{from} to {to}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_blocks_are_few_at_a_time_and_those_unread_are_counted() {
+    let node = Node::telling(&begun().told()).await;
+    let mut streams = Vec::new();
+    // A client that reads hardly anything. What it asks for is more than one chunk, and made soon.
+    let endpoint = Endpoint::from_shared(format!("http://{}", node.address)).unwrap();
+    let slow = endpoint.initial_stream_window_size(256).connect().await.unwrap();
+    let mut audit = AuditServiceClient::new(slow);
+    let request = || v1::StreamBlocksRequest { from: 1, to: 0 };
+    for _ in 0..16 {
+        streams.push(audit.stream_blocks(request()).await.unwrap());
+    }
+    let full = (Code::ResourceExhausted, "API_TOO_MANY".to_owned());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let other = node.audit().stream_blocks(request()).await;
+    assert!(other.is_err_and(|status| code(&status) == full));
+    // Whoever goes makes room, at once or nearly.
+    streams.pop();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(node.audit().stream_blocks(request()).await.is_ok());
 }

@@ -17,4 +17,5 @@ mod renewed;
 mod seals;
 mod status;
 mod submit;
+mod unfinished;
 mod watch;

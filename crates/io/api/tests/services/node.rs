@@ -1,5 +1,6 @@
 //! A node without a loop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use ed25519_dalek::Signer as _;
 use ledger_api::admission::{self, Checked};
 use ledger_api::outcomes::{Outcome, Position, RefusedAt};
-use ledger_api::{Head, NodeKeys, Serving, Shared, serve};
+use ledger_api::{Head, NodeKeys, Serving, Shared, Unfinished, serve};
 use ledger_event::Clock;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
@@ -43,6 +44,7 @@ pub(crate) struct Node {
     /// Entries whose signatures were checked, on their way to the pool.
     checked: Receiver<Checked>,
     channel: Channel,
+    pub(crate) address: SocketAddr,
     stopping: Arc<AtomicBool>,
     // Removed last.
     _directory: TempDir,
@@ -63,17 +65,28 @@ impl Node {
     /// A node with keys of these validators or none, with every block of a story.
     pub(crate) async fn following(story: &Story, validators: &[&str]) -> Self {
         let keys = validators.iter().map(|name| keys_of(name)).collect();
-        let node = Self::serve(story.genesis.clone(), true, keys).await;
+        let node = Self::serve(story.genesis.clone(), (true, Unfinished::default()), keys).await;
         node.tell(story);
         node
     }
 
     /// `checking`: whether anybody takes entries from the intake.
     pub(crate) async fn start(genesis: GenesisDocument, checking: bool) -> Self {
-        Self::serve(genesis, checking, vec![keys_of("")]).await
+        Self::serve(genesis, (checking, Unfinished::default()), vec![keys_of("")]).await
     }
 
-    async fn serve(genesis: GenesisDocument, checking: bool, keys: Vec<(KeyId, NodeKeys)>) -> Self {
+    /// A node with every block of a story that holds so much of requests that are not whole.
+    pub(crate) async fn holding(story: &Story, unfinished: Unfinished) -> Self {
+        let node = Self::serve(story.genesis.clone(), (true, unfinished), vec![keys_of("")]).await;
+        node.tell(story);
+        node
+    }
+
+    async fn serve(
+        genesis: GenesisDocument,
+        (checking, unfinished): (bool, Unfinished),
+        keys: Vec<(KeyId, NodeKeys)>,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDirectory::open_or_create(directory.path(), &genesis.id()).unwrap();
         let store = Store::open(data).unwrap();
@@ -89,11 +102,12 @@ impl Node {
             });
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let serving = Serving { version: "test", connections: 16 };
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = Serving { version: "test", connections: 16, unfinished };
+        let address = listener.local_addr().unwrap();
         tokio::spawn(serve(Arc::clone(&shared), listener, serving, std::future::pending()));
-        let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
-        Self { shared, checked, channel, stopping, _directory: directory }
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let channel = endpoint.connect().await.unwrap();
+        Self { shared, checked, channel, address, stopping, _directory: directory }
     }
 
     /// A node with every block of a story.

@@ -7,8 +7,9 @@ use ledger_proto::v1;
 use ledger_story::acts::{self, asset};
 use ledger_story::cast::SUPPLIER;
 use ledger_story::{RAIN, Story};
+use tonic::Code;
 
-use crate::node::{Node, begun, sealed};
+use crate::node::{Node, begun, code, sealed};
 
 async fn watched(node: &Node, request: v1::WatchRequest) -> Vec<v1::WatchResponse> {
     let request = v1::WatchRequest { until_now: true, ..request };
@@ -74,7 +75,7 @@ async fn a_filter_that_nothing_can_pass_is_refused() {
     ];
     for (request, why) in wrong {
         let refused = node.query().watch(request).await.unwrap_err();
-        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        assert_eq!(refused.code(), Code::InvalidArgument);
         assert!(refused.message().contains(why), "{}", refused.message());
     }
     // Of what is not there yet there may be something one day.
@@ -132,5 +133,24 @@ async fn new_blocks_reach_those_who_wait() {
         }
         let quiet = tokio::time::timeout(Duration::from_millis(60), stream.message()).await;
         assert!(quiet.is_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watches_are_bounded_and_who_has_gone_keeps_no_place() {
+    let node = Node::telling(&begun()).await;
+    let mut watches = Vec::new();
+    let request = || v1::WatchRequest { from: u64::MAX, ..Default::default() };
+    for _ in 0..256 {
+        watches.push(node.query().watch(request()).await.unwrap());
+    }
+    let full = (Code::ResourceExhausted, "API_TOO_MANY".to_owned());
+    assert!(node.query().watch(request()).await.is_err_and(|status| code(&status) == full));
+    // Without any new block.
+    drop(watches);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut watches = Vec::new();
+    for _ in 0..256 {
+        watches.push(node.query().watch(request()).await.unwrap());
     }
 }

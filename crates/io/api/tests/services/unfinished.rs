@@ -1,0 +1,229 @@
+//! Requests that do not come whole: they are held within bounds, of memory and of time, and keep nobody else from submitting.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{RecvStream, SendStream};
+use ledger_api::Unfinished;
+use ledger_proto::v1;
+use ledger_story::acts::asset_described;
+use prost::Message as _;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tonic::codegen::http::{HeaderMap, Request, Response};
+
+use crate::node::{Node, begun, sealed};
+
+const KIB: usize = 1024;
+const SUBMIT: &str = "ledger.v1.SubmitService/Submit";
+const STREAM: &str = "ledger.v1.SubmitService/SubmitStream";
+/// Longer than any of these tests.
+const LONG: Duration = Duration::from_secs(600);
+const OK: &str = "0";
+const RESOURCE_EXHAUSTED: &str = "8";
+const DEADLINE_EXCEEDED: &str = "4";
+
+/// A client that speaks HTTP/2 itself, and so may stop in the middle of a message.
+struct Raw {
+    requests: SendRequest<Bytes>,
+    driver: JoinHandle<()>,
+    url: String,
+}
+
+/// A call that has not ended.
+struct Call {
+    /// The status with which it ends.
+    end: Pin<Box<dyn Future<Output = (String, String)> + Send>>,
+    sending: SendStream<Bytes>,
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Raw {
+    async fn connect(node: &Node) -> Self {
+        let stream = TcpStream::connect(node.address).await.unwrap();
+        let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+        let driver = tokio::spawn(async move {
+            let _ended = connection.await;
+        });
+        Self { requests, driver, url: format!("http://{}", node.address) }
+    }
+
+    /// Begins a call, and sends these bytes of its body.
+    async fn call(&mut self, method: &str, bytes: Vec<u8>) -> Call {
+        let mut requests = self.requests.clone().ready().await.unwrap();
+        let request = Request::post(format!("{}/{method}", self.url))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        let (answer, mut sending) =
+            requests.send_request(request.body(()).unwrap(), false).unwrap();
+        sending.send_data(bytes.into(), false).unwrap();
+        Call { end: Box::pin(end(answer)), sending }
+    }
+
+    /// Calls that each announce a message of so many bytes, and send all of it but one.
+    async fn halves(&mut self, method: &str, count: usize, length: usize) -> Vec<Call> {
+        let mut calls = Vec::new();
+        for _ in 0..count {
+            calls.push(self.call(method, half(length)).await);
+        }
+        calls
+    }
+}
+
+fn message(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap();
+    [&[0], &length.to_be_bytes()[..], bytes].concat()
+}
+
+fn half(length: usize) -> Vec<u8> {
+    let mut bytes = message(&vec![0; length]);
+    bytes.pop();
+    bytes
+}
+
+/// The status with which a call ends: its gRPC code, and its message.
+async fn end(answer: ResponseFuture) -> (String, String) {
+    let answer: Response<RecvStream> = answer.await.unwrap();
+    let (head, mut body) = answer.into_parts();
+    let told = |headers: &HeaderMap| {
+        let text = |name| Some(headers.get(name)?.to_str().unwrap().to_owned());
+        Some((text("grpc-status")?, text("grpc-message").unwrap_or_default()))
+    };
+    if let Some(told) = told(&head.headers) {
+        return told;
+    }
+    while let Some(data) = body.data().await {
+        body.flow_control().release_capacity(data.unwrap().len()).unwrap();
+    }
+    told(&body.trailers().await.unwrap().unwrap()).unwrap()
+}
+
+/// How many calls end for want of room, before nothing more ends for a while; those stay that have not.
+async fn turned_away(calls: &mut Vec<Call>) -> usize {
+    let before = calls.len();
+    let mut open = Vec::new();
+    for mut call in calls.drain(..) {
+        match tokio::time::timeout(Duration::from_millis(200), &mut call.end).await {
+            Err(_open) => open.push(call),
+            Ok((status, message)) => {
+                assert_eq!(status, RESOURCE_EXHAUSTED, "{message}");
+                assert!(message.starts_with("API_UNFINISHED"), "{message}");
+            }
+        }
+    }
+    *calls = open;
+    before - calls.len()
+}
+
+/// A client's submission of an entry, by itself: it is taken.
+async fn submits(node: &Node, entry: &ledger_format::entry::Entry) {
+    let wait_for = v1::Finality::Accepted.into();
+    let entry_bytes = entry.bytes().clone();
+    let request = v1::SubmitRequest { entry: entry_bytes, wait_for, timeout_ms: 100, replicas: 0 };
+    let mut client = node.submit();
+    let sent = tokio::spawn(async move { client.submit(request).await });
+    assert_eq!(node.arrived(), [entry.id()]);
+    // Nobody makes blocks here: what became of it is not known.
+    assert_eq!(crate::node::refused(sent.await.unwrap()).1, "API_TIMEOUT");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn halves_of_messages_are_held_within_a_bound_and_others_submit() {
+    let mut story = begun();
+    let bounds = Unfinished { server: 1_024 * KIB, connection: 768 * KIB, time: LONG };
+    let node = Node::holding(&story, bounds).await;
+    for (round, method) in [SUBMIT, STREAM].into_iter().enumerate() {
+        let (mut one, mut other) = (Raw::connect(&node).await, Raw::connect(&node).await);
+        // There is room for seven of one connection. Which of them end is open, since they come side by side.
+        let mut first = one.halves(method, 20, 100 * KIB).await;
+        let count = turned_away(&mut first).await;
+        assert!((13..20).contains(&count), "{method}: {count} of 20");
+        // The server has room for a few more.
+        let mut second = other.halves(method, 20, 100 * KIB).await;
+        let more = turned_away(&mut second).await;
+        assert!((10 + 20 - count..20).contains(&more), "{method}: {count} and {more} of 20");
+        let name = format!("rain-{round}");
+        submits(&node, &sealed(&mut story, &asset_described(&name))).await;
+        let mut third = Raw::connect(&node).await;
+        let mut small = third.halves(method, 1, 100 * KIB).await;
+        assert_eq!(turned_away(&mut small).await, 0, "{method}: a little of each is taken");
+        // With its connections the flood is forgotten.
+        drop((one, other, third));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut again = Raw::connect(&node).await;
+        let mut seven = again.halves(method, 7, 100 * KIB).await;
+        assert_eq!(turned_away(&mut seven).await, 0, "{method}");
+        drop(again);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_message_counts_until_the_client_has_ended_its_side_of_the_call() {
+    let bounds = Unfinished { server: 1_024 * KIB, connection: 256 * KIB, time: LONG };
+    let node = Node::holding(&begun(), bounds).await;
+    let mut raw = Raw::connect(&node).await;
+    let entry = Bytes::from(vec![0; 100 * KIB]);
+    let request = v1::SubmitRequest { entry: entry.clone(), ..Default::default() };
+    let bytes = message(&request.encode_to_vec());
+    let mut calls = vec![raw.call(SUBMIT, bytes.clone()).await];
+    calls.push(raw.call(SUBMIT, bytes.clone()).await);
+    assert_eq!(turned_away(&mut calls).await, 0);
+    let mut third = vec![raw.call(SUBMIT, bytes.clone()).await];
+    assert_eq!(turned_away(&mut third).await, 1);
+    // One ends its side, is judged as any other, and makes room.
+    let Call { end, mut sending } = calls.pop().unwrap();
+    sending.send_data(Bytes::new(), true).unwrap();
+    let (_, message_of_one) = end.await;
+    assert!(message_of_one.starts_with("FMT_TOO_LARGE"), "{message_of_one}");
+    calls.push(raw.call(SUBMIT, bytes.clone()).await);
+    assert_eq!(turned_away(&mut calls).await, 0);
+    // Of a stream no message counts that is whole: it lasts for as long as the client likes.
+    drop(calls);
+    let request = v1::SubmitStreamRequest { entries: vec![entry], ..Default::default() };
+    let many = message(&request.encode_to_vec()).repeat(8);
+    let Call { end, mut sending } = raw.call(STREAM, many).await;
+    sending.send_data(Bytes::new(), true).unwrap();
+    assert_eq!(end.await.0, OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_does_not_come_whole_in_time_ends_its_call() {
+    let time = Duration::from_millis(500);
+    let node = Node::holding(&begun(), Unfinished { time, ..Unfinished::default() }).await;
+    let mut raw = Raw::connect(&node).await;
+    let begun_only = message(&[0; 100 * KIB])[..50 * KIB].to_vec();
+    for (method, bytes) in [
+        (SUBMIT, begun_only.clone()),
+        (SUBMIT, message(&[])),
+        (SUBMIT, Vec::new()),
+        (STREAM, begun_only.clone()),
+        (STREAM, [message(&[]), begun_only].concat()),
+        ("ledger.v1.QueryService/Watch", message(&[])),
+        ("ledger.v1.NodeService/GetStatus", vec![0]),
+    ] {
+        let Call { end, mut sending } = raw.call(method, bytes).await;
+        // A byte now and then is not enough.
+        tokio::spawn(async move {
+            while sending.send_data(Bytes::from_static(&[0]), false).is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let ends = tokio::time::timeout(Duration::from_secs(20), end).await;
+        let (status, message) = ends.unwrap();
+        assert_eq!((status.as_str(), &message[..8]), (DEADLINE_EXCEEDED, "API_SLOW"), "{method}");
+    }
+    // A stream between two messages waits for as long as its client.
+    let Call { mut end, mut sending } = raw.call(STREAM, message(&[])).await;
+    assert!(tokio::time::timeout(time * 3, &mut end).await.is_err());
+    sending.send_data(message(&[]).into(), true).unwrap();
+    assert_eq!(end.await.0, OK);
+}
