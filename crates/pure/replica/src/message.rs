@@ -12,8 +12,10 @@ use crate::said::{Said, SaidProposal, SaidVote};
 
 /// Longest message that is read: some blocks and their wrapping.
 const LIMIT: usize = 24 * 1024 * 1024;
-/// Most blocks or entries in one message.
-const MAX_ITEMS: usize = 16_384;
+/// Most blocks in one message.
+const MAX_BLOCKS: usize = 16_384;
+/// Most entries in one message: what nodes that keep to the rules pass on at a time. The thread that reads them reads votes too.
+const MAX_ENTRIES: usize = 1_024;
 /// Most evidence in one message: some against each of as many validators as there can be.
 const MAX_EVIDENCE: usize = 4_096;
 /// Most signatures in one certificate: a prevote and a precommit of each validator that there can be.
@@ -328,9 +330,9 @@ impl Message {
         let decoded = bincode::decode_from_slice(bytes, configuration());
         let (content, read): (Content, usize) = decoded.map_err(|_malformed| NoMessage)?;
         let bounded = match &content {
-            Content::Blocks { blocks } => blocks.len() <= MAX_ITEMS,
+            Content::Blocks { blocks } => blocks.len() <= MAX_BLOCKS,
             Content::Entries { entries } | Content::PassedOn { entries } => {
-                entries.len() <= MAX_ITEMS
+                entries.len() <= MAX_ENTRIES
             }
             Content::Body { body, .. } => body.len() <= MAX_BLOCK_BYTES,
             Content::Evidence { evidence } => evidence.len() <= MAX_EVIDENCE,

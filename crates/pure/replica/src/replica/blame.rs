@@ -16,7 +16,8 @@ use crate::planted::{self, Bug};
 use crate::said::Said;
 use crate::witness::pair;
 
-/// Evidence of one node that is put off at most, the newest.
+/// Evidence of one node that is put off at most, the newest; and of one message, the first: of more that cannot be judged no more is
+/// looked at, since anybody may send it.
 const PUT_OFF: usize = 8;
 /// Nodes whose evidence is put off at most.
 const TELLERS: usize = 256;
@@ -89,7 +90,7 @@ impl Replica {
         from: KeyId,
         evidence: Vec<Vec<u8>>,
     ) -> Vec<Action> {
-        let mut actions = Vec::new();
+        let (mut actions, mut undetermined) = (Vec::new(), 0);
         for bytes in evidence {
             let evidence = match Evidence::decode(Bytes::from(bytes)) {
                 Ok(evidence) => evidence,
@@ -107,7 +108,13 @@ impl Replica {
             }
             match judge(ledger, &evidence) {
                 Ok(_) => actions.extend(self.accuse(ledger, evidence)),
-                Err(Verdict::NotDetermined(_)) => self.put_off(from, evidence),
+                Err(Verdict::NotDetermined(_)) => {
+                    self.put_off(from, evidence);
+                    undetermined += 1;
+                    if undetermined == PUT_OFF {
+                        break;
+                    }
+                }
                 Err(verdict) => {
                     actions.push(Action::suspect(from, height, nothing(height, verdict)));
                     break;

@@ -408,3 +408,12 @@ fn a_process_that_was_started_again_does_not_wait_as_long_as_the_last_one() {
         Replica::start(&one.ledger, vec![key_of(one.id)], Settings::default(), &log).unwrap();
     assert_eq!(longest(timers(&first)), Some(base));
 }
+
+#[test]
+fn more_entries_than_anybody_passes_on_at_a_time_are_no_message() {
+    for of in [Message::entries, Message::passed_on] {
+        let message = |count| of(vec![vec![0xd2; 300]; count]).encode();
+        assert!(Message::decode(&message(1_024)).is_ok());
+        assert!(Message::decode(&message(1_025)).is_err());
+    }
+}

@@ -222,3 +222,27 @@ fn two_nodes_that_were_shown_different_proposals_find_out() {
     let actions = other.hears(first.id, &shown.unwrap());
     assert_eq!(accused(&actions), [turn]);
 }
+
+#[test]
+fn of_much_that_cannot_be_judged_little_is_looked_at() {
+    let ledger = genesis().id();
+    let evidence = |by: KeyId, height| {
+        let vote = |number| {
+            let bytes = vote_bytes(&ledger, VoteStep::Prevote, height, 0, block(number).as_ref());
+            let signature = key_of(two().1).sign(&bytes).to_bytes();
+            SignedVote { block: block(number), signature }
+        };
+        Evidence::double_vote(ledger, height, (0, VoteStep::Prevote, by), [vote(1), vote(2)])
+    };
+    for (strangers, named) in [(7, 1), (8, 0), (4_000, 0)] {
+        let (mut first, liar, other) = two();
+        let unknown = (0..strangers).map(|height| evidence(KeyId([9; 32]), height).encode());
+        let mut all: Vec<Vec<u8>> = unknown.collect();
+        all.push(evidence(liar, 1).encode());
+        let actions = first.hears(other.id, &Message::evidence(all));
+        assert_eq!((accused(&actions).len(), suspects(&actions)), (named, 0), "{strangers}");
+        // What is new in a later message is looked at.
+        let actions = first.hears(other.id, &Message::evidence(vec![evidence(liar, 1).encode()]));
+        assert_eq!(accused(&actions).len(), 1 - named);
+    }
+}
