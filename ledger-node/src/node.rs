@@ -11,7 +11,7 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use ledger_api::admission::{self, CheckedEntry};
 use ledger_api::intake::Source;
-use ledger_api::{NodeRole, Serving, Shared, Unfinished};
+use ledger_api::{NodeRole, Serving, Shared};
 use ledger_format::entry::Entry;
 use ledger_format::evidence::Evidence;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
@@ -141,11 +141,7 @@ impl Node {
             }
         })?;
         let (stop_server, stopped) = oneshot::channel::<()>();
-        let serving = Serving {
-            version: env!("CARGO_PKG_VERSION"),
-            connections: options.connections,
-            unfinished: Unfinished::default(),
-        };
+        let serving = Serving::new(env!("CARGO_PKG_VERSION"), options.connections);
         let server = tokio::spawn(serve(Arc::clone(&shared), listener, serving, stopped));
         let node = Self {
             shared,

@@ -177,6 +177,13 @@ pub struct Serving {
     pub unfinished: Unfinished,
 }
 
+impl Serving {
+    /// With the bounds that docs/API.md states.
+    pub fn new(version: &'static str, connections: usize) -> Self {
+        Self { version, connections, unfinished: Unfinished::default() }
+    }
+}
+
 /// Serves until `stop` is done; then health says so, calls under way end, and the function returns.
 ///
 /// # Errors
