@@ -23,6 +23,8 @@ pub(crate) enum LogRecord {
     Input { height: u64, input: LogInput },
     /// All that is left of an emptied log: the block of this height is durable elsewhere.
     Done { height: u64 },
+    /// Up to this height an operator has vouched for what this node's keys have signed elsewhere or before.
+    Vouched { height: u64 },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -60,9 +62,10 @@ fn configuration() -> impl bincode::config::Config {
 impl LogRecord {
     pub(crate) const fn height(&self) -> u64 {
         match self {
-            Self::Body { height, .. } | Self::Input { height, .. } | Self::Done { height } => {
-                *height
-            }
+            Self::Body { height, .. }
+            | Self::Input { height, .. }
+            | Self::Done { height }
+            | Self::Vouched { height } => *height,
         }
     }
 
@@ -71,6 +74,7 @@ impl LogRecord {
         match self {
             Self::Body { height, .. } | Self::Input { height, .. } => height.saturating_sub(1),
             Self::Done { height } => *height,
+            Self::Vouched { .. } => 0,
         }
     }
 

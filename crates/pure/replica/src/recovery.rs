@@ -38,6 +38,8 @@ pub(crate) struct Recovered {
     /// Bodies, each with its entries.
     pub(crate) candidates: Vec<(Candidate, Vec<Entry>)>,
     pub(crate) inputs: Vec<LogInput>,
+    /// Up to which height an operator has vouched, whatever height is interrupted.
+    pub(crate) vouched: u64,
 }
 
 /// Reads the records of the next height; those of other heights are left-overs. Everything that the engine was told counts, signed or
@@ -56,6 +58,11 @@ pub(crate) fn recover(
     if let Some(logged) = logged.filter(|logged| *logged > stored) {
         return Err(StartError::BlocksLost { stored, logged });
     }
+    let vouches = records.iter().filter_map(|record| match record {
+        LogRecord::Vouched { height } => Some(*height),
+        _ => None,
+    });
+    let vouched = vouches.max().unwrap_or_default();
     let next = ledger.height().saturating_add(1);
     let (mut bodies, mut inputs) = (Vec::new(), Vec::new());
     for record in records.into_iter().filter(|record| record.height() == next) {
@@ -63,12 +70,12 @@ pub(crate) fn recover(
             LogRecord::Body { body, .. } => bodies.push(body),
             LogRecord::Input { input, .. } if is_forgotten(&input, own) => {}
             LogRecord::Input { input, .. } => inputs.push(input),
-            LogRecord::Done { .. } => {}
+            LogRecord::Done { .. } | LogRecord::Vouched { .. } => {}
         }
     }
     if inputs.is_empty() || planted::is(Bug::VotesForgotten) {
         // A body that was never told of.
-        return Ok(Recovered::default());
+        return Ok(Recovered { vouched, ..Recovered::default() });
     }
     let candidates = bodies.into_iter().map(|body| candidate(ledger, body));
     let candidates: Vec<(Candidate, Vec<Entry>)> = candidates.collect::<Result<_, _>>()?;
@@ -81,7 +88,7 @@ pub(crate) fn recover(
             return Err(StartError::Body("its body is missing".into()));
         }
     }
-    Ok(Recovered { candidates, inputs })
+    Ok(Recovered { candidates, inputs, vouched })
 }
 
 /// Whether a bug keeps what others prevoted from being read.

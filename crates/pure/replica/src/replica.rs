@@ -120,6 +120,7 @@ impl Replica {
         let mut replica = Self::new(id, keys, settings);
         replica.take_place(ledger);
         let recovered = recover(ledger, &replica.id, log)?;
+        replica.vouched = recovered.vouched;
         let actions = replica.resume(ledger, recovered)?;
         Ok((replica, actions))
     }

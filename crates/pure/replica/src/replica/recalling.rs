@@ -8,8 +8,9 @@ use ledger_format::validators::Validators;
 use ledger_format::vote::Certificate;
 use ledger_replay::Ledger;
 
-use super::{Action, Replica, id_of, next, placed};
+use super::{Action, Replica, id_of, log, next, placed};
 use crate::engine::EngineStopped;
+use crate::log_record::LogRecord;
 use crate::message::{Content, Message, Statement, StatementKind};
 use crate::planted::{self, Bug};
 use crate::recall::{Recovering, is_signed_by};
@@ -65,7 +66,7 @@ impl Replica {
     /// Takes the keys up if they may vote, and the place that one of them has.
     fn take_up(&mut self, ledger: &Ledger) -> Vec<Action> {
         let was_voting = self.is_voting();
-        let mut actions: Vec<Action> = self.remember_again(ledger).into_iter().collect();
+        let mut actions = self.remember_again(ledger);
         if !planted::is(Bug::PlaceKept) {
             self.take_place(ledger);
         }
@@ -79,11 +80,19 @@ impl Replica {
 
     /// Takes the keys up again once nothing is left that they may have said and this node has forgotten. The height that begins now
     /// is their first.
-    fn remember_again(&mut self, ledger: &Ledger) -> Option<Action> {
-        let recovered = self.recovering.take_if(|recovering| recovering.is_over(ledger))?;
+    fn remember_again(&mut self, ledger: &Ledger) -> Vec<Action> {
+        let over = self.recovering.take_if(|recovering| recovering.is_over(ledger));
+        let Some(recovered) = over else { return Vec::new() };
         self.vouched = recovered.vouched(ledger);
         self.keys = recovered.into_keys();
-        Some(Action::Recovered)
+        let mut actions = Vec::new();
+        if self.vouched > 0 {
+            // The next process votes without asking the operator again.
+            actions.push(log(&LogRecord::Vouched { height: self.vouched }));
+            actions.push(Action::FlushLog);
+        }
+        actions.push(Action::Recovered);
+        actions
     }
 
     /// What this node can tell another of what its key has said. Only who votes tells: who has forgotten something itself might have

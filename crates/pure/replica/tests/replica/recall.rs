@@ -292,17 +292,23 @@ fn where_the_others_wait_for_it_the_operators_word_lets_it_vote_once_it_has_thei
 
 #[test]
 fn what_was_said_before_the_operators_word_stops_nobody_and_what_is_said_after_it_does() {
-    let mut plain = Plain::of(&["a-", "b-"]);
-    plain.goes_on(2);
-    plain.network.start_without_memory(0, 2, true);
-    plain.network.meet(0, 1);
-    assert!(plain.network.settle(50));
-    assert!(plain.network.nodes[0].replica.is_voting());
-    let ledger = plain.network.nodes[0].ledger.genesis().id();
-    for (height, twins) in [(3, [].as_slice()), (4, &[]), (5, &[0])] {
-        plain.network.hear(0, id("b-"), &prevote_of_nothing(&ledger, height, "a-"));
-        let _busy = plain.network.settle(200);
-        assert_eq!(plain.network.twins, twins, "height {height}");
+    for is_started_again in [false, true] {
+        let mut plain = Plain::of(&["a-", "b-"]);
+        plain.goes_on(2);
+        plain.network.start_without_memory(0, 2, true);
+        plain.network.meet(0, 1);
+        assert!(plain.network.settle(50));
+        assert!(plain.network.nodes[0].replica.is_voting());
+        if is_started_again {
+            plain.network.stop(0);
+            plain.network.start_again(0);
+        }
+        let ledger = plain.network.nodes[0].ledger.genesis().id();
+        for (height, twins) in [(3, [].as_slice()), (4, &[]), (5, &[0])] {
+            plain.network.hear(0, id("b-"), &prevote_of_nothing(&ledger, height, "a-"));
+            let _busy = plain.network.settle(200);
+            assert_eq!(plain.network.twins, twins, "height {height}, again: {is_started_again}");
+        }
     }
 }
 
