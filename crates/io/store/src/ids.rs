@@ -90,10 +90,10 @@ impl Ids {
         self.recent.insert((prefix(id), leaf));
     }
 
-    /// Turns the recent ids into a run when there are enough of them.
-    pub(crate) fn spill(&mut self, batch: &mut sled::Batch) -> Result<(), StoreError> {
+    /// Turns the recent ids into a run when there are enough of them; whether there were. Nobody may look before the batch is applied.
+    pub(crate) fn spill(&mut self, batch: &mut sled::Batch) -> Result<bool, StoreError> {
         if self.recent.len() < RECENT_MAX {
-            return Ok(());
+            return Ok(false);
         }
         let recent = std::mem::take(&mut self.recent);
         let last_leaf = recent.iter().map(|(_, leaf)| *leaf).max().unwrap_or_default();
@@ -103,7 +103,8 @@ impl Ids {
             writer.push(row, batch);
         }
         self.runs.push(writer.finish(last_leaf, batch));
-        self.save(batch)
+        self.save(batch)?;
+        Ok(true)
     }
 
     fn save(&self, batch: &mut sled::Batch) -> Result<(), StoreError> {

@@ -179,17 +179,17 @@ impl Store {
         block: &NewBlock<'_>,
     ) -> Result<(), StoreError> {
         let bytes = blocks::put_derived(&mut batch, block)?;
-        {
-            let leaves = tiles::leaves_of(block.header_leaf, block.ids);
-            tiles::push(&mut lock(&self.tiles), &leaves, &mut batch);
-            let mut ids = lock(&self.ids);
-            for (leaf, id) in (block.first_entry()..).zip(block.ids) {
-                ids.insert(id, leaf);
-            }
-            ids.spill(&mut batch)?;
+        let leaves = tiles::leaves_of(block.header_leaf, block.ids);
+        tiles::push(&mut lock(&self.tiles), &leaves, &mut batch);
+        let mut ids = lock(&self.ids);
+        for (leaf, id) in (block.first_entry()..).zip(block.ids) {
+            ids.insert(id, leaf);
         }
+        // Whoever looks for an id meanwhile must not find a run whose pages are not there yet.
+        let held = ids.spill(&mut batch)?.then_some(ids);
         self.changed_bytes.fetch_add(bytes + state::BLOCK_COST_BYTES, Ordering::Relaxed);
         self.tree.apply_batch(batch)?;
+        drop(held);
         Ok(())
     }
 
@@ -331,5 +331,45 @@ mod tests {
                 "{removed} of {derived} removed, and found {found:?}"
             );
         }
+    }
+
+    /// Each block has so many entries that its ids become a run of pages at once.
+    #[test]
+    fn an_id_is_found_while_ids_become_runs() {
+        const IDS: u64 = 20_000;
+        let directory = tempfile::tempdir().unwrap();
+        let store = written(directory.path());
+        let known = tiles::id_of(&Bytes::from(1_u64.to_be_bytes().to_vec()));
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        assert_eq!(store.find(&known).unwrap(), Some(0));
+                    }
+                });
+            }
+            for height in BLOCKS + 1..BLOCKS + 17 {
+                let number =
+                    |entry: u64| Bytes::from((height << 32 | entry).to_be_bytes().to_vec());
+                let entries: Vec<Bytes> = (0..IDS).map(number).collect();
+                let ids: Vec<_> = entries.iter().map(tiles::id_of).collect();
+                let first_leaf = (BLOCKS - 1) * 2 + 1 + (height - BLOCKS - 1) * (IDS + 1);
+                let block = NewBlock {
+                    height,
+                    header: b"header",
+                    certificate: b"certificate",
+                    first_leaf,
+                    header_leaf: Some(tiles::id_of(&Bytes::from_static(b"header"))),
+                    entries: &entries,
+                    ids: &ids,
+                    links: &vec![vec![]; entries.len()],
+                    records: &[],
+                    window: &[],
+                };
+                store.commit(&block).unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
     }
 }
