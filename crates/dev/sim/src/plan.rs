@@ -272,7 +272,7 @@ impl Plan {
             ("block_refused", flips),
         ];
         let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);
-        self.sure().into_iter().chain(chosen).collect()
+        self.sure().into_iter().chain(chosen).chain(self.liar.map(LiarKind::name)).collect()
     }
 
     /// The kinds that this run has if it is long.
@@ -292,6 +292,7 @@ impl Plan {
         let troubles = self.troubles.iter().filter(|trouble| trouble.is_sure());
         let troubles = troubles.map(|trouble| trouble.name());
         let floods = self.floods.map(Flood::name);
-        chosen.chain(troubles).chain(floods).chain(self.liar.map(LiarKind::name)).collect()
+        let liar = self.liar.filter(|liar| liar.is_sure()).map(LiarKind::name);
+        chosen.chain(troubles).chain(floods).chain(liar).collect()
     }
 }

@@ -130,6 +130,11 @@ impl LiarKind {
         Self::Framer,
     ];
 
+    /// Whether it lies in every run that is long enough. Who forges blocks has to be asked for some, by somebody who is behind.
+    pub const fn is_sure(self) -> bool {
+        !matches!(self, Self::Forger)
+    }
+
     /// Its name in counts.
     pub const fn name(self) -> &'static str {
         match self {
