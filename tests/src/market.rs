@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use serde_json::Value;
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::program::{CLI, Finished, NODE, begin_in, run, run_in};
 use crate::running::Running;
+use crate::shared::Shared;
 
 /// When the market's ledger begins; a working day of a year with published calendars.
 const START: &str = "2026-08-03T08:00:00+08:00";
@@ -125,6 +127,21 @@ pub struct Market {
 }
 
 impl Market {
+    /// One after the whole way. Tests of one program that only ask share it.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: Shared<Market> = Shared::new();
+        SHARED.get(|| {
+            let market = Self::open();
+            market.whole_way();
+            market
+        })
+    }
+
+    /// What states trust in its ledger.
+    pub fn trust(&self) -> String {
+        format!("--trust {}", self.node.genesis)
+    }
+
     /// Founds the ledger and admits everybody.
     pub fn open() -> Self {
         let directory = tempfile::tempdir().expect("a directory");

@@ -2,24 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
-use std::sync::Arc;
 
-use ledger_tests::{CLI, Machine, Market, Shared, run};
+use ledger_tests::{CLI, Machine, Market, run};
 use serde_json::Value;
-
-/// A market after the whole way. Tests that only ask share it.
-fn market() -> Arc<Market> {
-    static SHARED: Shared<Market> = Shared::new();
-    SHARED.get(|| {
-        let market = Market::open();
-        market.whole_way();
-        market
-    })
-}
-
-fn trust(market: &Market) -> String {
-    format!("--trust {}", market.node.genesis)
-}
 
 /// Types a command that must fail with an exit code, and gives the code of its error.
 fn refused(machine: &Machine, line: &str, exit: i32) -> String {
@@ -31,7 +16,7 @@ fn refused(machine: &Machine, line: &str, exit: i32) -> String {
 
 #[test]
 fn every_stage_leaves_a_record_in_its_last_state() {
-    let market = market();
+    let market = Market::shared();
     let bank = &market.bank;
     let standing = [
         ("asset:acme/weather", "RECORDED"),
@@ -44,7 +29,7 @@ fn every_stage_leaves_a_record_in_its_last_state() {
     ];
     let mut found = Vec::new();
     for (id, state) in standing {
-        let shown = bank.does(&format!("show {id} {}", trust(&market)));
+        let shown = bank.does(&format!("show {id} {}", market.trust()));
         assert_eq!(shown["verified"]["verdict"], "proven", "{id}");
         found.push((id, shown["standing"]["state"].as_str().unwrap_or_default().to_owned(), state));
     }
@@ -54,9 +39,9 @@ fn every_stage_leaves_a_record_in_its_last_state() {
 
 #[test]
 fn histories_are_complete_and_lineage_leads_from_asset_to_delivery() {
-    let market = market();
+    let market = Market::shared();
     let bank = &market.bank;
-    let history = bank.does(&format!("history registration:acme/weather {}", trust(&market)));
+    let history = bank.does(&format!("history registration:acme/weather {}", market.trust()));
     let acts: Vec<&str> =
         history["entries"].as_array().unwrap().iter().map(|e| e["act"].as_str().unwrap()).collect();
     let steps = [
@@ -85,26 +70,26 @@ fn histories_are_complete_and_lineage_leads_from_asset_to_delivery() {
 
 #[test]
 fn the_delivered_file_is_known_and_no_other() {
-    let market = market();
+    let market = Market::shared();
     let (bank, chain) = (&market.bank, market.exports());
     let offline = format!("--chain {}", chain.to_str().unwrap());
     let verify = |file: &str, more: &str, exit: i32| -> Value {
         let line = format!("verify file {file} --delivery acme/weather-1 {more} -o json");
         bank.types(&line).expect(exit).json()
     };
-    assert_eq!(verify("weather.csv", &trust(&market), 0)["verdict"], "proven");
-    verify("weather.csv", &format!("{} {offline}", trust(&market)), 0);
+    assert_eq!(verify("weather.csv", &market.trust(), 0)["verdict"], "proven");
+    verify("weather.csv", &format!("{} {offline}", market.trust()), 0);
     assert_eq!(verify("weather.csv", "", 12)["verdict"], "not determined");
     let mut changed = fs::read(bank.file("weather.csv")).unwrap();
     changed[1_500] ^= 1;
     fs::write(bank.file("changed.csv"), changed).unwrap();
-    for more in [trust(&market), format!("{} {offline}", trust(&market))] {
+    for more in [market.trust(), format!("{} {offline}", market.trust())] {
         let told = verify("changed.csv", &more, 10);
         assert_eq!(told["code"], "V_CONTENT");
         assert!(told["reason"].as_str().unwrap().contains("batch 2"), "{told}");
     }
     assert_eq!(refused(bank, "verify file weather.csv --delivery acme/none", 23), "CLIENT_ABSENT");
-    let line = format!("verify chain {} {} -o json", chain.to_str().unwrap(), trust(&market));
+    let line = format!("verify chain {} {} -o json", chain.to_str().unwrap(), market.trust());
     assert_eq!(
         bank.types(&line).expect(0).json()["checked"]["blocks"],
         market.bank.does("status")["height"]
@@ -113,7 +98,7 @@ fn the_delivered_file_is_known_and_no_other() {
 
 #[test]
 fn answers_come_as_table_json_and_lines() {
-    let (market, asset) = (market(), "asset:acme/weather");
+    let (market, asset) = (Market::shared(), "asset:acme/weather");
     let first = market.bank.does(&format!("history {asset}"))["entries"][0]["entry"]
         .as_str()
         .unwrap()
@@ -221,7 +206,7 @@ fn shells_complete_and_manuals_are_written() {
 
 #[test]
 fn keys_are_encrypted_listed_and_never_overwritten() {
-    let market = market();
+    let market = Market::shared();
     let acme = &market.acme;
     let keys = acme.does("key list");
     let keys = keys["keys"].as_array().unwrap();
@@ -247,7 +232,7 @@ fn keys_are_encrypted_listed_and_never_overwritten() {
 
 #[test]
 fn commitments_open_with_their_file_only() {
-    let market = market();
+    let market = Market::shared();
     let listing = market.acme.does("show listing:acme/weather");
     let price = text_of(&listing, "price_commitment");
     let check = |file: &str| market.acme.types(&format!("commitment check {file} {price} -o json"));
@@ -500,7 +485,7 @@ fn a_wrong_command_line_is_usage_and_no_node_is_no_connection() {
     }
     let nobody = run(CLI, ["--node", "http://127.0.0.1:1", "status", "-o", "json"]);
     assert_eq!(nobody.expect(20).error()["code"], "CLIENT_CONNECT");
-    let other = market().bank.types(&format!("status --trust {} -o json", "0".repeat(64)));
+    let other = Market::shared().bank.types(&format!("status --trust {} -o json", "0".repeat(64)));
     assert_eq!(other.expect(22).error()["code"], "CLIENT_VERIFY");
-    assert_eq!(refused(&market().bank, "show asset:acme/none", 23), "CLIENT_ABSENT");
+    assert_eq!(refused(&Market::shared().bank, "show asset:acme/none", 23), "CLIENT_ABSENT");
 }

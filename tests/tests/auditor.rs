@@ -3,23 +3,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
-use ledger_tests::{Exported, Market, Shared};
-
-/// A market after the whole way, which all tests share.
-fn market() -> Arc<Market> {
-    static SHARED: Shared<Market> = Shared::new();
-    SHARED.get(|| {
-        let market = Market::open();
-        market.whole_way();
-        market
-    })
-}
-
-fn trust(market: &Market) -> String {
-    format!("--trust {}", market.node.genesis)
-}
+use ledger_tests::{Exported, Market};
 
 /// A file of the chain up to a height, without its state.
 fn shorter_chain(market: &Market, whole: &Path, height: usize) -> String {
@@ -34,7 +19,7 @@ fn shorter_chain(market: &Market, whole: &Path, height: usize) -> String {
 
 #[test]
 fn what_a_shorter_chain_does_not_have_is_not_refuted() {
-    let market = market();
+    let market = Market::shared();
     let (bank, whole) = (&market.bank, market.exports());
     let short = shorter_chain(&market, &whole, 3);
     let history = bank.does("history delivery:acme/weather-1");
@@ -42,7 +27,7 @@ fn what_a_shorter_chain_does_not_have_is_not_refuted() {
     bank.does(&format!("show {last} --save last.cose"));
     let file = "file weather.csv --delivery acme/weather-1".to_owned();
     for what in [file, "entry last.cose".to_owned()] {
-        let line = format!("verify {what} {} -o json --chain", trust(&market));
+        let line = format!("verify {what} {} -o json --chain", market.trust());
         let told = bank.types(&format!("{line} {short}")).expect(12).json();
         assert_eq!(told["verdict"], "not determined", "{what}");
         assert!(told["reason"].as_str().unwrap().contains("ends at height 3"), "{told}");
@@ -52,11 +37,11 @@ fn what_a_shorter_chain_does_not_have_is_not_refuted() {
 
 #[test]
 fn a_proven_record_says_what_it_is() {
-    let market = market();
+    let market = Market::shared();
     let bank = &market.bank;
     let proof = |id: &str| {
         let _proof = bank.types(&format!("prove record {id} --out record.proof")).expect(0);
-        let line = format!("verify record record.proof {}", trust(&market));
+        let line = format!("verify record record.proof {}", market.trust());
         let told = bank.types(&format!("{line} -o json")).expect(0).json();
         (bank.types(&line).expect(0).out, told)
     };
@@ -72,7 +57,7 @@ fn a_proven_record_says_what_it_is() {
 
 #[test]
 fn a_checkpoint_is_verified_by_genesis_a_proof_or_a_chain() {
-    let market = market();
+    let market = Market::shared();
     let (bank, chain) = (&market.bank, market.exports());
     let note = bank.types("checkpoint").expect(0).out;
     fs::write(bank.file("head.note"), &note).unwrap();
@@ -94,7 +79,7 @@ fn a_checkpoint_is_verified_by_genesis_a_proof_or_a_chain() {
     ];
     let status = bank.does("status");
     for (by, has_head) in by.iter().zip([false, true, true]) {
-        let trusted = format!("{by} {}", trust(&market));
+        let trusted = format!("{by} {}", market.trust());
         let told = verify("head.note", &trusted, 0);
         assert_eq!((&told["verdict"], &told["size"]), (&"proven".into(), &status["tree_size"]));
         assert_eq!(told["signers"][0]["party"], "exchange", "{told}");
@@ -104,8 +89,8 @@ fn a_checkpoint_is_verified_by_genesis_a_proof_or_a_chain() {
         verify("head.note", &format!("{by} --trust {}", "0".repeat(64)), 13);
         verify("weather.csv", &trusted, 11);
     }
-    verify("head.note", &trust(&market), 12);
-    let short = format!("--chain {} {}", shorter_chain(&market, &chain, 3), trust(&market));
+    verify("head.note", &market.trust(), 12);
+    let short = format!("--chain {} {}", shorter_chain(&market, &chain, 3), market.trust());
     let told = verify("head.note", &short, 12);
     assert!(told["reason"].as_str().unwrap().contains("ends at height 3"), "{told}");
 }
