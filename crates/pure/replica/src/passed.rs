@@ -32,6 +32,8 @@ impl Askers {
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
     refused: BTreeMap<EntryId, BTreeMap<KeyId, u64>>,
+    /// Of the entries that were last passed on again, those whose fate is not known yet. None: there were none, or others follow.
+    again: Option<BTreeSet<EntryId>>,
     /// Whether a timer runs, at whose end what still waits is passed on again.
     pub(crate) is_timed: bool,
 }
@@ -47,20 +49,45 @@ impl Verdicts {
         self.refused.remove(entry);
     }
 
-    /// Forgets what was said about all of them.
-    pub(crate) fn forget_all(&mut self) {
-        self.refused.clear();
+    /// An entry waits no more: it is in a block, or refused here too.
+    pub(crate) fn settle(&mut self, entry: &EntryId) {
+        self.forget(entry);
+        if let Some(again) = &mut self.again {
+            again.remove(entry);
+        }
     }
 
-    /// Entries that more than a third of the power refuses, so somebody honest does, at heights up to `next`, which can be judged
-    /// here too; with those who refuse.
-    pub(crate) fn due(&self, validators: &Validators, next: u64) -> Vec<(EntryId, Vec<KeyId>)> {
-        let by = |said: &BTreeMap<KeyId, u64>| -> Vec<KeyId> {
-            said.iter().filter(|(_, height)| **height <= next).map(|(id, _)| *id).collect()
-        };
-        let weighty =
-            |by: &[KeyId]| validators.power_of(by).saturating_mul(3) > validators.total_power();
-        let all = self.refused.iter().map(|(entry, said)| (*entry, by(said)));
-        all.filter(|(_, by)| weighty(by)).collect()
+    /// Forgets what was said about all of them.
+    pub(crate) fn forget_all(&mut self) {
+        *self = Self { is_timed: self.is_timed, ..Self::default() };
+    }
+
+    /// These entries are passed on again.
+    pub(crate) fn passed_again(&mut self, entries: impl Iterator<Item = EntryId>) {
+        self.again = Some(entries.collect());
+    }
+
+    /// Whether the fate of all that was passed on again has become known, so that others can follow. Tells it once.
+    pub(crate) fn take_settled(&mut self) -> bool {
+        self.again.take_if(|again| again.is_empty()).is_some()
+    }
+
+    /// The entries that somebody refuses.
+    pub(crate) fn entries(&self) -> Vec<EntryId> {
+        self.refused.keys().copied().collect()
+    }
+
+    /// Who refuses an entry at heights up to `next`, which can be judged here too: if that is more than a third of the power, so
+    /// that somebody honest does.
+    pub(crate) fn due(
+        &self,
+        entry: &EntryId,
+        validators: &Validators,
+        next: u64,
+    ) -> Option<Vec<KeyId>> {
+        let said = self.refused.get(entry)?.iter();
+        let by: Vec<KeyId> =
+            said.filter(|(_, height)| **height <= next).map(|(id, _)| *id).collect();
+        (validators.power_of(&by).saturating_mul(3) > validators.total_power()).then_some(by)
     }
 }

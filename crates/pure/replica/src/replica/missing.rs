@@ -27,7 +27,7 @@ impl Replica {
                 self.pool.forget(id);
             }
             self.askers.take(id);
-            self.verdicts.forget(id);
+            self.verdicts.settle(id);
         }
         let answered = u64::try_from(decided.executed.ids.len()).unwrap_or(u64::MAX);
         self.expected = self.pool.added().saturating_add(answered);

@@ -118,9 +118,22 @@ impl Replica {
             return Vec::new();
         }
         match self.pass_on_later() {
-            Some(again) => vec![Action::Broadcast(self.waiting()), again],
+            Some(timer) => vec![self.pass_on_first(), timer],
             None => Vec::new(),
         }
+    }
+
+    fn pass_on_first(&mut self) -> Action {
+        let (_, entries) = self.pool.first(RELAYED, RELAYED_BYTES);
+        self.verdicts.passed_again(entries.into_iter().map(Entry::id));
+        Action::Broadcast(self.waiting())
+    }
+
+    /// Once the fate of all that was passed on again is known, the next follow at once: of a flood that is refused, one message
+    /// in five seconds would keep this node busy until it expires.
+    fn pass_on_next(&mut self) -> Option<Action> {
+        let more = self.verdicts.take_settled() && !self.pool.is_empty();
+        more.then(|| self.pass_on_first())
     }
 
     /// A validator says that it refuses an entry.
@@ -136,29 +149,33 @@ impl Replica {
             return Vec::new();
         }
         self.verdicts.hear(entry, from, height);
-        self.conclude(ledger)
+        let judged = self.judge_refused(ledger, entry);
+        judged.into_iter().chain(self.pass_on_next()).collect()
     }
 
-    /// Judges what enough validators refuse, and what has expired, on the follower's own state. What the rules would take here is
-    /// passed on again: the validators judged too early.
+    /// Judges what validators refuse, at a new height.
     pub(super) fn conclude(&mut self, ledger: &Ledger) -> Vec<Action> {
-        let mut actions = Vec::new();
         if self.engine.is_some() {
-            return actions;
+            return Vec::new();
         }
-        for (id, by) in self.verdicts.due(ledger.validators(), next(ledger)) {
-            let Some(entry) = self.pool.get(&id) else { continue };
-            let bytes = entry.bytes().to_vec();
-            let refusal = ledger.propose(self.id, self.now_ms, &[entry]).refused.into_iter().next();
-            self.verdicts.forget(&id);
-            match refusal {
-                Some((_, refusal)) => {
-                    actions.push(self.conclude_refused(id, named(&refusal, &by)));
-                }
-                None => actions.push(Action::Broadcast(self.relay(vec![bytes]))),
-            }
-        }
-        actions
+        let entries = self.verdicts.entries().into_iter();
+        let judged: Vec<Action> =
+            entries.filter_map(|entry| self.judge_refused(ledger, entry)).collect();
+        judged.into_iter().chain(self.pass_on_next()).collect()
+    }
+
+    /// Judges an entry that enough validators refuse on the follower's own state. What the rules would take here is passed on
+    /// again: the validators judged too early.
+    fn judge_refused(&mut self, ledger: &Ledger, id: EntryId) -> Option<Action> {
+        let by = self.verdicts.due(&id, ledger.validators(), next(ledger))?;
+        let entry = self.pool.get(&id)?;
+        let bytes = entry.bytes().to_vec();
+        let refusal = ledger.propose(self.id, self.now_ms, &[entry]).refused.into_iter().next();
+        self.verdicts.forget(&id);
+        Some(match refusal {
+            Some((_, refusal)) => self.conclude_refused(id, named(&refusal, &by)),
+            None => Action::Broadcast(self.relay(vec![bytes])),
+        })
     }
 
     /// No block can take any more what has expired at the last header's time.
@@ -177,7 +194,7 @@ impl Replica {
     }
 
     fn conclude_refused(&mut self, id: EntryId, refusal: Refusal) -> Action {
-        self.verdicts.forget(&id);
+        self.verdicts.settle(&id);
         self.pool.forget(&id);
         Action::Refused(id, refusal)
     }

@@ -49,9 +49,14 @@ fn validators() -> [KeyId; 4] {
 }
 
 fn sealed(deed: &ledger_story::deed::Deed) -> Entry {
+    sealed_again(deed, 0)
+}
+
+/// The same deed, as another entry for each number.
+fn sealed_again(deed: &ledger_story::deed::Deed, serial: u64) -> Entry {
     let genesis = genesis();
     let (ledger, time_ms) = (genesis.id(), genesis.message().start_ms);
-    deed.seal(&Place { ledger, time_ms, head: Vec::new(), serial: 0, signed: true })
+    deed.seal(&Place { ledger, time_ms, head: Vec::new(), serial, signed: true })
 }
 
 /// What no ledger takes before its genesis.
@@ -153,6 +158,47 @@ fn what_still_waits_is_passed_on_again() {
         let _told = follower.hears(from, Message::refused(1, &refusable.id(), "GENESIS_PLACE"));
     }
     assert!(passed_on(&follower.tell(Event::TimerFired(next))), "the other one still waits");
+}
+
+#[test]
+fn a_flood_that_is_refused_is_passed_on_as_soon_as_the_last_part_was() {
+    const FLOOD: usize = 1_100;
+    let mut follower = One::follower();
+    let deed = acts::calendar_published(&data::calendar("CN-2026"));
+    let mut timers: Vec<Timer> = Vec::new();
+    for serial in 0..FLOOD {
+        let entry = sealed_again(&deed, serial as u64);
+        timers.extend(timer(&follower.tell(submitted(&entry))));
+    }
+    // Whatever is passed on, two validators refuse, and no time goes by.
+    let mut waits = of_entries(follower.tell(Event::TimerFired(timers[0])));
+    let (mut messages, mut over) = (0, 0);
+    while !waits.is_empty() {
+        messages += 1;
+        let mut more = Vec::new();
+        for bytes in std::mem::take(&mut waits) {
+            let id = Entry::decode(bytes.into()).unwrap().id();
+            for from in &validators()[..2] {
+                let actions = follower.hears(*from, Message::refused(1, &id, "GENESIS_PLACE"));
+                over += refused(&actions).len();
+                more.extend(of_entries(actions));
+            }
+        }
+        waits = more;
+    }
+    assert_eq!((messages, over), (3, FLOOD));
+}
+
+/// The entries that are passed on to everybody.
+fn of_entries(actions: Vec<Action>) -> Vec<Vec<u8>> {
+    let entries = |action: Action| match action {
+        Action::Broadcast(said) => match said.addressed() {
+            Addressed::Intake { entries, .. } => entries,
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    };
+    actions.into_iter().flat_map(entries).collect()
 }
 
 #[test]
