@@ -8,6 +8,7 @@ mod audit;
 mod clocks;
 mod connections;
 pub mod evidence;
+mod held;
 mod history;
 pub mod intake;
 mod lineage;
@@ -25,7 +26,9 @@ pub mod shared;
 mod submit;
 pub mod suspects;
 pub mod unfinished;
+mod unread;
 
+pub use held::Bounds;
 pub use server::{ServeError, Serving, serve};
 pub use sets::{NodeRole, Term};
 pub use shared::{Head, NodeKeys, Shared, Submission};

@@ -51,6 +51,7 @@ problems! {
     not_found: NotFound = NOT_FOUND;
     pool_full: ResourceExhausted = POOL_FULL;
     unfinished: ResourceExhausted = UNFINISHED;
+    unread: ResourceExhausted = UNREAD;
     slow: DeadlineExceeded = SLOW;
     too_many: ResourceExhausted = TOO_MANY;
     timed_out: DeadlineExceeded = TIMED_OUT;

@@ -23,13 +23,15 @@ use tower::util::MapRequestLayer;
 
 use crate::audit::Audit;
 use crate::connections::connections;
+use crate::held::Bounds;
 use crate::query::Query;
 use crate::reach;
 use crate::sets::NodeRole;
 use crate::shared::Shared;
 use crate::submit::Submit;
 use crate::suspects::Suspect;
-use crate::unfinished::{Budget, Unfinished};
+use crate::unfinished::{CountRequests, Unfinished};
+use crate::unread::CountAnswers;
 
 /// Longest message that is read: a stream message of entries.
 const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
@@ -175,12 +177,15 @@ pub struct Serving {
     pub connections: usize,
     /// What is held of their requests that are not whole.
     pub unfinished: Unfinished,
+    /// What is held of answers that they do not read.
+    pub unread: Bounds,
 }
 
 impl Serving {
     /// With the bounds that docs/API.md states.
     pub fn new(version: &'static str, connections: usize) -> Self {
-        Self { version, connections, unfinished: Unfinished::default() }
+        let (unfinished, unread) = (Unfinished::default(), Bounds::default());
+        Self { version, connections, unfinished, unread }
     }
 }
 
@@ -191,7 +196,7 @@ impl Serving {
 pub async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,
-    Serving { version, connections: most, unfinished }: Serving,
+    Serving { version, connections: most, unfinished, unread }: Serving,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -209,7 +214,7 @@ pub async fn serve(
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
     let node = NodeServiceServer::new(Node { shared, version })
         .max_decoding_message_size(MAX_QUESTION_BYTES);
-    let budget = Budget::new(unfinished);
+    let requests = CountRequests::new(unfinished);
     let stopping = async move {
         stop.await;
         // First say so, then drain.
@@ -224,7 +229,8 @@ pub async fn serve(
         .initial_connection_window_size(16 * 1024 * 1024)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .max_concurrent_streams(MAX_CALLS_PER_CONNECTION)
-        .layer(MapRequestLayer::new(move |request| budget.counting(request)))
+        .layer(MapRequestLayer::new(move |request| requests.counting(request)))
+        .layer(CountAnswers::new(unread))
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)

@@ -5,11 +5,9 @@
 //! ends none would have the node hold them all, for as long as it likes. What is held here is counted, for the server and for each
 //! connection, and a request that does not become whole in time ends its call.
 
-use std::collections::BTreeMap;
 use std::future::Future as _;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,10 +19,9 @@ use tonic::body::Body;
 use tonic::codegen::http::Request;
 use tonic::transport::server::TcpConnectInfo;
 
+use crate::held::{Bounds, Held, Share};
 use crate::problem::Problem;
 
-/// Bytes of one connection that are held however much others have sent: a flood does not keep out who sends an entry at a time.
-const ASSURED: usize = 128 * 1024;
 /// Bytes before each message: a flag, and the length.
 const PREFIX: usize = 5;
 /// Methods to which a client sends one message after the other. In all others one message is the whole request.
@@ -35,69 +32,40 @@ const RETRY: Duration = Duration::from_millis(500);
 /// What is held of requests that are not whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Unfinished {
-    /// Bytes of all connections, beside a little that each may always send.
-    pub server: usize,
-    /// Bytes of one connection.
-    pub connection: usize,
+    /// How much.
+    pub bounds: Bounds,
     /// How long a request, or a message of a stream, may take from when it is waited for until it is whole.
     pub time: Duration,
 }
 
 impl Default for Unfinished {
     fn default() -> Self {
-        let mib = 1024 * 1024;
-        Self { server: 256 * mib, connection: 64 * mib, time: Duration::from_secs(30) }
+        Self { bounds: Bounds::default(), time: Duration::from_secs(30) }
     }
 }
 
-type Source = Option<SocketAddr>;
-
-/// What is held, of whom.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    bounds: Unfinished,
-    held: Mutex<(usize, BTreeMap<Source, usize>)>,
+/// Counts requests.
+#[derive(Clone, Debug)]
+pub(crate) struct CountRequests {
+    held: Arc<Held>,
+    time: Duration,
 }
 
-impl Budget {
-    pub(crate) fn new(bounds: Unfinished) -> Arc<Self> {
-        Arc::new(Self { bounds, held: Mutex::default() })
+impl CountRequests {
+    pub(crate) fn new(Unfinished { bounds, time }: Unfinished) -> Self {
+        Self { held: Held::new(bounds), time }
     }
 
     /// The request, with a body that counts.
-    pub(crate) fn counting(self: &Arc<Self>, request: Request<Body>) -> Request<Body> {
+    pub(crate) fn counting(&self, request: Request<Body>) -> Request<Body> {
         let source = request.extensions().get().and_then(TcpConnectInfo::remote_addr);
         let path = request.uri().path();
         let streamed = STREAMED.iter().any(|method| path.starts_with(method));
-        let budget = Arc::clone(self);
+        let (share, allowed) = (self.held.share(source), self.time);
         request.map(|body| {
             let progress = Progress::default();
-            Body::new(Counted { body, budget, source, streamed, progress, held: 0, time: None })
+            Body::new(Counted { body, share, allowed, streamed, progress, time: None })
         })
-    }
-
-    /// Holds so much of a call instead of what was held of it; less is never refused.
-    fn hold(&self, source: Source, before: usize, now: usize) -> Result<(), Problem> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, of) = &mut *held;
-        let own = of.get(&source).copied().unwrap_or_default().saturating_sub(before) + now;
-        let total = all.saturating_sub(before) + now;
-        let Unfinished { server, connection, .. } = self.bounds;
-        if now > before && own > connection {
-            let detail = format!("{connection} bytes of this connection");
-            return Err(Problem::unfinished(detail).retry(RETRY));
-        }
-        if now > before && total > server && own > ASSURED {
-            return Err(Problem::unfinished(format!("{server} bytes in all")).retry(RETRY));
-        }
-        *all = total;
-        if own == 0 {
-            of.remove(&source);
-        } else {
-            of.insert(source, own);
-        }
-        drop(held);
-        Ok(())
     }
 }
 
@@ -132,25 +100,23 @@ impl Progress {
 /// A request's body. What it holds is held no more when it ends, or is dropped with its call.
 struct Counted {
     body: Body,
-    budget: Arc<Budget>,
-    source: Source,
+    share: Share,
+    /// How long the client may be waited for.
+    allowed: Duration,
     streamed: bool,
     progress: Progress,
-    held: usize,
     /// Runs while the client is waited for, not while the server is busy with what came before.
     time: Option<Pin<Box<Sleep>>>,
 }
 
 impl Counted {
     fn hold(&mut self, bytes: usize) -> Result<(), Problem> {
-        self.budget.hold(self.source, self.held, bytes)?;
-        self.held = bytes;
-        Ok(())
+        self.share.hold(bytes).map_err(|detail| Problem::unfinished(detail).retry(RETRY))
     }
 
     fn take(&mut self, data: &Bytes) -> Result<(), Problem> {
         if !self.streamed {
-            return self.hold(self.held.saturating_add(data.len()));
+            return self.hold(self.share.bytes().saturating_add(data.len()));
         }
         self.progress.advance(data);
         if self.progress.come == 0 {
@@ -161,8 +127,8 @@ impl Counted {
 
     /// Whether the time is over in which the rest should have come.
     fn is_late(&mut self, cx: &mut Context<'_>, waits: bool) -> bool {
-        if waits && self.time.is_none() && (!self.streamed || self.held > 0) {
-            self.time = Some(Box::pin(tokio::time::sleep(self.budget.bounds.time)));
+        if waits && self.time.is_none() && (!self.streamed || self.share.bytes() > 0) {
+            self.time = Some(Box::pin(tokio::time::sleep(self.allowed)));
         }
         self.time.as_mut().is_some_and(|time| time.as_mut().poll(cx).is_ready())
     }
@@ -195,7 +161,7 @@ impl http_body::Body for Counted {
         };
         let failed = match taken {
             Ok(()) if self.is_late(cx, read.is_pending()) => {
-                Problem::slow(format!("{:?}", self.budget.bounds.time))
+                Problem::slow(format!("{:?}", self.allowed))
             }
             Ok(()) => return read,
             Err(problem) => problem,
@@ -210,11 +176,5 @@ impl http_body::Body for Counted {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.end();
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ledger_format::digest::KeyId;
+use ledger_proto::address::network_of;
 use ledger_proto::peer as v1;
 use ledger_proto::peer::peer_service_server::{PeerService, PeerServiceServer};
 use rustls::ServerConfig;
@@ -281,17 +282,9 @@ struct Place {
     address: IpAddr,
 }
 
-/// Whose places an address takes: who has one address of IPv6 has the 2^64 others of its network as well (RFC 4291 section 2.5.4).
-fn whose(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 impl Pending {
     fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let address = whose(address);
+        let address = network_of(address);
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = places.values().sum();
         let of_address = places.get(&address).copied().unwrap_or_default();

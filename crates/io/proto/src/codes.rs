@@ -31,6 +31,9 @@ codes! {
     UNFINISHED = "API_UNFINISHED",
         "The node holds as much of requests that have not come whole as it may.",
         "Try again after the time in RetryInfo; nothing of the request was taken. Send fewer large requests at once.";
+    UNREAD = "API_UNREAD",
+        "The node holds as many bytes of answers that their clients have not read as it may.",
+        "Read the answers of calls under way, and ask again after the time in RetryInfo. Ask for fewer large answers at once.";
     SLOW = "API_SLOW",
         "The request did not come whole in time.",
         "Nothing of it was taken: send it again, in smaller messages or fewer at once, and end the call's sending side.";

@@ -1,4 +1,4 @@
-//! gRPC services, generated from `proto/ledger`, and the codes of their errors.
+//! gRPC services, generated from `proto/ledger`, the codes of their errors, and whose an address is.
 //!
 //! **Invariant:** entries, records and proofs travel as canonical bytes, so that this crate needs none of the vocabulary in
 //! `ledger-event`.
@@ -7,6 +7,7 @@
     reason = "documentation of generated code is the comments of the .proto files"
 )]
 
+pub mod address;
 pub mod codes;
 
 /// `ledger.v1`.

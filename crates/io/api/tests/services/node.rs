@@ -9,7 +9,7 @@ use std::time::Duration;
 use ed25519_dalek::Signer as _;
 use ledger_api::admission::{self, Checked};
 use ledger_api::outcomes::{Outcome, Position, RefusedAt};
-use ledger_api::{Head, NodeKeys, Serving, Shared, Unfinished, serve};
+use ledger_api::{Head, NodeKeys, Serving, Shared, serve};
 use ledger_event::Clock;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
@@ -65,26 +65,27 @@ impl Node {
     /// A node with keys of these validators or none, with every block of a story.
     pub(crate) async fn following(story: &Story, validators: &[&str]) -> Self {
         let keys = validators.iter().map(|name| keys_of(name)).collect();
-        let node = Self::serve(story.genesis.clone(), (true, Unfinished::default()), keys).await;
+        let node = Self::serve(story.genesis.clone(), true, |_| {}, keys).await;
         node.tell(story);
         node
     }
 
     /// `checking`: whether anybody takes entries from the intake.
     pub(crate) async fn start(genesis: GenesisDocument, checking: bool) -> Self {
-        Self::serve(genesis, (checking, Unfinished::default()), vec![keys_of("")]).await
+        Self::serve(genesis, checking, |_| {}, vec![keys_of("")]).await
     }
 
-    /// A node with every block of a story that holds so much of requests that are not whole.
-    pub(crate) async fn holding(story: &Story, unfinished: Unfinished) -> Self {
-        let node = Self::serve(story.genesis.clone(), (true, unfinished), vec![keys_of("")]).await;
+    /// A node with every block of a story that has other bounds.
+    pub(crate) async fn holding(story: &Story, bounded: impl FnOnce(&mut Serving)) -> Self {
+        let node = Self::serve(story.genesis.clone(), true, bounded, vec![keys_of("")]).await;
         node.tell(story);
         node
     }
 
     async fn serve(
         genesis: GenesisDocument,
-        (checking, unfinished): (bool, Unfinished),
+        checking: bool,
+        bounded: impl FnOnce(&mut Serving),
         keys: Vec<(KeyId, NodeKeys)>,
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -102,7 +103,8 @@ impl Node {
             });
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let serving = Serving { version: "test", connections: 16, unfinished };
+        let mut serving = Serving::new("test", 16);
+        bounded(&mut serving);
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(Arc::clone(&shared), listener, serving, std::future::pending()));
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();

@@ -1,21 +1,15 @@
 //! Requests that do not come whole: they are held within bounds, of memory and of time, and keep nobody else from submitting.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::client::{ResponseFuture, SendRequest};
-use h2::{RecvStream, SendStream};
-use ledger_api::Unfinished;
+use ledger_api::{Bounds, Serving};
 use ledger_proto::v1;
 use ledger_story::acts::asset_described;
 use prost::Message as _;
-use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
-use tonic::codegen::http::{HeaderMap, Request, Response};
 
 use crate::node::{Node, begun, sealed};
+use crate::raw::{Call, Raw, half, message};
 
 const KIB: usize = 1024;
 const SUBMIT: &str = "ledger.v1.SubmitService/Submit";
@@ -26,84 +20,14 @@ const OK: &str = "0";
 const RESOURCE_EXHAUSTED: &str = "8";
 const DEADLINE_EXCEEDED: &str = "4";
 
-/// A client that speaks HTTP/2 itself, and so may stop in the middle of a message.
-struct Raw {
-    requests: SendRequest<Bytes>,
-    driver: JoinHandle<()>,
-    url: String,
-}
-
-/// A call that has not ended.
-struct Call {
-    /// The status with which it ends.
-    end: Pin<Box<dyn Future<Output = (String, String)> + Send>>,
-    sending: SendStream<Bytes>,
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        self.driver.abort();
+/// So many KiB of requests, in all and of a connection, for as long as it takes.
+fn bounds(server: usize, connection: usize) -> impl FnOnce(&mut Serving) {
+    move |serving| {
+        let bounds = Bounds::default();
+        serving.unfinished.time = LONG;
+        serving.unfinished.bounds =
+            Bounds { server: server * KIB, connection: connection * KIB, ..bounds };
     }
-}
-
-impl Raw {
-    async fn connect(node: &Node) -> Self {
-        let stream = TcpStream::connect(node.address).await.unwrap();
-        let (requests, connection) = h2::client::handshake(stream).await.unwrap();
-        let driver = tokio::spawn(async move {
-            let _ended = connection.await;
-        });
-        Self { requests, driver, url: format!("http://{}", node.address) }
-    }
-
-    /// Begins a call, and sends these bytes of its body.
-    async fn call(&mut self, method: &str, bytes: Vec<u8>) -> Call {
-        let mut requests = self.requests.clone().ready().await.unwrap();
-        let request = Request::post(format!("{}/{method}", self.url))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers");
-        let (answer, mut sending) =
-            requests.send_request(request.body(()).unwrap(), false).unwrap();
-        sending.send_data(bytes.into(), false).unwrap();
-        Call { end: Box::pin(end(answer)), sending }
-    }
-
-    /// Calls that each announce a message of so many bytes, and send all of it but one.
-    async fn halves(&mut self, method: &str, count: usize, length: usize) -> Vec<Call> {
-        let mut calls = Vec::new();
-        for _ in 0..count {
-            calls.push(self.call(method, half(length)).await);
-        }
-        calls
-    }
-}
-
-fn message(bytes: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(bytes.len()).unwrap();
-    [&[0], &length.to_be_bytes()[..], bytes].concat()
-}
-
-fn half(length: usize) -> Vec<u8> {
-    let mut bytes = message(&vec![0; length]);
-    bytes.pop();
-    bytes
-}
-
-/// The status with which a call ends: its gRPC code, and its message.
-async fn end(answer: ResponseFuture) -> (String, String) {
-    let answer: Response<RecvStream> = answer.await.unwrap();
-    let (head, mut body) = answer.into_parts();
-    let told = |headers: &HeaderMap| {
-        let text = |name| Some(headers.get(name)?.to_str().unwrap().to_owned());
-        Some((text("grpc-status")?, text("grpc-message").unwrap_or_default()))
-    };
-    if let Some(told) = told(&head.headers) {
-        return told;
-    }
-    while let Some(data) = body.data().await {
-        body.flow_control().release_capacity(data.unwrap().len()).unwrap();
-    }
-    told(&body.trailers().await.unwrap().unwrap()).unwrap()
 }
 
 /// How many calls end for want of room, before nothing more ends for a while; those stay that have not.
@@ -138,8 +62,7 @@ async fn submits(node: &Node, entry: &ledger_format::entry::Entry) {
 #[tokio::test(flavor = "multi_thread")]
 async fn halves_of_messages_are_held_within_a_bound_and_others_submit() {
     let mut story = begun();
-    let bounds = Unfinished { server: 1_024 * KIB, connection: 768 * KIB, time: LONG };
-    let node = Node::holding(&story, bounds).await;
+    let node = Node::holding(&story, bounds(1_024, 768)).await;
     for (round, method) in [SUBMIT, STREAM].into_iter().enumerate() {
         let (mut one, mut other) = (Raw::connect(&node).await, Raw::connect(&node).await);
         // There is room for seven of one connection. Which of them end is open, since they come side by side.
@@ -168,8 +91,7 @@ async fn halves_of_messages_are_held_within_a_bound_and_others_submit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_message_counts_until_the_client_has_ended_its_side_of_the_call() {
-    let bounds = Unfinished { server: 1_024 * KIB, connection: 256 * KIB, time: LONG };
-    let node = Node::holding(&begun(), bounds).await;
+    let node = Node::holding(&begun(), bounds(1_024, 256)).await;
     let mut raw = Raw::connect(&node).await;
     let entry = Bytes::from(vec![0; 100 * KIB]);
     let request = v1::SubmitRequest { entry: entry.clone(), ..Default::default() };
@@ -198,7 +120,7 @@ async fn a_whole_message_counts_until_the_client_has_ended_its_side_of_the_call(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_does_not_come_whole_in_time_ends_its_call() {
     let time = Duration::from_millis(500);
-    let node = Node::holding(&begun(), Unfinished { time, ..Unfinished::default() }).await;
+    let node = Node::holding(&begun(), |serving| serving.unfinished.time = time).await;
     let mut raw = Raw::connect(&node).await;
     let mut begun_only = half(100 * KIB);
     begun_only.truncate(50 * KIB);

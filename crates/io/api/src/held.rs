@@ -1,0 +1,168 @@
+//! Bytes that the node holds for clients, which decide for how long: of whom, and how many it may.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ledger_proto::address::network_of;
+
+/// Bytes of one connection that are held however much others have: a flood does not keep out who asks or sends a little at a time.
+const ASSURED: usize = 128 * 1024;
+
+/// How much is held.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes of all connections, beside a little that each may always have.
+    pub server: usize,
+    /// Bytes of all connections of one address, or of one network of IPv6, beside the same.
+    pub address: usize,
+    /// Bytes of one connection.
+    pub connection: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let mib = 1024 * 1024;
+        Self { server: 256 * mib, address: 128 * mib, connection: 64 * mib }
+    }
+}
+
+/// What is held now.
+#[derive(Debug)]
+pub(crate) struct Held {
+    bounds: Bounds,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: usize,
+    addresses: BTreeMap<IpAddr, usize>,
+    connections: BTreeMap<SocketAddr, usize>,
+}
+
+impl Held {
+    pub(crate) fn new(bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self { bounds, counts: Mutex::default() })
+    }
+
+    /// A share of it, of nothing yet, for something of a connection.
+    pub(crate) fn share(self: &Arc<Self>, source: Option<SocketAddr>) -> Share {
+        // Whoever cannot be told from others shares what one connection may have with them.
+        let source = source.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
+        Share { held: Arc::clone(self), source, bytes: 0 }
+    }
+}
+
+/// What is held of one thing; nothing any more when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    held: Arc<Held>,
+    source: SocketAddr,
+    bytes: usize,
+}
+
+impl Share {
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Holds so much of it. Less than before is never refused.
+    ///
+    /// # Errors
+    /// The bound that does not let it; then as much is held as before.
+    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), String> {
+        let Bounds { server, address, connection } = self.held.bounds;
+        let network = network_of(self.source.ip());
+        let mut counts = self.held.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let with = |count: usize| count.saturating_sub(self.bytes).saturating_add(bytes);
+        let all = with(counts.all);
+        let of_address = with(counts.addresses.get(&network).copied().unwrap_or_default());
+        let own = with(counts.connections.get(&self.source).copied().unwrap_or_default());
+        if bytes > self.bytes {
+            if own > connection {
+                return Err(format!("{connection} bytes of this connection"));
+            }
+            if of_address > address && own > ASSURED {
+                return Err(format!("{address} bytes of all connections from {network}"));
+            }
+            if all > server && own > ASSURED {
+                return Err(format!("{server} bytes in all"));
+            }
+        }
+        counts.all = all;
+        set(&mut counts.addresses, network, of_address);
+        set(&mut counts.connections, self.source, own);
+        drop(counts);
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        // Less is never refused.
+        let _held = self.hold(0);
+    }
+}
+
+fn set<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K, count: usize) {
+    if count == 0 {
+        counts.remove(&key);
+    } else {
+        counts.insert(key, count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIB: usize = 1024;
+
+    fn held() -> Arc<Held> {
+        let (server, address, connection) = (1_000 * KIB, 600 * KIB, 400 * KIB);
+        Held::new(Bounds { server, address, connection })
+    }
+
+    fn share(held: &Arc<Held>, source: &str) -> Share {
+        held.share(Some(source.parse().unwrap()))
+    }
+
+    #[test]
+    fn a_connection_an_address_and_all_have_their_bounds() {
+        let held = held();
+        let (mut a, mut b) = (share(&held, "10.0.0.1:1"), share(&held, "10.0.0.1:2"));
+        assert_eq!(a.hold(401 * KIB).unwrap_err(), "409600 bytes of this connection");
+        a.hold(400 * KIB).unwrap();
+        assert!(share(&held, "10.0.0.1:1").hold(1).is_err(), "of all that it sends together");
+        assert_eq!(b.hold(201 * KIB).unwrap_err(), "614400 bytes of all connections from 10.0.0.1");
+        b.hold(200 * KIB).unwrap();
+        // Another address has room still, and a little whatever others hold.
+        let (mut c, mut d) = (share(&held, "10.0.0.2:1"), share(&held, "10.0.0.2:2"));
+        c.hold(400 * KIB).unwrap();
+        assert_eq!(d.hold(129 * KIB).unwrap_err(), "1024000 bytes in all");
+        d.hold(128 * KIB).unwrap();
+        // So has another connection of an address that has all of its own.
+        share(&held, "10.0.0.1:3").hold(128 * KIB).unwrap();
+        // Less is never refused, and what is let go is held no more.
+        b.hold(KIB).unwrap();
+        drop(a);
+        share(&held, "10.0.0.1:2").hold(300 * KIB).unwrap();
+        drop((b, c, d));
+        let counts = held.counts.lock().unwrap();
+        assert_eq!((counts.all, counts.addresses.len(), counts.connections.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn addresses_of_one_network_of_ipv6_are_one() {
+        let held = held();
+        share(&held, "[2001:db8::1]:1").hold(400 * KIB).unwrap();
+        let mut first = share(&held, "[2001:db8::1]:1");
+        first.hold(400 * KIB).unwrap();
+        let mut second = share(&held, "[2001:db8::2]:1");
+        let why = second.hold(400 * KIB).unwrap_err();
+        assert_eq!(why, "614400 bytes of all connections from 2001:db8::");
+        share(&held, "[2001:db8:0:1::2]:1").hold(400 * KIB).unwrap();
+    }
+}

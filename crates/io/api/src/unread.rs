@@ -1,0 +1,120 @@
+//! Answers of plain calls that their clients have not read yet: how much of them is held.
+//!
+//! HTTP/2 lets a client open many calls and take what it likes of their answers, when it likes. Until then the node holds them. So an
+//! answer is made at once, counted, and held no more when the connection has taken it; one that would be too much is not given.
+//! Streams are not counted: they have places, and what is made for one waits for its client.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
+use tonic::transport::server::TcpConnectInfo;
+use tower::{Layer, Service};
+
+use crate::held::{Bounds, Held, Share};
+use crate::problem::Problem;
+
+/// How long a client is asked to wait when as much is held as may be.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Counts the answers of what it is around.
+#[derive(Clone, Debug)]
+pub(crate) struct CountAnswers(Arc<Held>);
+
+impl CountAnswers {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self(Held::new(bounds))
+    }
+}
+
+impl<S> Layer<S> for CountAnswers {
+    type Service = Counting<S>;
+
+    fn layer(&self, inner: S) -> Counting<S> {
+        Counting { inner, held: Arc::clone(&self.0) }
+    }
+}
+
+/// A service whose answers are counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Counting<S> {
+    inner: S,
+    held: Arc<Held>,
+}
+
+impl<S> Service<Request<Body>> for Counting<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let source = request.extensions().get().and_then(TcpConnectInfo::remote_addr);
+        let share = self.held.share(source);
+        let answer = self.inner.call(request);
+        Box::pin(async move { Ok(counted(answer.await?, share).await) })
+    }
+}
+
+/// An answer whose first message is made and counted, if it can be made without waiting.
+async fn counted(answer: Response<Body>, mut share: Share) -> Response<Body> {
+    let (head, mut rest) = answer.into_parts();
+    let made = poll_fn(|cx| match Pin::new(&mut rest).poll_frame(cx) {
+        Poll::Ready(first) => Poll::Ready(first),
+        Poll::Pending => Poll::Ready(None),
+    });
+    let Some(first) = made.await else { return Response::from_parts(head, rest) };
+    let bytes = first.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
+    if let Err(detail) = share.hold(bytes) {
+        return Status::from(Problem::unread(detail).retry(RETRY)).into_http();
+    }
+    let body = Answer { first: Some(first), rest, share };
+    Response::from_parts(head, Body::new(body))
+}
+
+/// An answer. Its first message is asked for when there is room for it, and what follows when the connection has taken it.
+struct Answer {
+    first: Option<Result<Frame<Bytes>, Status>>,
+    rest: Body,
+    share: Share,
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
+        // Less is never refused.
+        let _held = self.share.hold(0);
+        Pin::new(&mut self.rest).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.first.is_some() { SizeHint::default() } else { self.rest.size_hint() }
+    }
+}

@@ -1,0 +1,61 @@
+//! Answers that nobody reads: they are held within a bound, and keep nobody else from asking.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ledger_api::Bounds;
+use ledger_proto::v1;
+use prost::Message as _;
+
+use crate::node::{Node, begun};
+use crate::raw::{Call, Raw, message};
+
+const GENESIS: &str = "ledger.v1.AuditService/GetGenesis";
+
+async fn asks(raw: &mut Raw) -> Call {
+    let mut call = raw.call(GENESIS, message(&[])).await;
+    call.sending.send_data(Bytes::new(), true).unwrap();
+    call
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_reads_are_held_within_a_bound_and_others_ask() {
+    let story = begun();
+    let document = story.genesis.bytes().clone();
+    let ledger_id = Bytes::copy_from_slice(story.genesis.id().as_bytes());
+    let answer = v1::GetGenesisResponse { document, ledger_id };
+    let length = message(&answer.encode_to_vec()).len();
+    let node = Node::holding(&story, |serving| {
+        serving.unread = Bounds { connection: 10 * length, ..Bounds::default() };
+    })
+    .await;
+    // Nothing of an answer is taken but its headers.
+    let mut raw = Raw::taking(&node, Some(0)).await;
+    let mut open = Vec::new();
+    for _ in 0..10 {
+        open.push(asks(&mut raw).await);
+    }
+    for call in &mut open {
+        let ends = tokio::time::timeout(Duration::from_millis(100), &mut call.end);
+        assert!(ends.await.is_err(), "an answer that was not read has ended");
+    }
+    let ends = tokio::time::timeout(Duration::from_secs(10), asks(&mut raw).await.end);
+    let (status, why) = ends.await.unwrap();
+    assert_eq!(status, "8", "{why}");
+    assert!(why.starts_with("API_UNREAD"), "{why}");
+    // Somebody else asks, and reads.
+    let mut other = Raw::connect(&node).await;
+    for _ in 0..20 {
+        assert_eq!(asks(&mut other).await.end.await.0, "0");
+    }
+    // An answer that nobody wants any more makes room.
+    drop(open.pop());
+    let mut waits = 0;
+    while let Ok((_, why)) =
+        tokio::time::timeout(Duration::from_millis(200), asks(&mut raw).await.end).await
+    {
+        waits += 1;
+        assert!(waits < 50, "{why}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
