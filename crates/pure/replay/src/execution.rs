@@ -21,6 +21,9 @@ use crate::ledger::{Ledger, StateView};
 use crate::misconduct;
 use crate::window::{BlockWindow, Known};
 
+/// Bytes of a body before its entries: header and count (docs/spec/block.md).
+const BODY_HEAD_BYTES: usize = HEADER_BYTES + 4;
+
 /// A block that was executed and not committed.
 #[derive(Debug)]
 pub struct Executed {
@@ -95,6 +98,15 @@ impl Ledger {
         Proposal { refused, ..Proposal::default() }
     }
 
+    /// The log's edge with the last header, which is a leaf of the next block.
+    fn frontier_with_header(&self) -> Frontier {
+        let mut frontier = self.frontier.clone();
+        if let Some(header) = self.header() {
+            frontier.push(header.leaf().0);
+        }
+        frontier
+    }
+
     /// With `first_must` the attempt ends when the first candidate is refused, before work is spent on the others.
     fn propose_at(
         &self,
@@ -143,6 +155,32 @@ impl Ledger {
         };
         let afforded = entries.iter().map(|entry| rules.afford(entry));
         (0_usize..).zip(afforded).filter_map(|(number, it)| Some((number, it.err()?))).collect()
+    }
+
+    /// Checks what costs least of a block that somebody else made, before its entries are read: its header, its size, and that its
+    /// entries are those of the header's tree. What is wrong with them then is of whoever made the header.
+    ///
+    /// # Errors
+    /// The first contradiction.
+    pub fn check_outline(&self, body: &Body, ids: &[EntryId]) -> Result<(), Refuted> {
+        let (header, genesis) = (&body.header, self.genesis());
+        let version = self.protocol().version;
+        check_header(genesis, self.header(), version, self.validators(), header)?;
+        let within = |value: usize, cap: u32| usize::try_from(cap).is_ok_and(|cap| value <= cap);
+        let bytes: usize = body.entries.iter().map(|entry| entry.len().saturating_add(2)).sum();
+        let limits = genesis.limits();
+        let place = || Place::block(header.height);
+        if !within(bytes.saturating_add(BODY_HEAD_BYTES), limits.block_bytes)
+            || !within(ids.len(), limits.block_entries)
+        {
+            let detail = "above the caps of genesis";
+            return Err(Refuted::new(Finding::BlockLimits, place(), detail));
+        }
+        let mut frontier = self.frontier_with_header();
+        for id in ids {
+            frontier.push(id.0);
+        }
+        check_tree(place(), (frontier.size(), &frontier.root()), header)
     }
 
     /// Executes a block that somebody else made, and compares everything that its header says. Signatures of entries and the
@@ -202,17 +240,16 @@ fn refuted(height: u64, leaf: u64, entry: &Entry, refusal: &Refusal) -> Refuted 
 /// Compares the roots that execution gave with those that a header claims.
 fn compare(expected: &Header, found: &Header) -> Result<(), Refuted> {
     let place = || Place::block(found.height);
-    if expected.tree_size != found.tree_size {
-        return Err(Refuted::differs(
-            Finding::TreeSize,
-            place(),
-            expected.tree_size,
-            found.tree_size,
-        ));
-    }
-    check_root(Finding::TreeRoot, place(), &expected.tree_root, &found.tree_root)?;
+    check_tree(place(), (expected.tree_size, &expected.tree_root), found)?;
     check_root(Finding::StateRoot, place(), &expected.state_root, &found.state_root)?;
     check_root(Finding::Validators, place(), &expected.next_validators, &found.next_validators)
+}
+
+fn check_tree(place: Place, (size, root): (u64, &Hash), found: &Header) -> Result<(), Refuted> {
+    if size != found.tree_size {
+        return Err(Refuted::differs(Finding::TreeSize, place, size, found.tree_size));
+    }
+    check_root(Finding::TreeRoot, place, root, &found.tree_root)
 }
 
 impl Proposal {
@@ -242,21 +279,16 @@ impl<'a> Execution<'a> {
     fn begin(ledger: &'a Ledger, state: &'a StateView<'a>, time_ms: u64) -> Option<Self> {
         let height = ledger.height().saturating_add(1);
         let rules = BlockRules::begin(state, height, time_ms)?;
-        let mut frontier = ledger.frontier.clone();
-        let header_leaf = ledger.header().map(Header::leaf);
-        if let Some(leaf) = header_leaf {
-            frontier.push(leaf.0);
-        }
+        let frontier = ledger.frontier_with_header();
         Some(Self {
             ledger,
             rules,
             window: BlockWindow::new(ledger.window()),
             first_entry: frontier.size(),
             frontier,
-            header_leaf,
+            header_leaf: ledger.header().map(Header::leaf),
             ids: Vec::new(),
-            // Header and count (docs/spec/block.md).
-            bytes: HEADER_BYTES.saturating_add(4),
+            bytes: BODY_HEAD_BYTES,
             time_ms,
         })
     }

@@ -14,9 +14,6 @@ use crate::said::SaidProposal;
 
 /// Most bodies of one sender that no proposal names yet. An honest proposer has one a round.
 const STRAYS: usize = 2;
-/// Most bodies of one sender and height that are executed in vain.
-const SPOILED: u32 = 4;
-
 /// A block of this height, executed and not committed.
 #[derive(Debug)]
 pub(crate) struct Candidate {
@@ -35,8 +32,8 @@ pub(crate) struct Bodies {
     candidates: BTreeMap<BlockHash, Candidate>,
     /// Blocks of which the proposer itself sent a body that may not follow.
     refuted: BTreeSet<BlockHash>,
-    /// Bodies of each sender that may not follow.
-    spoiled: BTreeMap<KeyId, u32>,
+    /// Who sent a body that may not follow: nobody honest does, and no other one of theirs is executed.
+    spoilers: BTreeSet<KeyId>,
     /// Proposals whose signatures were checked, by round. Of a proposer that makes two, the engine keeps both as evidence.
     proposals: Vec<SaidProposal>,
     strays: BTreeMap<KeyId, Vec<(BlockHash, Bytes)>>,
@@ -51,15 +48,15 @@ impl Bodies {
 
     /// Notes a body that may not follow. It refutes the block if who sent it proposed it.
     pub(crate) fn spoil(&mut self, from: KeyId, block: BlockHash) {
-        *self.spoiled.entry(from).or_default() += 1;
+        self.spoilers.insert(from);
         if self.proposals_of(&block).iter().any(|proposal| proposal.proposer == from.0) {
             self.refuted.insert(block);
         }
     }
 
-    /// Whether a sender has sent as many bodies in vain as are executed.
+    /// Whether somebody has sent a body that may not follow.
     pub(crate) fn is_spoiler(&self, from: &KeyId) -> bool {
-        self.spoiled.get(from).is_some_and(|spoiled| *spoiled >= SPOILED)
+        self.spoilers.contains(from)
     }
 
     /// Whether no block of this height is known.

@@ -138,7 +138,11 @@ impl CatchUp {
         next: u64,
         is_stranger: impl Fn(&KeyId) -> bool,
     ) -> Option<(u64, KeyId)> {
-        if self.asked.is_some() || !self.blocks.is_empty() {
+        if !self.blocks.is_empty()
+            || self
+                .asked
+                .is_some_and(|asked| !self.is_better_known(next, &asked.peer, &is_stranger))
+        {
             return None;
         }
         if self.round.0 != next {
@@ -156,6 +160,25 @@ impl CatchUp {
         let claimed = self.tips.get(&peer).map_or(next, |tip| tip.height);
         self.asked = Some(Request { number: self.requests, peer, from: next, claimed });
         Some((self.requests, peer))
+    }
+
+    /// Whether somebody who has failed less than whoever is asked claims to have the block as well: one that claims what nobody has yet,
+    /// and does not answer, would else hold up each block until it is given up. Of strangers, only one that was there before.
+    fn is_better_known(
+        &self,
+        next: u64,
+        asked: &KeyId,
+        is_stranger: impl Fn(&KeyId) -> bool,
+    ) -> bool {
+        let failures = |peer: &KeyId| self.failures.get(peer).copied().unwrap_or_default();
+        let arrival = |peer: &KeyId| self.tips.get(peer).map(|tip| tip.arrival);
+        let was_there = |peer: &KeyId| {
+            is_stranger(asked) && arrival(peer).is_some_and(|at| Some(at) < arrival(asked))
+        };
+        let better = |peer: &KeyId| {
+            failures(peer) < failures(asked) && (!is_stranger(peer) || was_there(peer))
+        };
+        self.preferred(next, better, |tip| tip.height).is_some()
     }
 
     /// Who has failed least of these peers that claim to have a block, and of those the one with the greatest merit.
@@ -288,6 +311,38 @@ mod tests {
             let block = PresentedBlock { block: vec![0; 9], signature: None };
             assert!(catch_up.take(asked, vec![block], Answer { blocks: 1, bytes: 99 }));
             catch_up.blocks.clear();
+        }
+    }
+
+    /// Who claims what nobody has yet is asked for it as soon as all else is here.
+    #[test]
+    fn whoever_was_asked_in_vain_holds_up_nobody_who_has_the_block() {
+        for (liar, honest) in [(1, 2), (101, 2), (101, 100)] {
+            let mut catch_up = claimed_by(&[honest, liar]);
+            catch_up.note(peer(liar), u64::MAX);
+            catch_up.fail(peer(liar));
+            let (request, asked) = catch_up.ask(10, is_stranger).unwrap();
+            assert_eq!(asked, peer(liar));
+            assert!(catch_up.ask(10, is_stranger).is_none(), "nobody else has it");
+            catch_up.note(peer(honest), 10);
+            let (_, asked) = catch_up.ask(10, is_stranger).unwrap();
+            assert_eq!(asked, peer(honest));
+            // What comes late of the first request is nothing.
+            catch_up.give_up(request);
+            assert!(!catch_up.take(peer(liar), Vec::new(), Answer { blocks: 1, bytes: 1 }));
+            assert!(catch_up.is_asked(&peer(honest)));
+            assert!(catch_up.ask(10, is_stranger).is_none());
+        }
+    }
+
+    #[test]
+    fn a_stranger_that_has_not_failed_yet_takes_no_request_from_others() {
+        for asked in [2, 100] {
+            let mut catch_up = claimed_by(&[asked]);
+            catch_up.fail(peer(asked));
+            assert_eq!(catch_up.ask(5, is_stranger).unwrap().1, peer(asked));
+            catch_up.note(peer(102), u64::MAX);
+            assert!(catch_up.ask(5, is_stranger).is_none());
         }
     }
 

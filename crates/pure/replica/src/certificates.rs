@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use consensus_types::{
-    CertificateError, CommitCertificate, PolkaCertificate, Round, RoundCertificate,
-    RoundCertificateType, ValidatorSet as _, VoteType,
+    CertificateError, CommitCertificate, CommitSignature, PolkaCertificate, Round,
+    RoundCertificate, RoundCertificateType, ValidatorSet as _, VoteType,
 };
 use ledger_format::digest::LedgerId;
+use ledger_format::vote::Certificate;
 use ledger_verify::signature;
 
-use crate::context::{EngineSignature, EngineValidators, EngineVote, Ledger, ValidatorId};
-use crate::engine::decided;
+use crate::context::{EngineSignature, EngineValidators, EngineVote, Ledger, ValidatorId, number};
 use crate::verified::Verified;
 
 type Verdict = Result<(), CertificateError<Ledger>>;
@@ -132,4 +132,17 @@ pub(crate) fn check_round(
         }
     }
     count.enough(if ends { count.is_quorum() } else { count.has_honest() })
+}
+
+/// The engine's certificate in our form, ascending by validator.
+pub(crate) fn decided(certificate: &CommitCertificate<Ledger>) -> Certificate {
+    let signature = |commit: &CommitSignature<Ledger>| (commit.address.0, commit.signature.0);
+    let mut signatures: Vec<_> = certificate.commit_signatures.iter().map(signature).collect();
+    signatures.sort_unstable_by_key(|(validator, _)| *validator);
+    Certificate {
+        height: certificate.height.0,
+        round: number(certificate.round),
+        block: certificate.value_id.0,
+        signatures,
+    }
 }

@@ -12,15 +12,15 @@ use consensus::{
     VoteExtensionError,
 };
 use consensus_types::{
-    CertificateError, CommitCertificate, CommitSignature, LinearTimeouts, Round, SignedMessage,
-    SignedProposal, SignedVote, Timeout, TimeoutKind, Validity, ValueOrigin, VoteExtensionPolicy,
+    CertificateError, LinearTimeouts, Round, SignedMessage, SignedProposal, SignedVote, Timeout,
+    TimeoutKind, Validity, ValueOrigin, VoteExtensionPolicy,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 use ledger_format::digest::{BlockHash, KeyId, LedgerId};
 use ledger_format::validators::Validators;
 use ledger_format::vote::Certificate;
 
-use crate::certificates::{check_commit, check_polka, check_round};
+use crate::certificates::{check_commit, check_polka, check_round, decided};
 use crate::context::{
     BlockHashId, BlockHeight, BlockValue, EngineSignature, EngineValidators, Ledger, ValidatorId,
     number,
@@ -258,8 +258,20 @@ impl Engine {
         if self.host.decided {
             return Ok(Vec::new());
         }
-        let height = self.host.height;
-        self.feed(said.at(height))
+        let input = said.at(self.host.height);
+        if self.is_proven(&input) {
+            return Ok(Vec::new());
+        }
+        self.feed(input)
+    }
+
+    /// Whether the engine keeps a vote as half of a double vote already. It would take it for new each time, and log it: one validator
+    /// could fill every other's log with one vote.
+    fn is_proven(&self, input: &Input<Ledger>) -> bool {
+        match input {
+            Input::Vote(vote) => self.state.driver.votes().has_equivocation_evidence(vote),
+            _ => false,
+        }
     }
 
     /// Takes the verdict on a body that is logged already, if it is valid.
@@ -477,18 +489,5 @@ fn unused(effect: Effect<Ledger>) -> Resume<Ledger> {
             r.resume_with(Err(VoteExtensionError::InvalidVoteExtension))
         }
         _ => Resume::Continue,
-    }
-}
-
-/// The engine's certificate in our form, ascending by validator.
-pub(crate) fn decided(certificate: &CommitCertificate<Ledger>) -> Certificate {
-    let signature = |commit: &CommitSignature<Ledger>| (commit.address.0, commit.signature.0);
-    let mut signatures: Vec<_> = certificate.commit_signatures.iter().map(signature).collect();
-    signatures.sort_unstable_by_key(|(validator, _)| *validator);
-    Certificate {
-        height: certificate.height.0,
-        round: number(certificate.round),
-        block: certificate.value_id.0,
-        signatures,
     }
 }

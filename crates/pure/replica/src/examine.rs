@@ -17,6 +17,9 @@ use ledger_verify::finding::{Code, Place, Refuted};
 use crate::planted::{self, Bug};
 use crate::replica::Decided;
 
+/// Entries whose signatures are checked together. A batch of more is hardly cheaper.
+const CHECKED_TOGETHER: usize = 512;
+
 /// Reads a body and executes it as the ledger's next block. Entries whose signatures were checked when they came, and that are the
 /// same to the byte (an id is a hash of all bytes), are not checked again; gives the others.
 ///
@@ -38,9 +41,11 @@ fn execute<'a>(
     checked: impl Fn(&EntryId) -> Option<&'a Entry>,
 ) -> Result<(Executed, Vec<Entry>), Refuted> {
     let first = ledger.tree_size().saturating_add(u64::from(ledger.height() > 0));
+    let ids: Vec<EntryId> = body.entries.iter().map(|bytes| EntryId(leaf_hash(bytes))).collect();
+    ledger.check_outline(body, &ids)?;
     let mut entries = Vec::with_capacity(body.entries.len());
-    for (leaf, bytes) in (first..).zip(&body.entries) {
-        entries.push(match checked(&EntryId(leaf_hash(bytes))) {
+    for ((leaf, bytes), id) in (first..).zip(&body.entries).zip(&ids) {
+        entries.push(match checked(id) {
             Some(entry) => Cow::Borrowed(entry),
             None => Cow::Owned(decode_entry(body.header.height, leaf, bytes)?),
         });
@@ -54,7 +59,8 @@ fn execute<'a>(
     Ok((executed, new.collect()))
 }
 
-/// Checks the signatures of what is new in a body whose first entry is a leaf.
+/// Checks the signatures of what is new in a body whose first entry is a leaf: in parts, so that one that is full of bad ones costs
+/// no more than the part with the first of them.
 fn check_signatures(
     ledger: &Ledger,
     height: u64,
@@ -64,19 +70,28 @@ fn check_signatures(
     if planted::is(Bug::EntriesUnchecked) {
         return Ok(());
     }
-    let new = entries.iter().enumerate().filter_map(|(number, entry)| match entry {
-        Cow::Owned(entry) => Some((number, entry)),
-        Cow::Borrowed(_) => None,
-    });
-    let keys = ledger.public_keys(new.clone().map(|(_, entry)| entry));
+    let new: Vec<(u64, &Entry)> = (first..)
+        .zip(entries)
+        .filter_map(|(leaf, entry)| match entry {
+            Cow::Owned(entry) => Some((leaf, entry)),
+            Cow::Borrowed(_) => None,
+        })
+        .collect();
+    for part in new.chunks(CHECKED_TOGETHER) {
+        check_part(ledger, height, part)?;
+    }
+    Ok(())
+}
+
+fn check_part(ledger: &Ledger, height: u64, part: &[(u64, &Entry)]) -> Result<(), Refuted> {
+    let keys = ledger.public_keys(part.iter().map(|(_, entry)| *entry));
     let mut batch = EntryBatch::new();
-    for (number, entry) in new.clone() {
+    for (number, (_, entry)) in part.iter().enumerate() {
         batch.push(number, entry, |kid| keys.get(kid).copied().flatten());
     }
     let Some((number, refuted)) = batch.verify().into_iter().next() else { return Ok(()) };
-    let id = new.clone().find(|(new, _)| *new == number).map(|(_, entry)| entry.id());
-    let leaf = first.saturating_add(u64::try_from(number).unwrap_or_default());
-    Err(refuted.at(Place::entry(height, leaf, id.unwrap_or_default())))
+    let Some((leaf, entry)) = part.get(number) else { return Err(refuted) };
+    Err(refuted.at(Place::entry(height, *leaf, entry.id())))
 }
 
 /// Bytes that are no block where the ledger's next one should be.

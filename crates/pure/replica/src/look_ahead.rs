@@ -24,19 +24,29 @@ pub(crate) struct LookAhead {
 }
 
 impl LookAhead {
-    /// Keeps a message about a height at or above `next`; drops what is too far ahead or too much.
-    pub(crate) fn keep(&mut self, next: u64, height: u64, from: KeyId, content: Content) {
+    /// Keeps a message about a height at or above `next`; drops what is too far ahead or too much. Whether it was kept.
+    pub(crate) fn keep(&mut self, next: u64, height: u64, from: KeyId, content: Content) -> bool {
         if height < next || height >= next.saturating_add(HEIGHTS) {
-            return;
+            return false;
         }
         let kept = self.heights.entry(height).or_default().entry(from).or_default();
         let bodies = kept.iter().filter(|kept| matches!(kept, Content::Body { .. })).count();
         let is_body = matches!(content, Content::Body { .. });
         if is_body && height >= next.saturating_add(HEIGHTS_WITH_BODIES) {
-            return;
+            return false;
         }
-        if kept.len() < MESSAGES && (!is_body || bodies < BODIES) && !kept.contains(&content) {
+        let keeps =
+            kept.len() < MESSAGES && (!is_body || bodies < BODIES) && !kept.contains(&content);
+        if keeps {
             kept.push(content);
+        }
+        keeps
+    }
+
+    /// Forgets of a height what does not hold, once it can be judged.
+    pub(crate) fn retain(&mut self, height: u64, holds: impl Fn(&Content) -> bool) {
+        for kept in self.heights.get_mut(&height).into_iter().flat_map(BTreeMap::values_mut) {
+            kept.retain(&holds);
         }
     }
 

@@ -380,6 +380,7 @@ impl Replica {
         self.signed.clear();
         self.dozing.clear();
         self.ahead.forget_below(next(ledger));
+        self.sift(ledger);
         self.witness.forget_below(next(ledger));
         self.unflushed = false;
         self.committed_ms = self.now_ms;

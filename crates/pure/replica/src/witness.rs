@@ -86,13 +86,13 @@ impl Witness {
         pair(ledger, first, &statement)
     }
 
-    /// The proposal of a vote's round, if it is for another block than the vote: whoever voted may have been shown another one.
-    pub(crate) fn other_proposal(&self, vote: &Statement) -> Option<&Statement> {
+    /// What the proposer of a vote's round said, if it is for another block than the vote: whoever voted may have been shown that one.
+    pub(crate) fn other_proposal(&self, vote: &Statement, proposer: &KeyId) -> Option<&Statement> {
         if matches!(vote.kind, StatementKind::Proposal { .. }) || vote.block.is_none() {
             return None;
         }
-        let mut said = self.heights.get(&vote.height)?.values();
-        let proposal = said.find_map(|said| said.get(&(vote.round, Step::Proposal)))?;
+        let said = self.heights.get(&vote.height)?.get(proposer)?;
+        let proposal = said.get(&(vote.round, Step::Proposal))?;
         (proposal.block != vote.block).then_some(proposal)
     }
 

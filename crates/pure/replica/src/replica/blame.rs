@@ -5,6 +5,7 @@ use ledger_format::digest::KeyId;
 use ledger_format::evidence::Evidence;
 use ledger_format::validators::Member;
 use ledger_replay::Ledger;
+use ledger_verify::block::proposer;
 use ledger_verify::evidence::Culprit;
 use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::Verdict;
@@ -53,7 +54,8 @@ impl Replica {
 
     /// The proposal of a vote's round, if it is for another block, as a message.
     fn other_proposal(&self, ledger: &Ledger, vote: &Statement) -> Option<Message> {
-        let message = Message::stating(self.witness.other_proposal(vote)?)?;
+        let proposer = proposer(ledger.validators(), vote.height, vote.round);
+        let message = Message::stating(self.witness.other_proposal(vote, &proposer)?)?;
         match &message.0 {
             Content::Said { height, said: Said::Proposal(proposal) }
                 if is_proposed(ledger, *height, proposal) =>

@@ -94,14 +94,21 @@ impl Replica {
             }
             return Ok(actions);
         }
-        self.ahead.keep(next(ledger), height, from, content);
+        let counts = height == next(ledger);
+        let keeps = !counts || is_sound(ledger, &content);
+        let is_new = keeps && self.ahead.keep(next(ledger), height, from, content);
         // Whoever decides a height has all blocks below.
         self.catch_up.note(from, height.saturating_sub(1));
         actions.extend(self.consider_asking(ledger));
-        if height == next(ledger) && self.is_called(ledger) {
+        if counts && is_new && self.is_called(ledger) {
             actions.extend(self.open(ledger)?);
         }
         Ok(actions)
+    }
+
+    /// What was kept of the next height before its validators were known is judged, once.
+    pub(super) fn sift(&mut self, ledger: &Ledger) {
+        self.ahead.retain(next(ledger), |content| is_sound(ledger, content));
     }
 
     /// Whether others have opened the next height: whose turn it is proposed a block, or more than a third of the power speaks of
@@ -115,7 +122,6 @@ impl Replica {
             let proposed = contents.iter().any(|content| match content {
                 Content::Said { said: Said::Proposal(proposal), .. } => {
                     bodies.contains(&BlockHash(proposal.value))
-                        && is_proposed(ledger, height, proposal)
                 }
                 _ => false,
             });
@@ -325,6 +331,16 @@ impl Replica {
         let skew = u64::from(genesis.limits().skew_ms);
         let latest = self.now_ms.saturating_add(skew).max(ledger.time_ms().saturating_add(1));
         time_ms >= self.now_ms.saturating_sub(skew) && time_ms <= latest
+    }
+}
+
+/// Whether something about the next height is worth keeping: of proposals, one that was signed by whose turn it is.
+fn is_sound(ledger: &Ledger, content: &Content) -> bool {
+    match content {
+        Content::Said { height, said: Said::Proposal(proposal) } => {
+            is_proposed(ledger, *height, proposal)
+        }
+        _ => true,
     }
 }
 

@@ -355,6 +355,22 @@ fn a_block_that_came_third_before_a_restart_is_accepted_when_a_quorum_wants_it()
     assert_eq!(prevotes(&begun.hears(number, made_ms, &said)), [Some(third)]);
 }
 
+/// Who votes twice is proven guilty by it. What it says again and again fills nobody's log.
+#[test]
+fn half_of_a_double_vote_that_comes_again_and_again_is_logged_once() {
+    let mut begun = Begun::new();
+    let (liar, made_ms) = (begun.turn(0), begun.now_ms());
+    let number = (0..NAMES.len()).find(|one| begun.network.identity(*one) != liar).unwrap();
+    let (block, body) = begun.block_of(made_ms);
+    let opened = [(liar, body), (liar, proposal(liar, (2, 0), None, block))];
+    let _voted = begun.hears(number, made_ms, &opened);
+    let halves = [Some(block), None].map(|of| (liar, prevote(liar, (2, 0), of)));
+    assert_eq!(logged(begun.hears(number, made_ms, &halves)).len(), 2);
+    for _ in 0..100 {
+        assert!(logged(begun.hears(number, made_ms, &halves)).is_empty());
+    }
+}
+
 fn timers(actions: &[Action]) -> Vec<(Timer, Duration)> {
     let timer = |action: &Action| match action {
         Action::SetTimer(timer, after) => Some((*timer, *after)),

@@ -204,23 +204,35 @@ fn evidence_that_proves_nothing_names_who_tells_it_and_goes_no_further() {
 
 #[test]
 fn two_nodes_that_were_shown_different_proposals_find_out() {
-    let (mut first, _, mut other) = two();
-    let proposing = StatementKind::Proposal { valid_round: None };
-    let turn = proposer(first.ledger.validators(), 1, 0);
-    let [one, two] = [block(1), block(2)].map(|block| stated((turn, turn), 1, 0, proposing, block));
-    assert!(turn != first.id && turn != other.id, "the proposer is one of the others");
-    let _shown = first.hears(turn, &one);
-    let _shown = other.hears(turn, &two);
-    // The other one votes for what it was shown.
-    let actions = first.hears(other.id, &prevote(other.id, 1, 0, block(2)));
-    let shown = actions.iter().find_map(|action| match action {
-        Action::Send(to, message) if *to == other.id && message.statement().is_some() => {
-            Some(message.clone())
+    for is_covered in [false, true] {
+        let (mut first, _, mut other) = two();
+        let proposing = StatementKind::Proposal { valid_round: None };
+        let set = first.ledger.validators();
+        let ids = set.members().iter().map(|member| member.id);
+        let mut liars: Vec<KeyId> = ids.filter(|id| ![first.id, other.id].contains(id)).collect();
+        liars.sort_unstable();
+        let [helper, turn] = liars[..] else { panic!("{liars:?}") };
+        let round = (0..4).find(|round| proposer(set, 1, *round) == turn).unwrap();
+        let [one, two] =
+            [1, 2].map(|number| stated((turn, turn), 1, round, proposing, block(number)));
+        if is_covered {
+            // Another one proposes as well, out of turn.
+            let _no_turn =
+                first.hears(helper, &stated((helper, helper), 1, round, proposing, block(2)));
         }
-        _ => None,
-    });
-    let actions = other.hears(first.id, &shown.unwrap());
-    assert_eq!(accused(&actions), [turn]);
+        let _shown = first.hears(turn, &one);
+        let _shown = other.hears(turn, &two);
+        // The other one votes for what it was shown.
+        let actions = first.hears(other.id, &prevote(other.id, 1, round, block(2)));
+        let shown = actions.iter().find_map(|action| match action {
+            Action::Send(to, message) if *to == other.id && message.statement().is_some() => {
+                Some(message.clone())
+            }
+            _ => None,
+        });
+        let actions = other.hears(first.id, &shown.unwrap());
+        assert_eq!(accused(&actions), [turn], "covered: {is_covered}");
+    }
 }
 
 #[test]

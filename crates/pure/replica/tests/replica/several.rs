@@ -128,6 +128,31 @@ fn a_body_that_does_not_fit_its_header_speaks_against_its_sender_alone() {
     }
 }
 
+/// What somebody puts under the header of another is refuted before its entries are read, and that once for each sender.
+#[test]
+fn bodies_under_a_header_of_somebody_else_cost_little() {
+    let mut four = four();
+    let (body, proposal, block) = proposed(&mut four[1]);
+    let (proposer, liar) = (four[1].id, four[2].id);
+    let victim = &mut four[3];
+    let (height, bytes) = body.as_body().unwrap();
+    let honest = Body::decode(Bytes::copy_from_slice(bytes)).unwrap();
+    // No entry at all, as many as there are, and more than fit.
+    let more = usize::try_from(LIMITS.block_entries).unwrap() + 1;
+    let mut actions = victim.hears(proposer, &proposal);
+    for count in [honest.entries.len(), more] {
+        let entries = vec![Bytes::from_static(b"no entry"); count];
+        let bad = Body { header: honest.header.clone(), entries };
+        actions.extend(victim.hears(liar, &Message::body(height, bad.encode())));
+    }
+    let codes = actions.iter().filter_map(|action| match action {
+        Action::Suspect { why, .. } => Some(why.code.as_str()),
+        _ => None,
+    });
+    assert_eq!(codes.collect::<Vec<_>>(), ["V_TREE_ROOT"]);
+    assert_eq!(prevotes(&victim.hears(proposer, &body)), [Some(block)]);
+}
+
 #[test]
 fn what_the_proposer_itself_spoils_is_voted_against() {
     let mut four = four();
