@@ -196,7 +196,7 @@ fn answer(shared: &Shared, keys: &[SigningKey], from: u64) -> Result<Message, Fa
                 break;
             }
         };
-        bytes += block.body.entries.iter().map(Bytes::len).sum::<usize>();
+        bytes += block.encode().len();
         blocks.push(block);
         if bytes >= whole.bytes {
             break;
