@@ -98,6 +98,11 @@ pub enum Violation {
         /// The entry.
         entry: EntryId,
     },
+    /// A process logged the same again and again while a height was open: whoever makes it do so can fill its disk.
+    Overlogged {
+        /// Which.
+        node: usize,
+    },
     /// An entry that a quorum had in its pools was in no block for too long.
     Censored {
         /// The entry.
@@ -141,6 +146,10 @@ pub enum Violation {
 /// How often a process may name another node for the same height, while somebody honest could be asked for it. Two was the most in a
 /// hundred runs with a liar about heights.
 const SUSPICIONS: u32 = 8;
+
+/// How often a process may log the same at one height. The engine forgets what was said of rounds long over, so what comes again of
+/// them counts and is logged again, at most once for each round that begins. In two hundred runs no record came eight times.
+pub const SAME_RECORDS: u32 = 16;
 
 /// Of each kind of statement a validator makes one in a round of a height.
 type Slot = (KeyId, u64, u32, &'static str);

@@ -1,6 +1,6 @@
 //! A node's process: the product's replica and ledger, carried by a host that can die before any action.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
@@ -38,6 +38,8 @@ pub(crate) struct Process {
     pub(crate) owed: Vec<Entry>,
     /// Entries that came into the pool, but those that were refused: they are not taken from others again.
     pub(crate) recent: BTreeSet<EntryId>,
+    /// What it has logged since the last block, and how often.
+    pub(crate) logged: BTreeMap<Vec<u8>, u32>,
 }
 
 /// A machine: its disk and clock go on when the process dies.

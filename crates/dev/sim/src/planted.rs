@@ -90,6 +90,7 @@ const fn is_shown_by(bug: Bug, violation: &Violation) -> bool {
         Bug::EvidenceMisdated => matches!(violation, Violation::Framed { validator: None, .. }),
         Bug::ExchangeUncharged => matches!(violation, Violation::Overspent(_)),
         Bug::IssuerUnlinked => matches!(violation, Violation::Index(_)),
+        Bug::HalfLoggedAgain => matches!(violation, Violation::Overlogged { .. }),
         _ => true,
     }
 }
@@ -104,7 +105,7 @@ const fn liar(bug: Bug) -> Option<LiarKind> {
         Bug::NeverDistrusts | Bug::OneReportEnough => Some(LiarKind::HeightLiar),
         Bug::QuorumOfHalf => Some(LiarKind::Equivocator),
         Bug::EvidenceUnjudged => Some(LiarKind::Framer),
-        Bug::EvidenceMisdated => Some(LiarKind::DoubleVoter),
+        Bug::EvidenceMisdated | Bug::HalfLoggedAgain => Some(LiarKind::DoubleVoter),
         _ => None,
     }
 }
@@ -126,7 +127,8 @@ fn plan(bug: Bug, seed: u64) -> Plan {
         | Bug::TimeNeverAsked
         | Bug::PolkaBelieved
         | Bug::EvidenceUnjudged
-        | Bug::EvidenceMisdated => {}
+        | Bug::EvidenceMisdated
+        | Bug::HalfLoggedAgain => {}
         Bug::SetTooEarly | Bug::PlaceKept => {
             plan.changes = true;
             plan.followers = 1;

@@ -61,11 +61,13 @@ pub enum Bug {
     ExchangeUncharged,
     /// An entry is left out of its issuer's timeline in the index.
     IssuerUnlinked,
+    /// The second half of a double vote is logged each time that it comes.
+    HalfLoggedAgain,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -94,6 +96,7 @@ impl Bug {
         Self::OneReportEnough,
         Self::ExchangeUncharged,
         Self::IssuerUnlinked,
+        Self::HalfLoggedAgain,
     ];
 }
 

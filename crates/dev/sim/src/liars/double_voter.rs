@@ -1,5 +1,5 @@
-//! Votes for one thing before some, and for another before others; sometimes for both before one. The other is the block of another
-//! round where there is one, or none, or one that does not exist.
+//! Votes for one thing before some, and for another before others; sometimes for both before one, and for the other many times.
+//! The other is the block of another round where there is one, or none, or one that does not exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +11,8 @@ use super::{Liar, Saying, Voice};
 
 /// Heights of which it remembers blocks.
 const HEIGHTS: usize = 4;
+/// How often it says the other half of a double vote.
+const AGAIN: usize = 24;
 
 #[derive(Debug, Default)]
 pub(super) struct DoubleVoter {
@@ -40,7 +42,7 @@ impl Liar for DoubleVoter {
         };
         match (to.is_multiple_of(2), dice.once_in(3)) {
             (true, _) => vec![truth],
-            (false, true) => vec![truth, lie],
+            (false, true) => [vec![truth], vec![lie; AGAIN]].concat(),
             (false, false) => vec![lie],
         }
     }

@@ -40,7 +40,7 @@ pub struct Voice<'a> {
 }
 
 /// What goes out.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Saying {
     /// A message.
     Message(Message),

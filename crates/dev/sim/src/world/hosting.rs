@@ -1,6 +1,6 @@
 //! The host of a node: starts its replica, tells it what happens, carries out what it wants.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use ledger_format::digest::{EntryId, KeyId};
@@ -12,7 +12,7 @@ use ledger_verify::evidence::Culprit;
 use sha2::Digest as _;
 
 use super::{Happening, World};
-use crate::checks::Violation;
+use crate::checks::{SAME_RECORDS, Violation};
 use crate::clients::Clients;
 use crate::liars::LiarKind;
 use crate::node::{Call, Node, Process};
@@ -59,6 +59,7 @@ impl World {
             calls: Vec::new(),
             owed: Vec::new(),
             recent: BTreeSet::new(),
+            logged: BTreeMap::new(),
         };
         self.nodes[number].process = Some(process);
         self.carry_out(number, actions);
@@ -108,7 +109,7 @@ impl World {
                 return;
             }
             match action {
-                Action::Log(record) => self.nodes[node].disk.append(&record),
+                Action::Log(record) => self.log(node, record),
                 Action::FlushLog => {
                     if std::mem::take(&mut self.nodes[node].disk.flush_fails) {
                         // A flush that failed has promised nothing; the process must not go on.
@@ -170,6 +171,18 @@ impl World {
         }
     }
 
+    /// A process logs something. The same again and again says nothing, and would fill the disk while a height is open.
+    fn log(&mut self, node: usize, record: Vec<u8>) {
+        let of = &mut self.nodes[node];
+        of.disk.append(&record);
+        let Some(process) = &mut of.process else { return };
+        let times = process.logged.entry(record).or_default();
+        *times += 1;
+        if *times == SAME_RECORDS {
+            self.checks.violations.push(Violation::Overlogged { node });
+        }
+    }
+
     /// A node has found a validator guilty.
     fn accused(&mut self, node: usize, evidence: Evidence, culprits: &[Culprit]) {
         self.fault("accused");
@@ -205,6 +218,7 @@ impl World {
         self.nodes[node].disk.commit(&block, &executed.ids, empty_log);
         let Node { process, disk, .. } = &mut self.nodes[node];
         let Some(process) = process else { return Vec::new() };
+        process.logged.clear();
         for id in &executed.ids {
             process.settled(id);
         }
