@@ -1,7 +1,7 @@
 //! Importing catalogues.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use ledger_catalogue::{Delimiter, Format as CatalogueFormat, Options};
@@ -9,9 +9,10 @@ use ledger_client::act::Times;
 use ledger_client::explain::explain;
 use ledger_client::import::{Imported, Importer, Remark, import};
 use ledger_client::keys::kid;
-use ledger_client::{ClientError, Failure, Node};
+use ledger_client::{ClientError, Failure, Level, Node};
 use ledger_event::Clock;
 use ledger_event::record::Body;
+use ledger_proto::v1::Finality;
 use serde_json::{Value, json};
 
 use crate::report::Answer;
@@ -28,7 +29,8 @@ const SHOWN: usize = 20;
   ledger-cli import catalogue.csv --catalogue 'City open data' \\
       --key acme-org -o json
 Run it again to go on after a break: what is there unchanged is left alone. Records that are skipped are listed with their
-codes; the exit code is 1 when all of them were.")]
+codes; the exit code is 1 when all of them were. What a node turns away for the moment is sent again; the exit code is 25, or 26
+where an outcome is not known, when for --timeout seconds nothing got further.")]
 pub(crate) struct Import {
     /// datapackage.json, a CSV table, CKAN or DCAT JSON, or a directory with one of them
     source: PathBuf,
@@ -76,6 +78,7 @@ enum DelimiterArg {
 }
 
 pub(crate) async fn run(common: &Common, args: &Import) -> Result<Answer, ClientError> {
+    told(common.wait)?;
     let source = ledger_catalogue::open(&args.source, &args.options())?;
     let catalogue = source.catalogue().to_owned();
     let notices: Vec<String> =
@@ -133,8 +136,24 @@ async fn importer(
         (None, _) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
     };
     let window = u64::from(genesis.limits().entry_window_s) * 3 / 4;
-    let times = Times::valid_for(issued, window);
-    Ok(Importer { ledger: genesis.id(), party: owner.party, key, times })
+    Ok(Importer {
+        ledger: genesis.id(),
+        party: owner.party,
+        key,
+        times: Times::valid_for(issued, window),
+        level: common.wait,
+        patience: Duration::from_secs(common.timeout),
+    })
+}
+
+/// Refuses a level at which the rules have not judged an entry: what became of a record could not be told.
+fn told(level: Level) -> Result<(), ClientError> {
+    match level.finality {
+        Finality::Accepted => Err(ClientError::usage(
+            "an import tells what the ledger has of each record: --wait ordered or more",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn answer(catalogue: &str, notices: &[String], done: &Imported) -> Answer {
@@ -177,9 +196,7 @@ fn answer(catalogue: &str, notices: &[String], done: &Imported) -> Answer {
 /// Records that are left out beside others are usual, and told. A run that leaves out all of them has failed, and a script must
 /// not take it for a success.
 fn next_step(done: &Imported) -> Option<String> {
-    let there =
-        done.described + done.revised + done.unchanged + done.claims + done.claims_unchanged;
-    let first = done.skipped.first().filter(|_| there == 0)?;
+    let first = done.skipped.first().filter(|_| done.on_ledger() == 0)?;
     let all = "`ledger-cli explain CODE` does so for each code; then import again.";
     let known = explain(&first.code).filter(|explanation| !explanation.help.is_empty());
     Some(
@@ -188,4 +205,17 @@ fn next_step(done: &Imported) -> Option<String> {
             |known| format!("{}: {} {all}", first.code, known.help),
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_waits_for_the_rules() {
+        for level in ["ordered", "replicated", "replicated:2"] {
+            assert_eq!(told(level.parse().unwrap()), Ok(()));
+        }
+        assert_eq!(told("accepted".parse().unwrap()).unwrap_err().code, "CLIENT_USAGE");
+    }
 }

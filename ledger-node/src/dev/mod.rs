@@ -13,7 +13,7 @@ use ledger_catalogue::Options as CatalogueOptions;
 use ledger_client::act::Times;
 use ledger_client::import::{Imported, Importer, Remark, import};
 use ledger_client::node::CALL_TIMEOUT;
-use ledger_client::{ClientError, Node as Client};
+use ledger_client::{ClientError, Level, Node as Client};
 use ledger_event::Clock;
 use ledger_event::event::Act;
 use ledger_format::id::{Subject, SubjectKind};
@@ -163,6 +163,8 @@ async fn import_once(
         party: party.id.into(),
         key: party.organisation().clone(),
         times: Times::valid_for(issued, 3_000),
+        level: Level::default(),
+        patience: CALL_TIMEOUT,
     };
     let Imported { described, revised, unchanged, claims, claims_unchanged, skipped, .. } =
         import(&mut stage.node, &importer, source, |done| {

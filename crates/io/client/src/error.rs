@@ -236,10 +236,38 @@ impl From<Status> for ClientError {
         }
         let code =
             info.map_or_else(|| format!("GRPC_{:?}", status.code()), |info| info.reason.clone());
-        let help = info.and_then(|info| info.metadata.get("help").cloned()).unwrap_or_default();
+        let help = match info {
+            Some(info) => info.metadata.get("help").cloned().unwrap_or_default(),
+            None => transport_help(status.code()).to_owned(),
+        };
         let message = status.message();
         let message = message.strip_prefix(&format!("{code}: ")).unwrap_or(message).to_owned();
         Self { failure: failure(status.code()), code, message, help }
+    }
+}
+
+/// The next step for a status that came without one of our codes: of the transport, or of what is between.
+const fn transport_help(code: Code) -> &'static str {
+    match code {
+        Code::Unavailable | Code::Cancelled => {
+            "Check --node and that the node runs; then run the command again: an entry that is there already counts once."
+        }
+        Code::DeadlineExceeded => {
+            "Run the command again, with a longer --timeout: an entry that is there already counts once."
+        }
+        Code::OutOfRange => {
+            "A message is longer than its reader takes: ask for smaller pieces, or send fewer entries at once. Check that client and node have versions that fit."
+        }
+        Code::ResourceExhausted => "Try again later, with fewer calls at once.",
+        Code::Unimplemented => {
+            "Check that client and node have versions that fit, and that --node is the address of its gRPC services."
+        }
+        Code::PermissionDenied | Code::Unauthenticated => {
+            "A node asks nobody who calls: the refusal is of what is between, such as a proxy."
+        }
+        _ => {
+            "Try another node. The operator finds the cause in the log of the node, or of a proxy before it."
+        }
     }
 }
 

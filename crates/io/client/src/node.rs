@@ -260,14 +260,18 @@ impl Node {
     /// # Errors
     /// What the node answers.
     pub async fn history(&mut self, id: &str) -> Result<Vec<v1::Leaf>, ClientError> {
-        let mut leaves = Vec::new();
-        let mut page = self.history_page(id, "", 1_000, true).await?;
+        let (mut leaves, mut token) = (Vec::new(), String::new());
         loop {
+            // A node may end a page before it has as many: the last one is the one without a token.
+            let mut page = self.history_page(id, &token, 1_000, true).await?;
+            token = page.next_page_token;
+            if page.leaves.is_empty() && !token.is_empty() {
+                return Err(ClientError::answer("history: an empty page that is not the last"));
+            }
             leaves.append(&mut page.leaves);
-            if page.next_page_token.is_empty() {
+            if token.is_empty() {
                 break;
             }
-            page = self.history_page(id, &page.next_page_token, 1_000, true).await?;
         }
         leaves.reverse();
         Ok(leaves)

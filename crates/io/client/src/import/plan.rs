@@ -1,0 +1,153 @@
+//! What a source yields, turned into what to import.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use ledger_catalogue::{About, CatalogueRecord, Collection, HistoryClaim, Item, Source};
+use ledger_event::ImportedHistory;
+use ledger_event::event::Act;
+use ledger_format::digest::Hash;
+use ledger_format::entry::Entry;
+use ledger_format::id::Subject;
+
+use super::{Imported, Importer, Planned, Remark, What, recorded};
+use crate::error::ClientError;
+use crate::node::Node;
+
+/// What is still to be imported.
+pub(super) struct Plan<'a> {
+    importer: &'a Importer,
+    source: Source,
+    existing: Existing,
+    collections: VecDeque<(String, Collection)>,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(importer: &'a Importer, source: Source) -> Self {
+        let collections =
+            source.collections().iter().map(|(id, c)| (id.clone(), c.clone())).collect();
+        Self { importer, source, existing: Existing::default(), collections }
+    }
+
+    /// The next thing to import; none at the end. What needs no entry goes into what was done.
+    pub(super) async fn next(
+        &mut self,
+        node: &mut Node,
+        done: &mut Imported,
+    ) -> Result<Option<Planned>, ClientError> {
+        if let Some((id, collection)) = self.collections.pop_front() {
+            return self.collection(&id, &collection).map(Some);
+        }
+        while let Some(item) = self.source.next().transpose()? {
+            match item {
+                Item::Record(record) => {
+                    done.findings.extend(remarks(&record));
+                    return self.record(&record).map(Some);
+                }
+                Item::Claim(claim) => {
+                    let planned = self.claim(&claim)?;
+                    if let What::Claim(history) = &planned.what
+                        && self.existing.has(node, &planned.subject, history).await?
+                    {
+                        done.claims_unchanged += 1;
+                    } else {
+                        return Ok(Some(planned));
+                    }
+                }
+                Item::Skipped(skipped) => done.skipped.push(Remark {
+                    place: skipped.locator.to_string(),
+                    code: skipped.code.to_string(),
+                    reason: skipped.reason,
+                }),
+            }
+        }
+        Ok(None)
+    }
+
+    fn collection(&self, id: &str, collection: &Collection) -> Result<Planned, ClientError> {
+        let subject = self.importer.subject(&collection_name(id))?;
+        let description = recorded::of_collection(id, collection, self.source.catalogue());
+        Ok(Planned {
+            subject,
+            place: format!("collection {id}"),
+            what: What::Asset(Box::new(description)),
+        })
+    }
+
+    fn record(&self, record: &CatalogueRecord) -> Result<Planned, ClientError> {
+        let subject = self.importer.subject(&record.local_name)?;
+        let description = recorded::of_record(record, self.source.catalogue());
+        Ok(Planned {
+            subject,
+            place: record.locator.to_string(),
+            what: What::Asset(Box::new(description)),
+        })
+    }
+
+    fn claim(&self, claim: &HistoryClaim) -> Result<Planned, ClientError> {
+        let name = match &claim.about {
+            About::Record(id) => ledger_catalogue::local_name(id),
+            About::Collection(id) => collection_name(id),
+        };
+        let history = recorded::of_claim(claim, self.source.catalogue());
+        let place = claim.locator.to_string();
+        Ok(Planned { subject: self.importer.subject(&name)?, place, what: What::Claim(history) })
+    }
+}
+
+/// Local names of records have no slash, so a collection's name is never one of them.
+fn collection_name(id: &str) -> String {
+    format!("collection/{}", ledger_catalogue::local_name(id))
+}
+
+fn remarks(record: &CatalogueRecord) -> impl Iterator<Item = Remark> + '_ {
+    record.findings.iter().map(|finding| Remark {
+        place: record.locator.to_string(),
+        code: finding.code.to_string(),
+        reason: finding.text.clone(),
+    })
+}
+
+/// Claims that the ledger has already, by subject. Read once a subject, and only for subjects that were there before.
+#[derive(Default)]
+struct Existing {
+    claims: BTreeMap<Subject, BTreeSet<(String, Hash)>>,
+}
+
+impl Existing {
+    async fn has(
+        &mut self,
+        node: &mut Node,
+        subject: &Subject,
+        claim: &ImportedHistory,
+    ) -> Result<bool, ClientError> {
+        if !self.claims.contains_key(subject) {
+            let claims = claims_of(node, subject).await?;
+            self.claims.insert(subject.clone(), claims);
+        }
+        let known = self.claims.get(subject);
+        Ok(known.is_some_and(|known| claim_key(claim).is_some_and(|key| known.contains(&key))))
+    }
+}
+
+fn claim_key(claim: &ImportedHistory) -> Option<(String, Hash)> {
+    let digest = claim.source_digest.as_ref()?.value.as_ref().try_into().ok()?;
+    Some((claim.source.clone(), digest))
+}
+
+async fn claims_of(
+    node: &mut Node,
+    subject: &Subject,
+) -> Result<BTreeSet<(String, Hash)>, ClientError> {
+    if node.record(subject.as_str(), 0, 0, false).await?.record.is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let leaves = node.history(subject.as_str()).await?;
+    let mut claims = BTreeSet::new();
+    for leaf in leaves {
+        let entry = Entry::decode(leaf.entry)?;
+        if let Some(Act::ImportedHistory(claim)) = &entry.event().act {
+            claims.extend(claim_key(claim));
+        }
+    }
+    Ok(claims)
+}
