@@ -1,6 +1,5 @@
 //! Commitments to values that stay off the ledger, such as prices.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -10,7 +9,7 @@ use ledger_format::digest::{Hash, hash_from_hex, hex};
 use serde_json::{Value, json};
 
 use crate::report::Answer;
-use crate::session::write_secret;
+use crate::session::{read_text, write_secret};
 use crate::values::CommitmentArg;
 
 /// The fields of acts that are commitments.
@@ -66,7 +65,7 @@ impl OpeningFile {
 
 /// Reads the file of an opening.
 pub(crate) fn read(path: &Path) -> Result<OpeningFile, ClientError> {
-    let text = fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
+    let text = read_text(path)?;
     let file: Value = serde_json::from_str(&text)
         .map_err(|error| ClientError::document(error).at(path.display()))?;
     let member = |name: &str| {

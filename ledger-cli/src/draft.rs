@@ -1,6 +1,5 @@
 //! Acts that several must sign, and entries that were kept.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -12,7 +11,7 @@ use ledger_format::entry::Entry;
 
 use crate::acts::set_change;
 use crate::report::Answer;
-use crate::session::{Common, write_file, write_new};
+use crate::session::{Common, read_file, read_text, refuse_existing, write_file, write_new};
 use crate::signing::{shown_draft, submit};
 
 /// Drafts.
@@ -47,7 +46,7 @@ pub(crate) enum Command {
         /// Key of the party that issues the act
         #[arg(short, long, value_name = "KEY")]
         key: String,
-        /// Keep the signed entry in a file
+        /// Keep the signed entry in a new file
         #[arg(long, value_name = "FILE")]
         save: Option<PathBuf>,
     },
@@ -83,12 +82,13 @@ pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, Cli
             Ok(shown_draft(&draft, &known, before.as_ref(), Some(&to)))
         }
         Command::Submit { file, key, save } => {
+            save.as_deref().map_or(Ok(()), refuse_existing)?;
             let draft = read(&file)?;
             let mut known = common.public_keys(&[])?;
             draft.check(|kid| known.get(kid).copied())?;
             let entry = draft.seal(&common.read_key(&key)?)?;
             if let Some(path) = &save {
-                write_file(path, entry.bytes())?;
+                write_new(path, entry.bytes())?;
             }
             let mut node = common.connect().await?;
             for signer in draft.draft.cosigners().filter(|signer| draft.has(&signer.kid)) {
@@ -114,13 +114,11 @@ pub(crate) async fn submit_entry(
     common: &Common,
     args: &SubmitEntry,
 ) -> Result<Answer, ClientError> {
-    let bytes = fs::read(&args.file).map_err(ClientError::io(args.file.display()))?;
-    let entry = Entry::decode(bytes.into());
+    let entry = Entry::decode(read_file(&args.file)?);
     let entry = entry.map_err(|error| ClientError::from(error).at(args.file.display()))?;
     submit(common, &mut common.connect().await?, &entry).await
 }
 
 fn read(path: &Path) -> Result<DraftFile, ClientError> {
-    let text = fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
-    DraftFile::from_json(&text).map_err(|error| error.at(path.display()))
+    DraftFile::from_json(&read_text(path)?).map_err(|error| error.at(path.display()))
 }

@@ -9,16 +9,17 @@ use ledger_event::event::Act;
 use ledger_format::digest::{hash_from_hex, hex};
 use ledger_format::evidence::{Evidence, EvidenceFile};
 use ledger_format::id::SubjectKind;
+use ledger_proto::v1::EvidenceSummary;
 use ledger_replay::SetHistory;
 use ledger_verify::verdict::Verdict;
 use serde_json::{Value, json};
 
 use crate::acts::act;
 use crate::report::Answer;
-use crate::session::{Common, write_file};
+use crate::session::{Common, read_file, refuse_existing, write_new};
 use crate::signing::SignArgs;
 use crate::text;
-use crate::verify::{answer, read, read_chain};
+use crate::verify::{answer, read_chain};
 
 /// Exit code when two chains part: one of them is refuted, whichever it is.
 const FORK: u8 = 10;
@@ -57,7 +58,7 @@ Exit code: 0 for one history, 10 when they part")]
 pub(crate) struct Get {
     /// Id of the evidence
     id: String,
-    /// File to write
+    /// File to write; it must not exist
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     out: PathBuf,
 }
@@ -69,7 +70,7 @@ pub(crate) struct Compare {
     one: PathBuf,
     /// Another one
     other: PathBuf,
-    /// File to write when they part
+    /// File to write when they part; it must not exist
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     out: PathBuf,
 }
@@ -78,47 +79,47 @@ pub(crate) async fn run(common: &Common, command: &Command) -> Result<Answer, Cl
     match command {
         Command::Compare(args) => compare(common, args),
         Command::Record { file, sign } => record(common, file, sign).await,
-        Command::List => {
-            let mut node = common.connect().await?;
-            let evidence = node.list_evidence().await?;
-            let rows = evidence.iter().map(|summary| {
-                let accused = summary.accused.iter().map(|accused| {
-                    json!({
-                        "party": accused.party, "validator": accused.name,
-                        "key": hex(&accused.key_id),
-                    })
-                });
-                json!({
-                    "id": hex(&summary.id), "offence": summary.offence, "height": summary.height,
-                    "round": summary.round, "accused": accused.collect::<Vec<Value>>(),
-                })
-            });
-            let value = json!({ "evidence": rows.collect::<Vec<Value>>() });
-            let text = if evidence.is_empty() {
-                "nothing is known against any validator".to_owned()
-            } else {
-                text::render(&value)
-            };
-            Ok(Answer::new("evidence", value, text))
-        }
+        Command::List => Ok(listed(&common.connect().await?.list_evidence().await?)),
         Command::Get(args) => {
+            refuse_existing(&args.out)?;
             let mut node = common.connect().await?;
             let file = node.evidence(&hash_from_hex("evidence id", &args.id)?).await?;
-            write_file(&args.out, &file)?;
+            write_new(&args.out, &file)?;
             let path = args.out.display().to_string();
             let value = json!({ "id": args.id, "file": path, "bytes": file.len() });
             let text = format!(
                 "{path}: {} bytes\nverify it: ledger-cli verify evidence {path} --trust HASH",
                 file.len()
             );
-            Ok(Answer::new("evidence", value, text))
+            Ok(Answer::new("evidence-file", value, text))
         }
     }
 }
 
+fn listed(evidence: &[EvidenceSummary]) -> Answer {
+    let rows = evidence.iter().map(|summary| {
+        let accused = summary.accused.iter().map(|accused| {
+            json!({
+                "party": accused.party, "validator": accused.name, "key": hex(&accused.key_id),
+            })
+        });
+        json!({
+            "id": hex(&summary.id), "offence": summary.offence, "height": summary.height,
+            "round": summary.round, "accused": accused.collect::<Vec<Value>>(),
+        })
+    });
+    let value = json!({ "evidence": rows.collect::<Vec<Value>>() });
+    let text = if evidence.is_empty() {
+        "nothing is known against any validator".to_owned()
+    } else {
+        text::render(&value)
+    };
+    Answer::list("evidence", "evidence", value, text)
+}
+
 /// What the file frames goes on the ledger, which knows its own genesis.
 async fn record(common: &Common, file: &Path, sign: &SignArgs) -> Result<Answer, ClientError> {
-    let EvidenceFile { evidence, .. } = EvidenceFile::decode(read(file)?)?;
+    let EvidenceFile { evidence, .. } = EvidenceFile::decode(read_file(file)?)?;
     let event = MisconductRecorded { evidence: evidence.encode().into() };
     let (kind, id) = (SubjectKind::Misconduct, evidence.id().to_string());
     act(common, sign, kind, &id, Act::MisconductRecorded(event)).await
@@ -126,6 +127,7 @@ async fn record(common: &Common, file: &Path, sign: &SignArgs) -> Result<Answer,
 
 /// Verifies both chains, and writes the certificates of the first height at which they have different blocks.
 fn compare(common: &Common, args: &Compare) -> Result<Answer, ClientError> {
+    refuse_existing(&args.out)?;
     let mut chains = Vec::new();
     for path in [&args.one, &args.other] {
         let (mut certificates, mut sets) = (Vec::new(), SetHistory::default());
@@ -159,7 +161,7 @@ fn compare(common: &Common, args: &Compare) -> Result<Answer, ClientError> {
     let evidence = Evidence::conflicting_certificates(genesis.id(), certificates);
     // Before they part both show the same changes.
     let changes = sets.up_to(evidence.height);
-    write_file(&args.out, &EvidenceFile::encode(Some(genesis), &changes, &evidence))?;
+    write_new(&args.out, &EvidenceFile::encode(Some(genesis), &changes, &evidence))?;
     let path = args.out.display().to_string();
     let value = json!({ "fork": evidence.height, "id": evidence.id().to_string(), "file": path });
     let text = format!(
@@ -167,4 +169,17 @@ fn compare(common: &Common, args: &Compare) -> Result<Answer, ClientError> {
         evidence.height
     );
     Ok(Answer::new("compared", value, text).exiting(FORK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_a_list_with_a_line_for_each() {
+        let answer = listed(&[EvidenceSummary::default(), EvidenceSummary::default()]);
+        assert_eq!(answer.value["schema"], "ledger-cli/evidence/v1");
+        let rows = answer.rows.and_then(|rows| answer.value.get(rows)?.as_array());
+        assert_eq!(rows.map(Vec::len), Some(2));
+    }
 }

@@ -8,7 +8,7 @@ use ledger_client::{ClientError, chain};
 use serde_json::json;
 
 use crate::report::Answer;
-use crate::session::{Common, NewFile};
+use crate::session::{Common, NewFile, refuse_existing};
 
 /// What can be exported.
 #[derive(Clone, Debug, Subcommand)]
@@ -23,7 +23,7 @@ pub(crate) enum Command {
 /// Options of `export chain`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Chain {
-    /// File to write
+    /// File to write; it must not exist
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     out: PathBuf,
     /// Leave the state records out: replaying the blocks gives them
@@ -33,6 +33,7 @@ pub(crate) struct Chain {
 
 pub(crate) async fn run(common: &Common, command: &Command) -> Result<Answer, ClientError> {
     let Command::Chain(args) = command;
+    refuse_existing(&args.out)?;
     let mut node = common.connect().await?;
     let height = node.status().await?.height;
     let bar = common.progress(Some(height), "blocks");
@@ -45,7 +46,7 @@ pub(crate) async fn run(common: &Common, command: &Command) -> Result<Answer, Cl
     let file = file
         .into_inner()
         .map_err(|error| ClientError::io(args.out.display())(error.into_error()))?;
-    file.keep(0o644)?;
+    file.keep_new(0o644)?;
     let id = node.genesis().await?.id();
     let path = args.out.display().to_string();
     let value = json!({

@@ -1,6 +1,5 @@
 //! The founders' ceremony. Needs no node: there is none before genesis.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,7 +19,7 @@ use crate::acts::governance::document;
 use crate::acts::identity::{ProfileArgs, key_grant};
 use crate::acts::validators::with_keys;
 use crate::report::Answer;
-use crate::session::{Common, refuse_existing, write_file, write_new};
+use crate::session::{Common, read_text, refuse_existing, write_file, write_new};
 use crate::text;
 use crate::values::{GrantArg, Terms, instant, seconds};
 
@@ -285,8 +284,7 @@ fn stated(common: &Common) -> Result<LedgerId, ClientError> {
 }
 
 fn read(path: &Path) -> Result<Ceremony, ClientError> {
-    let text = fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
-    Ceremony::from_json(&text).map_err(|error| error.at(path.display()))
+    Ceremony::from_json(&read_text(path)?).map_err(|error| error.at(path.display()))
 }
 
 fn keep(path: &Path, ceremony: &Ceremony) -> Result<Answer, ClientError> {

@@ -8,7 +8,7 @@ use ledger_format::digest::EntryId;
 use serde_json::json;
 
 use crate::report::Answer;
-use crate::session::{Common, write_file};
+use crate::session::{Common, refuse_existing, write_new};
 
 /// What can be proven.
 #[derive(Clone, Debug, Subcommand)]
@@ -34,10 +34,10 @@ pub(crate) enum Command {
 pub(crate) struct ProveEntry {
     /// Id of the entry
     id: String,
-    /// File to write
+    /// File to write; it must not exist
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     out: PathBuf,
-    /// Write the entry itself as well
+    /// Write the entry itself as well, to a new file
     #[arg(long, value_name = "FILE")]
     entry: Option<PathBuf>,
 }
@@ -47,7 +47,7 @@ pub(crate) struct ProveEntry {
 pub(crate) struct Record {
     /// Record id, kind:name
     id: String,
-    /// File to write
+    /// File to write; it must not exist
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     out: PathBuf,
 }
@@ -57,28 +57,34 @@ pub(crate) struct Record {
 pub(crate) struct Receipt {
     /// Id of the entry
     id: String,
-    /// File to write
+    /// File to write; it must not exist
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     out: PathBuf,
 }
 
 pub(crate) async fn run(common: &Common, command: &Command) -> Result<Answer, ClientError> {
+    let (out, entry) = match command {
+        Command::Entry(args) => (&args.out, args.entry.as_ref()),
+        Command::Record(args) => (&args.out, None),
+        Command::Receipt(args) => (&args.out, None),
+    };
+    for path in entry.into_iter().chain([out]) {
+        refuse_existing(path)?;
+    }
     let mut node = common.connect().await?;
-    let (id, out, bytes) = match command {
+    let (id, bytes) = match command {
         Command::Entry(args) => {
             let id = EntryId::from_hex(&args.id)?;
             let proof = node.prove_entry(&id).await?;
-            if let Some(path) = &args.entry {
-                write_file(path, &node.entry(&id).await?.entry)?;
+            if let Some(path) = entry {
+                write_new(path, &node.entry(&id).await?.entry)?;
             }
-            (&args.id, &args.out, proof)
+            (&args.id, proof)
         }
-        Command::Record(args) => (&args.id, &args.out, node.prove_record(&args.id).await?),
-        Command::Receipt(args) => {
-            (&args.id, &args.out, node.receipt(&EntryId::from_hex(&args.id)?).await?)
-        }
+        Command::Record(args) => (&args.id, node.prove_record(&args.id).await?),
+        Command::Receipt(args) => (&args.id, node.receipt(&EntryId::from_hex(&args.id)?).await?),
     };
-    write_file(out, &bytes)?;
+    write_new(out, &bytes)?;
     let path = out.display().to_string();
     let value = json!({ "id": id, "file": path, "bytes": bytes.len() });
     Ok(Answer::new("proof", value, format!("{path}: {} bytes, about {id}", bytes.len())))

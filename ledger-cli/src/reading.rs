@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use tokio_stream::StreamExt as _;
 
 use crate::report::{Answer, Format, row};
-use crate::session::{Common, write_file};
+use crate::session::{Common, refuse_existing, write_new};
 use crate::text;
 use crate::values::instant;
 
@@ -38,12 +38,13 @@ pub(crate) struct Show {
     /// Compute what depends on time for this instant [default: the block's time]
     #[arg(long, value_name = "TIME", value_parser = instant)]
     at: Option<u64>,
-    /// Write the bytes to a file: the entry's, or the record's
+    /// Write the bytes to a new file: the entry's, or the record's
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
 }
 
 pub(crate) async fn show(common: &Common, args: &Show) -> Result<Answer, ClientError> {
+    args.save.as_deref().map_or(Ok(()), refuse_existing)?;
     let mut node = common.connect().await?;
     let (answer, bytes) = if let Ok(id) = EntryId::from_hex(&args.id) {
         let leaf = node.entry(&id).await?;
@@ -60,7 +61,7 @@ pub(crate) async fn show(common: &Common, args: &Show) -> Result<Answer, ClientE
         (record_answer(&args.id, &found)?, found.read.bytes)
     };
     if let Some(path) = &args.save {
-        write_file(path, &bytes)?;
+        write_new(path, &bytes)?;
     }
     Ok(answer)
 }

@@ -1,17 +1,19 @@
 //! What every command has at hand: the node, the trust, the keys, the terminal.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, IsTerminal as _, Write, stderr, stdin};
+use std::fs::{self, File};
+use std::io::{self, IsTerminal as _, Read as _, Write, stderr, stdin};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::Args;
 use ed25519_dalek::SigningKey;
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger_client::{ClientError, Level, Node, keys};
 use ledger_format::digest::{KeyId, LedgerId};
+use ledger_format::limits::MAX_CHANGES_BYTES;
 use zeroize::Zeroizing;
 
 use crate::values::ledger_id;
@@ -202,6 +204,25 @@ pub(crate) fn key_id(common: &Common, key: &str) -> Result<KeyId, ClientError> {
     }
 }
 
+/// Most bytes that are read of a file which is read whole: more than the longest of them, an evidence file, may have. Its decoder
+/// refuses what is longer; no file is known to be short before it was read.
+const MOST_BYTES: u64 = MAX_CHANGES_BYTES as u64 + (1 << 20);
+
+/// The bytes of a file, or as many as show that it is too long.
+pub(crate) fn read_file(path: &Path) -> Result<Bytes, ClientError> {
+    let failed = || ClientError::io(path.display());
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed())?;
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(failed())?;
+    Ok(bytes.into())
+}
+
+/// The text of a file.
+pub(crate) fn read_text(path: &Path) -> Result<String, ClientError> {
+    let text = String::from_utf8(read_file(path)?.into());
+    text.map_err(|error| ClientError::file(format!("{}: {error}", path.display())))
+}
+
 /// Writes a file whole or not at all.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
     write(path, bytes, 0o644)
@@ -248,14 +269,14 @@ impl NewFile {
     }
 
     /// Gives the file its name.
-    pub(crate) fn keep(self, mode: u32) -> Result<(), ClientError> {
+    fn keep(self, mode: u32) -> Result<(), ClientError> {
         self.finish(mode)?;
         let persisted = self.file.persist(&self.path).map(|_file| ());
         persisted.map_err(|error| ClientError::io(self.path.display())(error.error))
     }
 
     /// Gives the file its name, if nothing has it.
-    fn keep_new(self, mode: u32) -> Result<(), ClientError> {
+    pub(crate) fn keep_new(self, mode: u32) -> Result<(), ClientError> {
         self.finish(mode)?;
         let persisted = self.file.persist_noclobber(&self.path).map(|_file| ());
         persisted.map_err(|error| match error.error.kind() {
@@ -279,5 +300,32 @@ impl Write for NewFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_read_of_a_file_than_shows_that_it_is_too_long() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("long.proof");
+        fs::write(&path, [7; 9]).unwrap();
+        assert_eq!(read_file(&path).unwrap(), [7; 9][..]);
+        File::options().write(true).open(&path).unwrap().set_len(MOST_BYTES + 9).unwrap();
+        assert_eq!(read_file(&path).unwrap().len() as u64, MOST_BYTES + 1);
+        assert_eq!(read_text(&path).unwrap().len() as u64, MOST_BYTES + 1);
+    }
+
+    #[test]
+    fn a_new_file_takes_the_place_of_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chain.ledger");
+        write_new(&path, b"one").unwrap();
+        for refused in [refuse_existing(&path), write_new(&path, b"two")] {
+            assert_eq!(refused.unwrap_err().code, "CLIENT_FILE_EXISTS");
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"one");
     }
 }

@@ -1,6 +1,7 @@
 //! From an act and some keys to an entry on the ledger: who signs as what, when, over which history.
 
 use std::collections::BTreeMap;
+use std::env::temp_dir;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -55,7 +56,7 @@ pub(crate) struct SignArgs {
     #[arg(long, value_name = "FILE")]
     draft: Option<PathBuf>,
 
-    /// Keep the signed entry in a file
+    /// Keep the signed entry in a new file
     #[arg(long, value_name = "FILE", conflicts_with = "draft")]
     save: Option<PathBuf>,
 
@@ -77,7 +78,7 @@ pub(crate) async fn perform(
     args: &SignArgs,
     planned: Planned,
 ) -> Result<Answer, ClientError> {
-    if let Some(path) = &args.draft {
+    for path in args.draft.iter().chain(&args.save) {
         refuse_existing(path)?;
     }
     let at_hand =
@@ -100,7 +101,7 @@ pub(crate) async fn perform(
     let issuer = at_hand.first().ok_or_else(|| ClientError::usage("no --key"))?;
     let entry = file.seal(issuer)?;
     if let Some(path) = &args.save {
-        write_file(path, entry.bytes())?;
+        write_new(path, entry.bytes())?;
     }
     submit(common, node, &entry).await
 }
@@ -211,13 +212,8 @@ pub(crate) async fn submit(
     let outcome = match node.submit_until(entry, common.wait, common.wait_ms()).await {
         Ok(outcome) => outcome,
         Err(error) if matches!(error.failure, Failure::Unknown | Failure::Connect) => {
-            let kept = PathBuf::from(format!("entry-{}.cose", hex(&id.as_bytes()[..8])));
-            write_file(&kept, entry.bytes())?;
-            let help = format!(
-                "The entry is kept: `ledger-cli submit {}` submits it again, it counts once. `ledger-cli show {id}` tells whether it is there.",
-                kept.display()
-            );
-            return Err(ClientError { failure: Failure::Unknown, help, ..error });
+            let places = [Some(PathBuf::new()), common.key_directory().ok(), Some(temp_dir())];
+            return Err(kept(places.into_iter().flatten(), entry, error));
         }
         Err(error) => return Err(error),
     };
@@ -241,6 +237,30 @@ pub(crate) async fn submit(
         "{act} on {subject} is in block {height}, leaf {leaf}, {time}\n{reached}, reported durable by {replicas} validator(s) so far\nentry {id}"
     );
     Ok(Answer::new("entry-placed", value, text))
+}
+
+/// Keeps an entry whose outcome is not known, in the first place that can be written: who signed the act anew would do it twice.
+fn kept(places: impl Iterator<Item = PathBuf>, entry: &Entry, error: ClientError) -> ClientError {
+    let id = entry.id();
+    let name = format!("entry-{}.cose", hex(&id.as_bytes()[..8]));
+    let mut unwritten = Vec::new();
+    for path in places.map(|place| place.join(&name)) {
+        let Err(why) = write_file(&path, entry.bytes()) else {
+            let help = format!(
+                "The entry is kept: `ledger-cli submit {}` submits it again, it counts once. `ledger-cli show {id}` tells whether it is there.",
+                path.display()
+            );
+            return ClientError { failure: Failure::Unknown, help, ..error };
+        };
+        unwritten.push(why.message);
+    }
+    let (message, why) = (error.message, unwritten.join("; "));
+    let message = format!("{message}; entry {id} could not be kept: {why}");
+    let help = format!(
+        "Do not sign the act again yet: the ledger may take the entry until {}. `ledger-cli show {id}` tells whether it is there.",
+        text::time_s(entry.claims().expires_s)
+    );
+    ClientError { failure: Failure::Unknown, code: error.code, message, help }
 }
 
 /// A draft with who has signed it, as far as the known keys tell. `before` is what a change of the validators is compared with.
@@ -291,4 +311,47 @@ fn described(
     let text = format!("{}\n\n{}", text::render(&shown), set_change::shown(&changes));
     value["validators"] = changes;
     Answer::new(schema, value, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use ledger_client::act::Signatory;
+    use ledger_event::KeyRevoked;
+    use ledger_format::digest::LedgerId;
+    use ledger_format::id::SubjectKind;
+
+    use super::*;
+
+    fn entry() -> Entry {
+        let key = SigningKey::from_bytes(&[1; 32]);
+        let unsigned = Unsigned {
+            ledger: LedgerId([7; 32]),
+            subject: Subject::new(SubjectKind::Party, "acme").unwrap(),
+            prior: None,
+            act: Act::KeyRevoked(KeyRevoked::default()),
+            times: Times::valid_for(1_785_715_200, 60),
+        };
+        unsigned.sign(&[Signatory::issuer("acme", Role::Supplier, &key)]).unwrap()
+    }
+
+    #[test]
+    fn an_unknown_outcome_stays_one_where_the_entry_cannot_be_kept() {
+        let (directory, entry) = (tempfile::tempdir().unwrap(), entry());
+        let (nowhere, id) = (directory.path().join("nowhere"), entry.id().to_string());
+        let unknown = ClientError::interrupted("the stream ended");
+        let lost = kept([nowhere.clone()].into_iter(), &entry, unknown.clone());
+        assert_eq!((lost.failure, &lost.code), (Failure::Unknown, &unknown.code));
+        assert!(lost.message.starts_with(&unknown.message), "{lost}");
+        assert!(lost.message.contains(&id) && lost.message.contains("nowhere"), "{lost}");
+        assert!(lost.help.contains(&id) && lost.help.contains("2026-08-03"), "{lost:?}");
+        // The next place is tried, and named.
+        let places = [nowhere, directory.path().to_owned()];
+        let told = kept(places.into_iter(), &entry, unknown.clone());
+        assert_eq!((&told.code, &told.message), (&unknown.code, &unknown.message));
+        let path = directory.path().join(format!("entry-{}.cose", &id[..16]));
+        assert!(told.help.contains(path.to_str().unwrap()) && told.help.contains(&id), "{told:?}");
+        assert_eq!(fs::read(path).unwrap(), entry.bytes()[..]);
+    }
 }

@@ -7,7 +7,6 @@ mod evidence;
 
 pub(crate) use chain::read as read_chain;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -20,6 +19,7 @@ use ledger_format::entry::{Entry, leaf_hash};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::genesis_file::{GENESIS_FILE_MARK, GenesisFile};
 use ledger_format::header::Header;
+use ledger_format::limits::MAX_ENTRY_BYTES;
 use ledger_format::malformed::{Kind, Malformed};
 use ledger_format::proof_file;
 use ledger_format::receipt::Receipt;
@@ -30,7 +30,7 @@ use ledger_verify::verdict::{Aspect, Report, Verdict};
 use serde_json::{Value, json};
 
 use crate::report::Answer;
-use crate::session::Common;
+use crate::session::{Common, read_file};
 use crate::text;
 
 /// What can be checked.
@@ -117,19 +117,20 @@ enum Claim {
 }
 
 fn entry(common: &Common, args: &EntryArgs) -> Result<Answer, ClientError> {
-    let bytes = read(&args.file)?;
-    let trust = common.trust.as_ref();
+    let bytes = read_file(&args.file)?;
+    let (id, trust) = (id_of(&bytes), common.trust.as_ref());
     let report = match (Entry::decode(bytes.clone()), &args.proof, &args.chain) {
         (Err(malformed), _, _) => Report::bare(malformed),
-        (Ok(_), Some(path), _) => proof(&read(path)?, &Claim::Entry(bytes), trust),
+        (Ok(_), Some(path), _) => proof(&read_file(path)?, &Claim::Entry(bytes), trust),
         (Ok(entry), None, Some(path)) => chain::verify_entry(common, path, &entry)?,
         (Ok(entry), None, None) => form_only(&entry),
     };
-    Ok(answer(&args.file, &report, json!({ "entry": id_of(&args.file)? })))
+    Ok(answer(&args.file, &report, json!({ "entry": id })))
 }
 
-fn id_of(path: &Path) -> Result<String, ClientError> {
-    Ok(EntryId(leaf_hash(&read(path)?)).to_string())
+/// The id of an entry; none of bytes that are too many for one, of which there may be more.
+fn id_of(entry: &Bytes) -> Option<String> {
+    (entry.len() <= MAX_ENTRY_BYTES).then(|| EntryId(leaf_hash(entry)).to_string())
 }
 
 /// What an entry alone tells: nothing of its keys, nor of its place.
@@ -143,19 +144,19 @@ fn form_only(entry: &Entry) -> Report {
 }
 
 fn receipt(common: &Common, args: &ReceiptArgs) -> Result<Answer, ClientError> {
-    let (file, entry) = (read(&args.file)?, read(&args.entry)?);
-    let trust = common.trust.as_ref();
+    let (file, entry) = (read_file(&args.file)?, read_file(&args.entry)?);
+    let (id, trust) = (id_of(&entry), common.trust.as_ref());
     let report = if proof_file::is_proof_file(&file) {
         proof(&file, &Claim::Entry(entry), trust)
     } else {
         bare_receipt(&file, &entry, trust).unwrap_or_else(Report::bare)
     };
-    Ok(answer(&args.file, &report, json!({ "entry": id_of(&args.entry)? })))
+    Ok(answer(&args.file, &report, json!({ "entry": id })))
 }
 
 /// A proof about a record, with what the record says.
 fn record(common: &Common, path: &Path) -> Result<Answer, ClientError> {
-    let file = read(path)?;
+    let file = read_file(path)?;
     let report = proof(&file, &Claim::Record, common.trust.as_ref());
     let (more, content) = match stated(&file, &report)? {
         Some((stated, height)) => record_content(&stated, height)?,
@@ -253,11 +254,6 @@ fn genesis_of(bytes: Bytes) -> Result<GenesisDocument, Malformed> {
         return GenesisFile::decode(bytes).map(|file| file.document);
     }
     GenesisDocument::decode(bytes)
-}
-
-/// The bytes of a file.
-pub(crate) fn read(path: &Path) -> Result<Bytes, ClientError> {
-    fs::read(path).map(Bytes::from).map_err(ClientError::io(path.display()))
 }
 
 /// A report as the answer of a command, with what else is known.

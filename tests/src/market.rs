@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use ed25519_dalek::SigningKey;
 use serde_json::Value;
@@ -324,10 +325,12 @@ impl Market {
         self.both_sign("delivery complete acme/weather-1", "--key acme-org", &["bank-org"]);
     }
 
-    /// Exports the chain to a file of the exchange's machine.
+    /// Exports the chain to a new file of the exchange's machine: tests share it, and no file is overwritten.
     pub fn exports(&self) -> PathBuf {
-        let _exported = self.exchange.types("export chain -o chain.ledger").expect(0);
-        self.exchange.file("chain.ledger")
+        static EXPORTED: AtomicU32 = AtomicU32::new(0);
+        let name = format!("chain-{}.ledger", EXPORTED.fetch_add(1, Ordering::Relaxed));
+        let _exported = self.exchange.types(&format!("export chain -o {name}")).expect(0);
+        self.exchange.file(&name)
     }
 }
 

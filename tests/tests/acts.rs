@@ -112,6 +112,7 @@ fn answers_come_as_table_json_and_lines() {
         "watch --until-now --subject delivery:acme/weather-1 --act batch_sent".to_owned(),
         "explain --all".to_owned(),
         "key list".to_owned(),
+        "validator show".to_owned(),
     ];
     let ones = [
         format!("show {asset}"),

@@ -71,11 +71,12 @@ fn assert_refused(ended: &Finished, code: &str, exit: i32, help: &str) {
 
 /// The chain that a node on a directory exports, once it was told to end.
 fn exported(node: Running) -> Vec<u8> {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    node.export(file.path());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("chain.ledger");
+    node.export(&file);
     let ended = node.stop(Signal::Terminate).expect(0);
     assert!(!ended.err.contains("panicked"), "{}", ended.err);
-    fs::read(file.path()).unwrap()
+    fs::read(file).unwrap()
 }
 
 /// Starts a node on a damaged directory: it has the whole chain, or tells that something is wrong. Gives the refusal's code.

@@ -10,7 +10,7 @@ use ledger_format::id::SubjectKind;
 
 use super::act;
 use crate::report::Answer;
-use crate::session::Common;
+use crate::session::{Common, read_text};
 use crate::signing::SignArgs;
 
 /// Rule sets.
@@ -62,6 +62,5 @@ pub(crate) fn document<M: prost::Message + Default>(
     name: &str,
     path: &Path,
 ) -> Result<M, ClientError> {
-    let text = std::fs::read_to_string(path).map_err(ClientError::io(path.display()))?;
-    json::from_json(name, &text).map_err(|error| error.at(path.display()))
+    json::from_json(name, &read_text(path)?).map_err(|error| error.at(path.display()))
 }

@@ -207,7 +207,7 @@ fn shown(set: &[Validator]) -> Answer {
     };
     let value = json!({ "validators": set.iter().map(member).collect::<Vec<Value>>() });
     let text = text::render(&value);
-    Answer::new("validators", value, text)
+    Answer::list("validators", "validators", value, text)
 }
 
 #[cfg(test)]
@@ -224,6 +224,13 @@ mod tests {
             ..Validator::default()
         };
         parties.iter().zip(1..).map(member).collect()
+    }
+
+    #[test]
+    fn validators_are_a_list_with_a_line_for_each() {
+        let answer = shown(&set(&["gzdex", "hkdex"]));
+        let rows = answer.rows.and_then(|rows| answer.value.get(rows)?.as_array());
+        assert_eq!(rows.map(Vec::len), Some(2));
     }
 
     #[test]

@@ -19,9 +19,9 @@ use ledger_verify::proof::check_anchor;
 use ledger_verify::verdict::{Aspect, Report, Verdict};
 use serde_json::{Value, json};
 
-use super::{answer, chain, genesis_of, read};
+use super::{answer, chain, genesis_of};
 use crate::report::Answer;
-use crate::session::Common;
+use crate::session::{Common, read_file};
 use crate::text;
 
 /// Options of `verify checkpoint`.
@@ -52,7 +52,7 @@ struct Basis {
 type Judged = (Report, Vec<Signed>);
 
 pub(super) fn run(common: &Common, args: &CheckpointArgs) -> Result<Answer, ClientError> {
-    let bytes = read(&args.file)?;
+    let bytes = read_file(&args.file)?;
     let trust = common.trust.as_ref();
     let (mut height, mut more) = (None, json!({}));
     let (report, signed) = match checkpoint::read(&bytes) {
@@ -62,11 +62,11 @@ pub(super) fn run(common: &Common, args: &CheckpointArgs) -> Result<Answer, Clie
             match (&args.chain, &args.proof, &args.genesis) {
                 (Some(path), ..) => by_chain(common, path, &bytes, found.size, &mut height)?,
                 (None, Some(path), _) => {
-                    let basis = by_proof(&read(path)?, found.size, trust);
+                    let basis = by_proof(&read_file(path)?, found.size, trust);
                     judged(&bytes, basis, trust, &mut height)
                 }
                 (None, None, Some(path)) => {
-                    judged(&bytes, by_genesis(read(path)?, trust), trust, &mut height)
+                    judged(&bytes, by_genesis(read_file(path)?, trust), trust, &mut height)
                 }
                 (None, None, None) => (form_only(note.signatures.len()), Vec::new()),
             }

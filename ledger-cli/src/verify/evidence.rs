@@ -10,9 +10,9 @@ use ledger_verify::evidence::{Culprit, verify_evidence_file};
 use ledger_verify::verdict::{Report, Verdict};
 use serde_json::{Value, json};
 
-use super::{answer, genesis_of, read};
+use super::{answer, genesis_of};
 use crate::report::Answer;
-use crate::session::Common;
+use crate::session::{Common, read_file};
 
 /// Options of `verify evidence`.
 #[derive(Clone, Debug, Args)]
@@ -25,8 +25,8 @@ pub(crate) struct EvidenceArgs {
 }
 
 pub(super) fn run(common: &Common, args: &EvidenceArgs) -> Result<Answer, ClientError> {
-    let bytes = read(&args.file)?;
-    let genesis = args.genesis.as_deref().map(read).transpose()?;
+    let bytes = read_file(&args.file)?;
+    let genesis = args.genesis.as_deref().map(read_file).transpose()?;
     let (report, more) = match parts(bytes, genesis) {
         Ok((file, genesis)) => judged(common, &file, genesis.as_ref()),
         Err(malformed) => (Report::bare(malformed), json!({})),
