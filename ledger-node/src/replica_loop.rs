@@ -299,7 +299,7 @@ impl ReplicaLoop {
         let first = executed.first_entry;
         let before = sets(&self.shared.ledger());
         self.shared.ledger_mut().commit(executed).map_err(Failure::stopped)?;
-        self.wal.height_done(&ledger_replica::done(header.height))?;
+        self.wal.height_done(&self.replica.marks(header.height))?;
         let (height, time_ms) = (header.height, header.time_ms);
         tracing::debug!(
             height,

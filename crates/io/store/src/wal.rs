@@ -101,21 +101,24 @@ impl Wal {
     }
 
     /// Called when the height is committed elsewhere: frames of it are no longer needed. Empties the file now and then; a stale
-    /// frame is harmless, since each payload names its height. What is left then is `mark`, which says how far the log had come.
+    /// frame is harmless, since each payload names its height. What is left then are `marks`: how far the log had come, and what else
+    /// is to outlive it.
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub fn height_done(&mut self, mark: &[u8]) -> Result<(), StoreError> {
-        self.height_done_above(RESET_ABOVE_BYTES, mark)
+    pub fn height_done(&mut self, marks: &[Vec<u8>]) -> Result<(), StoreError> {
+        self.height_done_above(RESET_ABOVE_BYTES, marks)
     }
 
-    fn height_done_above(&mut self, most: u64, mark: &[u8]) -> Result<(), StoreError> {
+    fn height_done_above(&mut self, most: u64, marks: &[Vec<u8>]) -> Result<(), StoreError> {
         if self.length <= most {
             return Ok(());
         }
         // What waits is of the height that is done.
         self.pending.clear();
-        frames::append(&mut self.pending, None, mark);
+        for mark in marks {
+            frames::append(&mut self.pending, None, mark);
+        }
         if let Some(start) = self.start {
             frames::append(&mut self.pending, None, &start_payload(&start));
         }
@@ -264,13 +267,14 @@ mod tests {
         assert_ne!(second, first);
         // Emptied, it still names it, and goes on. What was not durable is of the height that is done.
         wal.append(b"not flushed");
-        wal.height_done_above(0, b"done").unwrap();
+        wal.height_done_above(0, &[b"done".to_vec(), b"word".to_vec()]).unwrap();
         assert_eq!(outline().start(), Some(second));
-        assert_eq!(outline().frames.len(), 2);
+        assert_eq!(outline().frames.len(), 3);
         assert_eq!(outline().end(), fs::metadata(&path).unwrap().len());
         wal.append(b"next");
         wal.sync().unwrap();
-        assert_eq!(Wal::open(directory.path()).unwrap().1, [b"done".to_vec(), b"next".to_vec()]);
+        let left = Wal::open(directory.path()).unwrap().1;
+        assert_eq!(left, [b"done".to_vec(), b"word".to_vec(), b"next".to_vec()]);
     }
 
     #[test]
@@ -287,9 +291,9 @@ mod tests {
         let (directory, bytes) = written(&[b"one", b"two"]);
         let (mut wal, _) = Wal::open(directory.path()).unwrap();
         let length = u64::try_from(bytes.len()).unwrap();
-        wal.height_done_above(length, b"two is done").unwrap();
+        wal.height_done_above(length, &[b"two is done".to_vec()]).unwrap();
         assert_eq!(Wal::open(directory.path()).unwrap().1.len(), 2, "not yet too long");
-        wal.height_done_above(length - 1, b"two is done").unwrap();
+        wal.height_done_above(length - 1, &[b"two is done".to_vec()]).unwrap();
         wal.append(b"three");
         wal.sync().unwrap();
         let (_, found) = Wal::open(directory.path()).unwrap();

@@ -95,6 +95,14 @@ impl Replica {
         actions
     }
 
+    /// What is left of a log that is emptied once a height is durable elsewhere: that it is, and the operator's word while it reaches
+    /// further.
+    pub fn marks(&self, done: u64) -> Vec<Vec<u8>> {
+        let word = (self.vouched > done).then_some(LogRecord::Vouched { height: self.vouched });
+        let word = word.map(|word| word.encode());
+        std::iter::once(super::done(done)).chain(word).collect()
+    }
+
     /// What this node can tell another of what its key has said. Only who votes tells: who has forgotten something itself might have
     /// had more blocks than it has.
     pub(super) fn report(&self, ledger: &Ledger, peer: KeyId) -> Option<Action> {

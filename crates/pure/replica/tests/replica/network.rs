@@ -124,6 +124,12 @@ impl Network {
         node.replica = Replica::recover(&node.ledger, keys, settings, alone);
     }
 
+    /// What the host does with a log that has become long.
+    pub(crate) fn empty_log(&mut self, number: usize) {
+        let node = &mut self.nodes[number];
+        node.log = node.replica.marks(node.ledger.height());
+    }
+
     fn open(&mut self, number: usize) {
         self.down.remove(&number);
         let node = &mut self.nodes[number];

@@ -312,6 +312,27 @@ fn what_was_said_before_the_operators_word_stops_nobody_and_what_is_said_after_i
     }
 }
 
+/// The log is emptied when it has become long, and the word is in it.
+#[test]
+fn the_operators_word_outlives_the_log_that_it_was_noted_in_for_as_long_as_it_is_in_force() {
+    let mut plain = Plain::of(&["a-", "b-"]);
+    plain.goes_on(2);
+    plain.network.start_without_memory(0, 2, true);
+    plain.network.meet(0, 1);
+    plain.goes_on(1);
+    plain.network.empty_log(0);
+    plain.network.stop(0);
+    plain.network.start_again(0);
+    let ledger = plain.network.nodes[0].ledger.genesis().id();
+    for (height, twins) in [(4, [].as_slice()), (5, &[0])] {
+        plain.network.hear(0, id("b-"), &prevote_of_nothing(&ledger, height, "a-"));
+        let _busy = plain.network.settle(200);
+        assert_eq!(plain.network.twins, twins, "height {height}");
+    }
+    let replica = &plain.network.nodes[0].replica;
+    assert_eq!([3, 4].map(|done| replica.marks(done).len()), [2, 1], "no longer than that");
+}
+
 #[test]
 fn the_key_that_speaks_elsewhere_ends_the_process_and_an_echo_does_not() {
     let mut four = four();
