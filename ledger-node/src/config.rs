@@ -464,6 +464,19 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_is_listed_twice_is_a_mistake_like_others() {
+        let id = "ab".repeat(32);
+        let known = format!("{id}@one.example:7441,{id}@two.example:7441");
+        let environment = [("LEDGER_PEER_KNOWN", known.as_str()), ("LEDGER_ROLE", "x")];
+        let failure = resolve(&sources(&[], &environment, "")).unwrap_err();
+        for part in ["LEDGER_PEER_KNOWN: `peer.known` = ", "two peers have the identity", "`role`"]
+        {
+            assert!(failure.message.contains(part), "{part} is missing in {}", failure.message);
+        }
+        assert_eq!(failure.exit, 2);
+    }
+
+    #[test]
     fn a_file_that_is_no_toml_names_the_place() {
         let failure = resolve(&sources(&[], &[], "listen = ")).unwrap_err();
         assert!(

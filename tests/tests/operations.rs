@@ -271,7 +271,13 @@ fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
 fn every_mistake_of_every_source_is_told_at_once_and_nothing_starts() {
     let directory = new();
     fs::write(directory.path().join("config.toml"), "listne = 1\n[pool]\nentries = 0\n").unwrap();
-    let environment = [("LEDGER_LOG_FROMAT", "json"), ("LEDGER_BLOCK_GATHER_MS", "soon")];
+    let twice = ["one", "two"].map(|host| format!("{}@{host}.example:7441", "ab".repeat(32)));
+    let twice = twice.join(",");
+    let environment = [
+        ("LEDGER_LOG_FROMAT", "json"),
+        ("LEDGER_BLOCK_GATHER_MS", "soon"),
+        ("LEDGER_PEER_KNOWN", twice.as_str()),
+    ];
     let flags = ["--listen", "somewhere", "--log-format", "xml"];
     let shown = settings(directory.path(), &flags, &environment).expect(2);
     let mut node = node_on(directory.path());
@@ -290,6 +296,8 @@ fn every_mistake_of_every_source_is_told_at_once_and_nothing_starts() {
             "unknown variable `LEDGER_LOG_FROMAT` (did you mean `LEDGER_LOG_FORMAT`?)",
             "LEDGER_BLOCK_GATHER_MS: `block.gather_ms` = \"soon\"",
             "--log-format: `log.format` = \"xml\"",
+            "LEDGER_PEER_KNOWN: `peer.known` = ",
+            "two peers have the identity",
             own,
         ] {
             assert!(message.contains(mistake), "{mistake:?} is missing in {message:?}");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use ledger_format::digest::KeyId;
-use ledger_peer::Peer;
+use ledger_peer::{Neighbours, Peer};
 
 /// An address that may be left out.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,9 @@ impl FromStr for Known {
             let identity = KeyId::from_hex(id).map_err(|error| format!("{text:?}: {error}"))?;
             port.map(|_| Peer { identity, address: address.to_owned() }).ok_or_else(wrong)
         };
-        peers.map(peer).collect::<Result<_, _>>().map(Self)
+        let known = Neighbours::knowing(peers.map(peer).collect::<Result<_, _>>()?);
+        known.check().map_err(|error| error.to_string())?;
+        Ok(Self(known.peers))
     }
 }
 

@@ -121,7 +121,11 @@ impl Neighbours {
         self.allowed_followers.as_ref().is_none_or(|listed| listed.contains(follower))
     }
 
-    pub(crate) fn check(&self) -> Result<(), PeerError> {
+    /// Whether a node can be started with them, or take them up.
+    ///
+    /// # Errors
+    /// `PEER_SETTINGS`.
+    pub fn check(&self) -> Result<(), PeerError> {
         let mut identities: Vec<_> = self.peers.iter().map(|peer| peer.identity).collect();
         identities.sort_unstable();
         let twice = identities.iter().zip(identities.iter().skip(1)).find(|(a, b)| a == b);
