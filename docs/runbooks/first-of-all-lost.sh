@@ -5,6 +5,11 @@ mkdir -p "$WORK/traders"
 ledger-node testnet --validators 1 --init-only --base-port "$PORT" --data-dir "$WORK" >/dev/null
 FIRST=$WORK/validator-1 SECOND=$WORK/validator-2
 
+step "it is backed up while it is alone, once it has a block"
+start validator-1
+stop validator-1
+cp -r "$FIRST" "$WORK/backup"
+
 step "a second exchange comes in"
 ledger-node keys new --data-dir "$SECOND" >/dev/null
 cp "$FIRST/genesis" "$SECOND/genesis"
@@ -34,6 +39,23 @@ step "now it knows who decides today, and that these cannot go on without it"
 stop validator-1
 if ledger-node recover --data-dir "$FIRST" 2>"$WORK/refused"; then fail "the other is no quorum"; fi
 grep -q NODE_RECOVER_ALONE "$WORK/refused" || fail "it was refused for another reason: $(cat "$WORK/refused")"
+ledger-node recover --alone --data-dir "$FIRST"
+start validator-1
+becomes validator-1 recovering False
+business validator-1 2
+agree validator-1 validator-2
+
+step "the same from the backup: its blocks show nobody else either, and with --alone it would go on from them by itself"
+stop validator-1
+cp "$FIRST/config.toml" "$WORK/config.toml"
+rm -r "$FIRST"
+cp -r "$WORK/backup" "$FIRST"
+cp "$WORK/config.toml" "$FIRST/config.toml"
+ledger-node recover --alone --data-dir "$FIRST"
+start validator-1
+agree validator-2 validator-1
+becomes validator-1 recovering True
+stop validator-1
 ledger-node recover --alone --data-dir "$FIRST"
 start validator-1
 becomes validator-1 recovering False

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -42,7 +42,8 @@ pub enum Command {
     /// Runs a node until it is told to stop (SIGTERM or Ctrl-C).
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
-    /// Lets a validator that was copied, restored or moved, or has lost its disk, find its way back without ever voting twice.
+    /// Lets a validator that was copied, restored or moved, or has lost its disk, find its way back without ever voting twice. The node
+    /// must not run.
     #[command(after_help = RECOVER_EXAMPLES)]
     Recover(RecoverArgs),
     /// Fills a new follower from an exported chain, verified whole, that contains a block you trust. The node must not run.
@@ -159,20 +160,38 @@ pub struct TestnetArgs {
     pub init_only: bool,
 }
 
-/// Where a node keeps its data.
+/// Where a node keeps its data, and what it is told to be.
 #[derive(Clone, Debug, Args)]
 pub struct DirArgs {
     /// Data directory of the node.
     #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
     pub data_dir: PathBuf,
+
+    /// Settings file [default: config.toml in the data directory, if it is there].
+    #[arg(long, env = "LEDGER_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl DirArgs {
+    /// A node on a directory, with the settings that are in it.
+    pub(crate) const fn at(data_dir: PathBuf) -> Self {
+        Self { data_dir, config: None }
+    }
+
+    /// The command that runs the node.
+    pub(crate) fn run(&self) -> String {
+        let config = self.config.iter().map(|file| format!(" --config {}", file.display()));
+        let config: String = config.collect();
+        format!("ledger-node run --data-dir {}{config}", self.data_dir.display())
+    }
 }
 
 /// Options of `recover`.
 #[derive(Clone, Debug, Args)]
 pub struct RecoverArgs {
-    /// Data directory of the node, with its keys and genesis. The node must not run.
-    #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
-    pub data_dir: PathBuf,
+    /// The node, with its keys and genesis.
+    #[command(flatten)]
+    pub dir: DirArgs,
 
     /// Vote again as soon as the node has the blocks that the others have, on the word of the operator that no other copy of this
     /// validator runs or has run since. For a ledger that cannot go on without it.
@@ -300,13 +319,9 @@ pub enum ClockArg {
 /// Options of `run`. Flags win over `LEDGER_*` variables, those over the file, the file over defaults.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// Data directory of the node.
-    #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
-    pub data_dir: PathBuf,
-
-    /// Settings file [default: config.toml in the data directory, if it is there].
-    #[arg(long, env = "LEDGER_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    /// Its directory and its file.
+    #[command(flatten)]
+    pub dir: DirArgs,
 
     /// Address of the gRPC services [default: 127.0.0.1:7440].
     #[arg(long, value_name = "ADDR")]
@@ -362,27 +377,6 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// A node on a directory, with what its file says.
-    pub(crate) fn at(directory: &Path) -> Self {
-        Self {
-            data_dir: directory.to_owned(),
-            config: None,
-            listen: None,
-            role: None,
-            peer_listen: None,
-            peer_known: None,
-            peer_followers: None,
-            peer_allowed: None,
-            log_format: None,
-            log_filter: None,
-            block_gather_ms: None,
-            pool_entries: None,
-            pool_bytes: None,
-            client_connections: None,
-            check_threads: None,
-        }
-    }
-
     /// The settings that were given as flags, by key.
     pub fn flags(&self) -> BTreeMap<&'static str, String> {
         let all = [
@@ -407,14 +401,17 @@ impl RunArgs {
 /// Options of `status`.
 #[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
-    /// Address of the node's gRPC services [default: where the settings of the data directory have it listen, or
-    /// http://127.0.0.1:7440].
+    /// Address of the node's gRPC services [default: where its settings have it listen, or http://127.0.0.1:7440].
     #[arg(long, env = "LEDGER_NODE", value_name = "URL")]
     pub node: Option<String>,
 
     /// Data directory of the node: it tells where to ask, and is looked into when no node answers.
     #[arg(long, env = "LEDGER_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+
+    /// Settings file of the node, which tells where to ask [default: config.toml in the data directory, if it is there].
+    #[arg(long, env = "LEDGER_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 #[cfg(test)]
@@ -435,5 +432,20 @@ mod tests {
             }
         }
         assert!(shown > 10);
+    }
+    #[test]
+    fn whatever_takes_settings_takes_their_file() {
+        for command in ["run", "config", "recover", "reindex", "status"] {
+            let typed = ["ledger-node", command, "--data-dir", "data", "--config", "settings.toml"];
+            let parsed = Cli::try_parse_from(typed).map(|cli| cli.command);
+            let config = match parsed {
+                Ok(Command::Run(args) | Command::Config(args)) => args.dir.config,
+                Ok(Command::Recover(args)) => args.dir.config,
+                Ok(Command::Reindex(args)) => args.config,
+                Ok(Command::Status(args)) => args.config,
+                other => panic!("{command}: {other:?}"),
+            };
+            assert_eq!(config, Some(PathBuf::from("settings.toml")), "{command}");
+        }
     }
 }

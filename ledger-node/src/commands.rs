@@ -1,5 +1,6 @@
 //! The commands, apart from `dev`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -38,26 +39,31 @@ const PASSPHRASE_FILE: &str = "LEDGER_PASSPHRASE_FILE";
 /// # Errors
 /// `NODE_CONFIG`.
 pub(crate) fn settings(args: &RunArgs) -> Result<Config, Failure> {
-    let default = Layout(args.data_dir.clone()).config();
+    resolved(&args.dir, args.flags())
+}
+
+/// Resolves the settings of a node that was given no flags.
+///
+/// # Errors
+/// `NODE_CONFIG`.
+pub(crate) fn settings_of(dir: &DirArgs) -> Result<Config, Failure> {
+    resolved(dir, BTreeMap::new())
+}
+
+fn resolved(dir: &DirArgs, flags: BTreeMap<&'static str, String>) -> Result<Config, Failure> {
+    let default = Layout(dir.data_dir.clone()).config();
     let sources = Sources {
-        flags: args.flags(),
+        flags,
         environment: std::env::vars().filter(|(name, _)| name.starts_with("LEDGER_")).collect(),
-        file: config::file(args.config.as_deref(), &default)?,
+        file: config::file(dir.config.as_deref(), &default)?,
     };
     config::resolve(&sources)
 }
 
 /// What a node is run with.
-///
-/// # Errors
-/// `NODE_CONFIG`.
-pub(crate) fn options(args: &RunArgs) -> Result<Options, Failure> {
-    Ok(of(args, &settings(args)?))
-}
-
-pub(crate) fn of(args: &RunArgs, config: &Config) -> Options {
+pub(crate) fn of(data_dir: &Path, config: &Config) -> Options {
     Options {
-        data_dir: args.data_dir.clone(),
+        data_dir: data_dir.to_owned(),
         listen: config.listen,
         settings: config.settings,
         check_threads: config.check_threads,
@@ -187,7 +193,7 @@ pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
         }
     })?;
     report::progress_done();
-    check_none_lost(&args.data_dir, &opened)?;
+    check_none_lost(args, &opened)?;
     let (height, records) = (opened.ledger.height(), opened.ledger.record_count());
     let size = opened.ledger.tree_size();
     let text = format!("rebuilt from {height} blocks: {size} leaves, {records} records");
@@ -201,10 +207,10 @@ pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
 
 /// Whether a validator has all blocks that its consensus log shows to have been durable: a start would refuse what is left, so a
 /// rebuild from that is no success. A follower takes what it lacks from others.
-fn check_none_lost(data_dir: &Path, opened: &Opened) -> Result<(), Failure> {
+fn check_none_lost(args: &DirArgs, opened: &Opened) -> Result<(), Failure> {
     let log = opened.store.directory().wal();
     let follows = |config: Config| config.role == config::RoleSetting::Follower;
-    if !log.join("consensus.wal").exists() || settings(&RunArgs::at(data_dir)).is_ok_and(follows) {
+    if !log.join("consensus.wal").exists() || settings_of(args).is_ok_and(follows) {
         return Ok(());
     }
     let (_, log) = Wal::open(&log)?;
@@ -314,13 +320,17 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
     Ok(())
 }
 
-/// Where to ask: as typed, or where the settings of the directory have its node listen.
+/// Where to ask: as typed, or where the settings have the node listen.
 fn address(args: &StatusArgs) -> Result<String, Failure> {
-    match (&args.node, &args.data_dir) {
-        (Some(node), _) => Ok(node.clone()),
-        (None, Some(directory)) => Ok(url(settings(&RunArgs::at(directory))?.listen)),
-        (None, None) => Ok(url(DEFAULT_LISTEN)),
+    let StatusArgs { node, data_dir, config } = args;
+    if let Some(node) = node {
+        return Ok(node.clone());
     }
+    if data_dir.is_none() && config.is_none() {
+        return Ok(url(DEFAULT_LISTEN));
+    }
+    let data_dir = data_dir.clone().unwrap_or_default();
+    Ok(url(settings_of(&DirArgs { data_dir, config: config.clone() })?.listen))
 }
 
 /// Where a node that listens on an address is asked on its own machine.
@@ -412,6 +422,27 @@ mod tests {
             .map(|listen| url(listen.parse().unwrap()));
         let expected = ["127.0.0.1:7441", "[::1]:1", "10.0.0.7:7440", "[fd00::1]:2"];
         assert_eq!(asked, expected.map(|address| format!("http://{address}")));
+    }
+
+    #[test]
+    fn a_node_is_asked_where_its_settings_have_it_listen() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, port: u16| {
+            let path = directory.path().join(name);
+            fs::write(&path, format!("listen = \"127.0.0.1:{port}\"\n")).unwrap();
+            path
+        };
+        let (_inside, outside) = (file("config.toml", 1), file("outside.toml", 2));
+        let data_dir = Some(directory.path().to_owned());
+        let asked = |node: Option<&str>, data_dir: &Option<PathBuf>, config: Option<&PathBuf>| {
+            let (node, data_dir) = (node.map(str::to_owned), data_dir.clone());
+            address(&StatusArgs { node, data_dir, config: config.cloned() }).unwrap()
+        };
+        assert_eq!(asked(None, &data_dir, None), "http://127.0.0.1:1");
+        assert_eq!(asked(None, &data_dir, Some(&outside)), "http://127.0.0.1:2");
+        assert_eq!(asked(None, &None, Some(&outside)), "http://127.0.0.1:2");
+        assert_eq!(asked(None, &None, None), url(DEFAULT_LISTEN));
+        assert_eq!(asked(Some("http://x:3"), &data_dir, Some(&outside)), "http://x:3");
     }
 
     #[test]

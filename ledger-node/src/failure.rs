@@ -73,8 +73,8 @@ codes! {
         "Another process uses a vote key of this node.",
         "Find the other node that has this key, or the restored snapshot. End it; then `ledger-node recover` on the one that stays.";
     recover_alone: 34 = "NODE_RECOVER_ALONE",
-        "The other validators are no quorum without this one, so nobody can vouch for what it has voted.",
-        "If others have come in since, name one of them in peer.known and run `ledger-node recover` again: an empty store knows only the founders. Else agree with the others that no other copy of this validator runs, and let it vote again on that word: `ledger-node recover --alone`. It may then sign a second vote at the open height.";
+        "By the blocks that are here, the other validators are no quorum without this one, so nobody can vouch for what it has voted.",
+        "If this validator is the only one by them and others have come in since, as after an old backup, name one of them in peer.known and run `ledger-node recover` again: it then follows them. Else agree with the others that no other copy of this validator runs, and let it vote again on that word: `ledger-node recover --alone`. It may then sign a second vote at the open height.";
     blocks_lost: 31 = "NODE_BLOCKS_LOST",
         "Blocks are missing that this node had made durable.",
         "Copy the directory, and never delete its consensus log: it keeps the node from signing a second history. One of several validators comes back with `ledger-node recover`, which puts the log aside; a sole one needs the whole store/ as it was (docs/OPERATING.md, damage).";

@@ -12,8 +12,8 @@ use ledger_replica::Replica;
 use ledger_store::{Store, StoreError, VoteLock, VoteMode, Wal};
 use serde_json::json;
 
-use crate::args::{RecoverArgs, RunArgs};
-use crate::commands::options;
+use crate::args::{DirArgs, RecoverArgs};
+use crate::commands::settings_of;
 use crate::failure::Failure;
 use crate::open::{Layout, Opened, open};
 use crate::report::{self, Output};
@@ -104,15 +104,15 @@ fn warn(memory: Memory) {
 /// # Errors
 /// `NODE_RECOVER_ALONE` when the others cannot go on without it, or what cannot be opened or written.
 pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
-    let layout = Layout(args.data_dir.clone());
+    let data_dir = &args.dir.data_dir;
+    let layout = Layout(data_dir.clone());
     let genesis = layout.read_genesis()?.document;
     let own: Vec<KeyId> = layout.read_keys()?.iter().map(|keys| kid(&keys.vote)).collect();
-    let Opened { store, ledger } = open(&args.data_dir, &genesis)?;
+    let Opened { store, ledger } = open(data_dir, &genesis)?;
     let is_sole = Replica::is_sole(&ledger, &own);
+    let is_outrun = is_sole && knows_others(&args.dir, &own)?;
     let mode = match args.alone {
-        _ if is_sole && ledger.height() == 0 && knows_others(&args.data_dir, &own)? => {
-            VoteMode::Recovers
-        }
+        _ if is_outrun => VoteMode::Recovers,
         true if is_sole => VoteMode::Votes,
         true => VoteMode::Alone,
         false if Replica::can_recover(&ledger, &own) => VoteMode::Recovers,
@@ -128,14 +128,13 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
         set_log_aside(&log)?;
     }
     Wal::open(&log)?.0.begin()?;
-    VoteLock { mode, keys: own.iter().copied().collect() }.write(&args.data_dir)?;
+    VoteLock { mode, keys: own.iter().copied().collect() }.write(data_dir)?;
     let ids: Vec<String> = own.iter().map(KeyId::to_string).collect();
-    let text = format!(
-        "{}: {}\n\nnext: ledger-node run --data-dir {}",
-        ids.join(", "),
-        what_follows(mode, aside),
-        args.data_dir.display()
-    );
+    let text =
+        format!("{}: {}\n\nnext: {}", ids.join(", "), what_follows(mode, aside), args.dir.run());
+    if is_outrun {
+        report::note(output, OUTRUN);
+    }
     if mode == VoteMode::Alone && Replica::can_recover(&ledger, &own) {
         report::note(output, NOT_ALONE);
     }
@@ -146,10 +145,10 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the settings name another validator. A founder that was alone at genesis and has no blocks would begin the ledger, by what its
-/// directory says; if others have come in since, that would be a second history.
-fn knows_others(data_dir: &Path, own: &[KeyId]) -> Result<bool, Failure> {
-    let known = options(&RunArgs::at(data_dir))?.peers.neighbours.peers;
+/// Whether the settings name another validator. One that decides alone by what its directory says would go on so; if others have come in
+/// since, and the directory is empty or an old copy, that would be a second history.
+fn knows_others(dir: &DirArgs, own: &[KeyId]) -> Result<bool, Failure> {
+    let known = settings_of(dir)?.peers.neighbours.peers;
     Ok(known.iter().any(|peer| !own.contains(&peer.identity)))
 }
 
@@ -165,6 +164,10 @@ const NOT_ALONE: &str = "the others have more than two thirds of the power: unle
 run `ledger-node recover` without --alone now. With it, a validator that lies and one that is behind could decide a second block \
 with this one";
 
+/// Where the directory knows no other validator, and the settings do.
+const OUTRUN: &str = "by its blocks this validator is the only one, and its settings name others: these may have come in since, and the \
+node waits for their blocks. If no validator is among them, take them out of peer.known and run `ledger-node recover --alone`";
+
 fn what_follows(mode: VoteMode, aside: bool) -> &'static str {
     match mode {
         VoteMode::Votes if aside => {
@@ -172,8 +175,8 @@ fn what_follows(mode: VoteMode, aside: bool) -> &'static str {
              It may sign a second block at the open height, if the first one was sent to followers: these can prove that."
         }
         VoteMode::Votes => {
-            "votes again at its next start, on your word that no other copy of it has voted.\n\
-             If one has, there may be two histories."
+            "votes again at its next start, on your word that no other copy of it has voted, and that no other\n\
+             validator has come in since: its settings name none. If one has, there may be two histories."
         }
         VoteMode::Recovers => {
             "follows at its next start, and votes again when more than two thirds of the power have told it\n\
@@ -220,3 +223,6 @@ pub(crate) fn stopped_by_twin(shared: &Shared, why: String) -> Result<Failure, F
     VoteLock::withdraw(shared.store.directory().path())?;
     Ok(Failure::twin(why))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -22,7 +22,7 @@ const TAKEN_UP: [&str; 4] = ["peer.known", "peer.followers", "peer.allowed", "lo
 /// What keeps the node from starting, or stopped it.
 pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
     let config = settings(args)?;
-    let options = of(args, &config);
+    let options = of(&args.dir.data_dir, &config);
     let mut again = args.clone();
     insist_on(config.file, &mut again);
     let mut in_force = InForce::new(&config.origins);
@@ -79,7 +79,7 @@ impl InForce {
 
 /// A file that was read has to be there from then on: without it, the node would go back to defaults and leave its peers.
 fn insist_on(file: Option<PathBuf>, args: &mut RunArgs) {
-    args.config = file.or_else(|| args.config.take());
+    args.dir.config = file.or_else(|| args.dir.config.take());
 }
 
 /// Reads the settings again. If one is wrong, or their file is gone, none is taken up.

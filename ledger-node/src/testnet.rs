@@ -14,8 +14,8 @@ use ledger_format::digest::LedgerId;
 use ledger_store::write_durably;
 use serde_json::{Value, json};
 
-use crate::args::{RunArgs, TestnetArgs};
-use crate::commands::options;
+use crate::args::{DirArgs, TestnetArgs};
+use crate::commands::{of, settings_of};
 use crate::config::LogFormat;
 use crate::failure::Failure;
 use crate::node::Node;
@@ -73,7 +73,7 @@ pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Fa
     let mut starting = tokio::task::JoinSet::new();
     for (number, directory) in directories.iter().cloned().enumerate() {
         starting.spawn(async move {
-            let options = options(&RunArgs::at(&directory))?;
+            let options = of(&directory, &settings_of(&DirArgs::at(directory.clone()))?);
             Ok::<_, Failure>((number, Node::start(&options).await?))
         });
     }
@@ -157,7 +157,7 @@ fn other_network(args: &TestnetArgs, there: &[PathBuf]) -> Failure {
 /// A network's ports are in its nodes' settings: others that are asked for would be passed over in silence.
 fn keeps_ports(args: &TestnetArgs, there: &[PathBuf]) -> Result<(), Failure> {
     let (Some(asked), Some(first)) = (args.base_port, there.first()) else { return Ok(()) };
-    let port = options(&RunArgs::at(first))?.listen.port();
+    let port = settings_of(&DirArgs::at(first.clone()))?.listen.port();
     if asked == port {
         return Ok(());
     }

@@ -442,7 +442,11 @@ fn a_reindex_tells_that_blocks_are_lost() {
     let ended = run(NODE, ["reindex", "--data-dir", data, "-o", "json"]);
     assert_refused(&ended, "NODE_BLOCKS_LOST", 31, "ledger-node recover");
     let follower = "role = \"follower\"\n";
-    fs::write(directory.path().join("config.toml"), follower).unwrap();
+    let config = directory.path().join("settings.toml");
+    fs::write(&config, follower).unwrap();
+    let outside = ["reindex", "--data-dir", data, "--config", config.to_str().unwrap()];
+    let _rebuilt = run(NODE, outside).expect(0);
+    fs::rename(config, directory.path().join("config.toml")).unwrap();
     let _rebuilt = run(NODE, ["reindex", "--data-dir", data]).expect(0);
 }
 

@@ -560,6 +560,16 @@ fn status_of_a_directory_asks_the_node_that_it_configures() {
     fs::write(directory.path().join("config.toml"), format!("listen = \"{listens}\"\n")).unwrap();
     let status = || run(NODE, ["status", "--data-dir", data, "-o", "json"]);
     assert_eq!(status().expect(0).json()["running"], true);
+    // Wherever its settings are.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let config = elsewhere.path().join("settings.toml");
+    fs::rename(directory.path().join("config.toml"), &config).unwrap();
+    let mut outside = command(NODE);
+    outside.args(["status", "-o", "json"]).env("LEDGER_DATA_DIR", data);
+    assert!(outside.env("LEDGER_CONFIG", &config).status().unwrap().success());
+    let typed = ["--config", config.to_str().unwrap()];
+    let typed = ["status", "-o", "json"].iter().chain(&typed);
+    assert_eq!(run(NODE, typed).expect(0).json()["running"], true);
     // Where nobody answers there, the directory is looked into: it is empty.
     fs::write(directory.path().join("config.toml"), "listen = \"127.0.0.1:1\"\n").unwrap();
     assert_eq!(status().expect(23).error_code(), "STORE_MISSING");

@@ -1,0 +1,98 @@
+use std::path::PathBuf;
+
+use ledger_event::{Clock, PartyKind, PartyProfile, Role};
+use ledger_peer::Neighbours;
+use ledger_replica::Settings;
+use tempfile::TempDir;
+
+use super::*;
+use crate::node::{Node, Options};
+use crate::peers::PeerOptions;
+use crate::setup::{NewLedger, create, founder_keys};
+
+/// The directory of a validator that founded its ledger alone.
+pub(crate) fn founded() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    let plan = NewLedger {
+        name: "A ledger".into(),
+        party: "founder".into(),
+        profile: PartyProfile {
+            kind: PartyKind::Legal.into(),
+            name_en: "Founder".into(),
+            jurisdiction: "CN".into(),
+            ..PartyProfile::default()
+        },
+        roles: vec![Role::Exchange, Role::IdentityAuthority, Role::NodeOperator],
+        clock: Clock::Wall,
+        start_ms: crate::replica_loop::now_ms(),
+        origin: "ledger.invalid/founder".into(),
+    };
+    create(directory.path(), &plan, &founder_keys().unwrap()).unwrap();
+    directory
+}
+
+/// Starts the node and ends it.
+pub(crate) fn run_once(directory: &TempDir) -> Result<(), Failure> {
+    let options = Options {
+        data_dir: directory.path().to_owned(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        settings: Settings::default(),
+        check_threads: 1,
+        is_follower: false,
+        peers: PeerOptions { listen: None, neighbours: Neighbours::knowing(Vec::new()) },
+        connections: 8,
+    };
+    crate::blocking(async move { Node::start(&options).await?.stop().await })
+}
+
+/// As from a backup: the lock vouches for nothing.
+fn forget(directory: &TempDir) {
+    fs::remove_file(directory.path().join("vote.lock")).unwrap();
+}
+
+fn recovered(
+    directory: &TempDir,
+    config: Option<PathBuf>,
+    alone: bool,
+) -> Result<VoteMode, Failure> {
+    let dir = DirArgs { data_dir: directory.path().to_owned(), config };
+    run(&RecoverArgs { dir, alone }, Output::Json)?;
+    Ok(VoteLock::read(directory.path())?.unwrap().mode)
+}
+
+/// Settings that name another validator.
+fn naming_another(at: PathBuf) -> PathBuf {
+    let other = format!("[peer]\nknown = [\"{}@127.0.0.1:1\"]\n", "ab".repeat(32));
+    fs::write(&at, other).unwrap();
+    at
+}
+
+/// The blocks of a backup from when nobody else was there show one validator, and the settings show the others.
+#[test]
+fn a_founder_does_not_go_on_alone_from_blocks_that_others_may_have_outrun() {
+    let directory = founded();
+    run_once(&directory).unwrap();
+    forget(&directory);
+    let config = naming_another(directory.path().join("config.toml"));
+    for alone in [false, true] {
+        assert_eq!(recovered(&directory, None, alone).unwrap(), VoteMode::Recovers, "{alone}");
+    }
+    fs::remove_file(config).unwrap();
+    let refused = recovered(&directory, None, false).unwrap_err();
+    assert_eq!(refused.code, "NODE_RECOVER_ALONE");
+    assert_eq!(recovered(&directory, None, true).unwrap(), VoteMode::Votes);
+}
+
+#[test]
+fn settings_count_wherever_their_file_is() {
+    let (directory, elsewhere) = (founded(), TempDir::new().unwrap());
+    forget(&directory);
+    let config = naming_another(elsewhere.path().join("settings.toml"));
+    for alone in [false, true] {
+        let config = Some(config.clone());
+        assert_eq!(recovered(&directory, config, alone).unwrap(), VoteMode::Recovers, "{alone}");
+    }
+    let missing = elsewhere.path().join("missing.toml");
+    assert_eq!(recovered(&directory, Some(missing), true).unwrap_err().code, "NODE_CONFIG");
+    assert_eq!(recovered(&directory, None, true).unwrap(), VoteMode::Votes);
+}
