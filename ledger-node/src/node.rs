@@ -175,11 +175,8 @@ impl Node {
                 }
             }
         };
-        let count = self.shared.ledger().validators().members().len();
-        let is_alone = count == 1 && self.shared.role() == NodeRole::Validator;
-        let most = if is_alone { ALONE } else { Duration::MAX };
         tokio::select! {
-            done = tokio::time::timeout(most, wait) => {
+            done = tokio::time::timeout(first_block_within(&self.shared), wait) => {
                 let why = "its entries did not become block 1; see the log";
                 done.map_err(|_elapsed| Failure::genesis(why))
             }
@@ -231,6 +228,13 @@ impl Node {
         });
         joined.await.map_err(Failure::stopped)?
     }
+}
+
+/// How long block 1 may take. Only who makes it alone knows that it does not come; one that recovers waits for it as others do.
+pub(crate) fn first_block_within(shared: &Shared) -> Duration {
+    let is_sole = shared.ledger().validators().members().len() == 1;
+    let makes_it = shared.role() == NodeRole::Validator && !shared.is_recovering();
+    if is_sole && makes_it { ALONE } else { Duration::MAX }
 }
 
 /// The genesis file, if all founders have signed it as it is.

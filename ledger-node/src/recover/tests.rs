@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ledger_event::{Clock, PartyKind, PartyProfile, Role};
 use ledger_peer::Neighbours;
@@ -6,7 +7,7 @@ use ledger_replica::Settings;
 use tempfile::TempDir;
 
 use super::*;
-use crate::node::{Node, Options};
+use crate::node::{Node, Options, first_block_within};
 use crate::peers::PeerOptions;
 use crate::setup::{NewLedger, create, founder_keys};
 
@@ -95,4 +96,19 @@ fn settings_count_wherever_their_file_is() {
     let missing = elsewhere.path().join("missing.toml");
     assert_eq!(recovered(&directory, Some(missing), true).unwrap_err().code, "NODE_CONFIG");
     assert_eq!(recovered(&directory, None, true).unwrap(), VoteMode::Votes);
+}
+
+/// The others may be down for longer than a founder needs for its first block.
+#[test]
+fn a_founder_that_recovers_waits_for_block_1_as_others_do() {
+    let directory = founded();
+    let layout = Layout(directory.path().to_owned());
+    let genesis = layout.read_genesis().unwrap().document;
+    let keys = layout.read_keys().unwrap().into_iter();
+    let signers = keys.map(|keys| (kid(&keys.vote), keys.node)).collect();
+    let Opened { store, ledger } = open(directory.path(), &genesis).unwrap();
+    let shared = Shared::new(ledger, store, signers);
+    assert!(first_block_within(&shared) < Duration::MAX);
+    shared.set_recovering(true);
+    assert_eq!(first_block_within(&shared), Duration::MAX);
 }
