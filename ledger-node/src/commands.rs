@@ -13,7 +13,7 @@ use ledger_format::digest::LedgerId;
 use ledger_format::header::Header;
 use ledger_proto::v1;
 use ledger_replica::{Replica, Settings, StartError};
-use ledger_store::{DataDirectory, Store, Wal};
+use ledger_store::{DataDirectory, Store, StoreError, Wal};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -247,7 +247,8 @@ pub(crate) fn show_config(args: &RunArgs, output: Output) -> Result<(), Failure>
 /// `status`.
 ///
 /// # Errors
-/// `NODE_NOT_RUNNING` when neither a node answers nor a directory was given, `NODE_CONFIG` when it has settings that are wrong.
+/// `NODE_NOT_RUNNING` when no node answers, whatever its directory tells, `NODE_SILENT` when a process has that; `NODE_CONFIG` when it has
+/// settings that are wrong, or what is wrong with the directory.
 pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Failure> {
     let asked = match Client::connect(&address(args)?, STATUS_TIMEOUT).await {
         Ok(mut client) => client.status().await,
@@ -255,11 +256,19 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         Err(error) if error.failure == ledger_client::Failure::Usage => return Err(error.into()),
         Err(error) => Err(error),
     };
-    let status = match (asked, &args.data_dir) {
-        (Ok(status), _) => status,
-        (Err(_), Some(directory)) => return offline_status(directory, output),
-        (Err(error), None) => return Err(Failure::not_running(error.message)),
-    };
+    match (asked, &args.data_dir) {
+        (Ok(status), _) => online_status(&status, output),
+        (Err(error), directory) => {
+            if let Some(directory) = directory {
+                offline_status(directory, output)?;
+            }
+            Err(Failure::not_running(error.message))
+        }
+    }
+}
+
+/// What a node tells of itself.
+fn online_status(status: &v1::GetStatusResponse, output: Output) -> Result<(), Failure> {
     let id = LedgerId::from_slice(&status.ledger_id)?;
     let suspects: Vec<Value> = status.suspects.iter().map(ledger_client::status::suspect).collect();
     let seen: Vec<Value> = status.seen.iter().map(ledger_client::status::seen).collect();
@@ -384,7 +393,11 @@ fn planned(version: u32, height: u64) -> String {
 fn offline_status(path: &Path, output: Output) -> Result<(), Failure> {
     let genesis = Layout(path.to_owned()).read_genesis()?.document;
     let id = genesis.id();
-    let store = Store::open(DataDirectory::open(path, &id)?)?;
+    let directory = DataDirectory::open(path, &id).map_err(|error| match error {
+        StoreError::Locked { .. } => Failure::silent(path.display()),
+        other => other.into(),
+    });
+    let store = Store::open(directory?)?;
     let height = store.height().unwrap_or(0);
     let header = store.header(height)?.map(|(header, _)| Header::decode(header)).transpose()?;
     let (size, time) = header.map_or((0, 0), |header| (header.tree_size, header.time_ms));
@@ -415,6 +428,7 @@ pub(crate) fn instant(time_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recover::tests::{founded, run_once};
 
     #[test]
     fn a_node_that_listens_everywhere_is_asked_here() {
@@ -443,6 +457,26 @@ mod tests {
         assert_eq!(asked(None, &None, Some(&outside)), "http://127.0.0.1:2");
         assert_eq!(asked(None, &None, None), url(DEFAULT_LISTEN));
         assert_eq!(asked(Some("http://x:3"), &data_dir, Some(&outside)), "http://x:3");
+    }
+
+    /// Whoever watches a node by the exit code of `status` has to hear of it, and whoever reads must not be told to end what works.
+    #[test]
+    fn a_node_that_does_not_answer_is_no_success() {
+        let directory = founded();
+        run_once(&directory).unwrap();
+        let args = StatusArgs {
+            node: Some("http://127.0.0.1:1".to_owned()),
+            data_dir: Some(directory.path().to_owned()),
+            config: None,
+        };
+        let asked = || crate::blocking(status(&args, Output::Json)).unwrap_err();
+        let down = asked();
+        assert_eq!((down.code.as_str(), down.exit), ("NODE_NOT_RUNNING", 20));
+        let genesis = Layout(directory.path().to_owned()).read_genesis().unwrap().document;
+        let _locked = DataDirectory::open(directory.path(), &genesis.id()).unwrap();
+        let silent = asked();
+        assert_eq!((silent.code.as_str(), silent.exit), ("NODE_SILENT", 20));
+        assert!(!silent.help.contains("Stop"), "{}", silent.help);
     }
 
     #[test]

@@ -105,6 +105,9 @@ codes! {
     not_running: 20 = "NODE_NOT_RUNNING",
         "No node answers there.",
         "Start it with `ledger-node run`, or check --node. A process that runs and does not answer within ten seconds is stopped, or has as many clients as client.connections allows.";
+    silent: 20 = "NODE_SILENT",
+        "A process has the data directory, and no node answers.",
+        "It may be starting, which takes minutes when it rebuilds the store (`rebuilding it` in its log), be paused, or be a `reindex`. Look at its log before you end it, and check --node.";
 }
 
 impl Failure {

@@ -540,7 +540,10 @@ fn status_tells_of_a_running_node_and_of_its_directory() {
     let data = made.data();
     let nobody = ["status", "--node", "http://127.0.0.1:1"];
     let at = ["--data-dir", data.to_str().unwrap(), "-o", "json"];
-    let offline = run(NODE, nobody.iter().chain(&at)).expect(0).json();
+    // What is in the directory is told, and still no node runs.
+    let ended = run(NODE, nobody.iter().chain(&at)).expect(20);
+    assert_eq!(ended.error_code(), "NODE_NOT_RUNNING");
+    let offline = ended.json();
     assert_eq!(offline["running"], false);
     for same in ["genesis", "ledger", "height", "tree_size", "time_ms"] {
         assert_eq!(offline[same], online[same], "{same}");
