@@ -61,19 +61,19 @@ fn resolved(dir: &DirArgs, flags: BTreeMap<&'static str, String>) -> Result<Conf
 }
 
 /// What a node is run with.
-pub(crate) fn of(data_dir: &Path, config: &Config) -> Options {
-    Options {
+///
+/// # Errors
+/// `NODE_CONFIG` when the system allows the process less than is stated.
+pub(crate) fn of(data_dir: &Path, config: &Config) -> Result<Options, Failure> {
+    Ok(Options {
         data_dir: data_dir.to_owned(),
         listen: config.listen,
         settings: config.settings,
         check_threads: config.check_threads,
         is_follower: config.role == config::RoleSetting::Follower,
         peers: config.peers.clone(),
-        connections: match config.connections {
-            0 => descriptors::for_clients(),
-            stated => stated,
-        },
-    }
+        connections: descriptors::for_clients(config.connections)?,
+    })
 }
 
 /// `init`.

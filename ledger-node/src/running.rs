@@ -22,7 +22,7 @@ const TAKEN_UP: [&str; 4] = ["peer.known", "peer.followers", "peer.allowed", "lo
 /// What keeps the node from starting, or stopped it.
 pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
     let config = settings(args)?;
-    let options = of(&args.dir.data_dir, &config);
+    let options = of(&args.dir.data_dir, &config)?;
     let mut again = args.clone();
     insist_on(config.file, &mut again);
     let mut in_force = InForce::new(&config.origins);

@@ -73,7 +73,7 @@ pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Fa
     let mut starting = tokio::task::JoinSet::new();
     for (number, directory) in directories.iter().cloned().enumerate() {
         starting.spawn(async move {
-            let options = of(&directory, &settings_of(&DirArgs::at(directory.clone()))?);
+            let options = of(&directory, &settings_of(&DirArgs::at(directory.clone()))?)?;
             Ok::<_, Failure>((number, Node::start(&options).await?))
         });
     }

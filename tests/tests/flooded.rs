@@ -1,6 +1,7 @@
 //! Floods and idlers: whoever sends refused entries without end, nonsense, or nothing at all keeps nobody else waiting.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use std::fs;
 use std::future::Future;
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -246,6 +247,22 @@ async fn whoever_connects_and_does_not_speak_keeps_no_place() {
     let waited = begun.elapsed();
     assert!(waited > Duration::from_secs(5), "there was a place at once: {waited:?}");
     assert_eq!(node.end(Signal::Terminate), 0);
+}
+
+/// As many clients as there are descriptors would leave none for the store and for other nodes.
+#[test]
+fn more_clients_than_descriptors_leave_places_for_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let _genesis = ledger_tests::new_ledger(directory.path());
+    fs::write(directory.path().join("config.toml"), "[client]\nconnections = 5000\n").unwrap();
+    let ended = match Running::start_within(directory.path(), 1_024) {
+        Err(ended) => ended.expect(2),
+        Ok(_) => panic!("a node starts with more clients than descriptors"),
+    };
+    assert_eq!(ended.error_code(), "NODE_CONFIG");
+    for part in ["`client.connections` = 5000", "768 are left"] {
+        assert!(ended.err.contains(part), "{}", ended.err);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,7 +62,7 @@ pub async fn run(args: &DevArgs, output: Output) -> Result<(), Failure> {
         settings: ledger_replica::Settings::default(),
         is_follower: false,
         peers: PeerOptions { listen: None, neighbours: Neighbours::knowing(Vec::new()) },
-        connections: descriptors::for_clients(),
+        connections: descriptors::for_clients(0)?,
         check_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };
     let Some(node) = signals.unless_told(options).await? else { return Ok(()) };
