@@ -84,6 +84,9 @@ codes! {
     stopped: 1 = "NODE_STOPPED",
         "The node stopped itself, since it no longer knows what is on disk or what it has signed.",
         "See the log for the cause; after mending it, start again: the node recovers from what is on disk.";
+    unusable_log: 31 = "NODE_LOG",
+        "The consensus log holds what this node cannot go on from.",
+        "It is so at every start. Copy the directory, and do not delete the log: it holds what this validator has voted. `ledger-node recover` puts it aside, and asks the other validators; with --alone where there are none.";
     other_snapshot: 13 = "NODE_SNAPSHOT",
         "The chain file cannot become this node's ledger.",
         "Get the chain file again from a node of this ledger, and check it with `ledger-cli verify chain`; nothing was restored.";
@@ -185,7 +188,7 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::BlocksLost { .. } => Self::blocks_lost(error),
-            other => Self::stopped(other),
+            StartError::Engine(_) | StartError::Body(_) => Self::unusable_log(error),
         }
     }
 }
@@ -210,6 +213,21 @@ mod tests {
             let Some(found) = found else { panic!("{} is not explained", code.code) };
             assert_eq!(found.help, code.help, "{}", code.code);
             assert!(found.text.starts_with(code.text), "{}: {}", code.code, found.text);
+        }
+    }
+
+    /// What a start finds in the log, every later one finds as well.
+    #[test]
+    fn a_log_that_cannot_be_gone_on_from_is_not_tried_again_and_again() {
+        let unit = include_str!("../../docs/OPERATING.md");
+        let unit = unit.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus="));
+        let prevented: Vec<u8> =
+            unit.unwrap().split(' ').map(|exit| exit.parse().unwrap()).collect();
+        let engine = StartError::Engine(EngineStopped("another vote".into()));
+        for error in [engine, StartError::Body("its body is missing".into())] {
+            let failure = Failure::from(error);
+            assert!(prevented.contains(&failure.exit), "{failure:?}");
+            assert!(failure.help.contains("`ledger-node recover`"), "{failure:?}");
         }
     }
 }

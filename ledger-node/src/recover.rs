@@ -8,7 +8,7 @@ use ledger_api::Shared;
 use ledger_client::keys::kid;
 use ledger_format::digest::KeyId;
 use ledger_replay::Ledger;
-use ledger_replica::Replica;
+use ledger_replica::{Replica, Settings, StartError};
 use ledger_store::{Store, StoreError, VoteLock, VoteMode, Wal};
 use serde_json::json;
 
@@ -107,7 +107,8 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
     let data_dir = &args.dir.data_dir;
     let layout = Layout(data_dir.clone());
     let genesis = layout.read_genesis()?.document;
-    let own: Vec<KeyId> = layout.read_keys()?.iter().map(|keys| kid(&keys.vote)).collect();
+    let votes: Vec<SigningKey> = layout.read_keys()?.into_iter().map(|keys| keys.vote).collect();
+    let own: Vec<KeyId> = votes.iter().map(kid).collect();
     let Opened { store, ledger } = open(data_dir, &genesis)?;
     let is_sole = Replica::is_sole(&ledger, &own);
     let is_outrun = is_sole && knows_others(&args.dir, &own)?;
@@ -121,9 +122,9 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
             return Err(Failure::recover_alone(height));
         }
     };
-    // A validator that nobody can tell anything goes on from its log, if it can be read.
+    // A validator that nobody can tell anything goes on from its log, if it can.
     let log = store.directory().wal();
-    let aside = mode != VoteMode::Votes || is_damaged(&log)?;
+    let aside = mode != VoteMode::Votes || is_unusable(&log, &ledger, votes)?;
     if aside {
         set_log_aside(&log)?;
     }
@@ -152,11 +153,14 @@ fn knows_others(dir: &DirArgs, own: &[KeyId]) -> Result<bool, Failure> {
     Ok(known.iter().any(|peer| !own.contains(&peer.identity)))
 }
 
-fn is_damaged(log: &Path) -> Result<bool, Failure> {
-    match Wal::open(log) {
-        Err(StoreError::WalDamaged { .. }) => Ok(true),
-        opened => Ok(opened.map(|_| false)?),
-    }
+/// Whether a validator cannot go on from its log. Where blocks are lost it can, once they are back: then the log has to know them.
+fn is_unusable(log: &Path, ledger: &Ledger, votes: Vec<SigningKey>) -> Result<bool, Failure> {
+    let records = match Wal::open(log) {
+        Err(StoreError::WalDamaged { .. }) => return Ok(true),
+        opened => opened?.1,
+    };
+    let started = Replica::start(ledger, votes, Settings::default(), &records);
+    Ok(matches!(started, Err(StartError::Engine(_) | StartError::Body(_))))
 }
 
 /// Where the others could tell it what it has said.
@@ -171,7 +175,7 @@ node waits for their blocks. If no validator is among them, take them out of pee
 fn what_follows(mode: VoteMode, aside: bool) -> &'static str {
     match mode {
         VoteMode::Votes if aside => {
-            "votes again at its next start, without its consensus log, which is damaged and was put aside.\n\
+            "votes again at its next start, without its consensus log, which it cannot go on from and which was put aside.\n\
              It may sign a second block at the open height, if the first one was sent to followers: these can prove that."
         }
         VoteMode::Votes => {

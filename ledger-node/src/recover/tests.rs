@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use ledger_event::{Clock, PartyKind, PartyProfile, Role};
 use ledger_peer::Neighbours;
-use ledger_replica::Settings;
 use tempfile::TempDir;
 
 use super::*;
@@ -96,6 +95,27 @@ fn settings_count_wherever_their_file_is() {
     let missing = elsewhere.path().join("missing.toml");
     assert_eq!(recovered(&directory, Some(missing), true).unwrap_err().code, "NODE_CONFIG");
     assert_eq!(recovered(&directory, None, true).unwrap(), VoteMode::Votes);
+}
+
+/// Every start would end like the first one, so the way out has to be there for a validator that has nobody to ask as well.
+#[test]
+fn a_log_that_no_start_can_go_on_from_is_put_aside() {
+    let directory = founded();
+    run_once(&directory).unwrap();
+    let (mut log, _) = Wal::open(&directory.path().join("wal")).unwrap();
+    log.append(b"no record");
+    log.sync().unwrap();
+    drop(log);
+    // As if the process that wrote it had been killed.
+    let keys = Layout(directory.path().to_owned()).read_keys().unwrap();
+    let keys = keys.iter().map(|keys| kid(&keys.vote)).collect();
+    VoteLock { mode: VoteMode::Votes, keys }.write(directory.path()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(run_once(&directory).unwrap_err().code, "NODE_LOG");
+    }
+    assert_eq!(recovered(&directory, None, true).unwrap(), VoteMode::Votes);
+    run_once(&directory).unwrap();
+    assert!(directory.path().join("wal/consensus.wal.1").exists());
 }
 
 /// The others may be down for longer than a founder needs for its first block.
