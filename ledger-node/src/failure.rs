@@ -119,6 +119,11 @@ impl Failure {
         move |error| Self::runtime(format!("{}: {error}", path.display()))
     }
 
+    /// Of one of several nodes.
+    pub(crate) fn of(self, directory: &Path) -> Self {
+        Self { message: format!("{}: {}", directory.display(), self.message), ..self }
+    }
+
     /// A chain file that is not proven: the verifier's own code and exit code, or `NODE_SNAPSHOT` where the verifier has none.
     pub fn snapshot(verdict: &Verdict) -> Self {
         let failure = Self::other_snapshot(verdict.reason());

@@ -151,11 +151,12 @@ impl Signals {
         }
     }
 
-    /// Waits until a node that has no settings to be read again is to end, and says what told it: the end of its terminal does as well.
-    pub(crate) async fn until_told(&mut self, node: &Node) -> &'static str {
-        match self.next(node).await {
-            Told::Stop(reason) => reason,
-            Told::ReadAgain => "SIGHUP",
+    /// Waits until nodes that have no settings to be read again are to end: the end of their terminal tells them as well.
+    pub(crate) async fn until_told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }

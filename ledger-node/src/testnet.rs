@@ -2,7 +2,9 @@
 //! keys of a consortium on one disk are no consortium.
 
 use std::fs;
+use std::future::poll_fn;
 use std::path::{Path, PathBuf};
+use std::task::Poll;
 
 use ledger_client::act::Signatory;
 use ledger_client::genesis::{GenesisPlan, default_limits, founder_signatory};
@@ -70,31 +72,75 @@ pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Fa
         return Ok(());
     }
     telemetry::start(LogFormat::Text, tracing_subscriber::EnvFilter::new("warn"));
+    let nodes = start_all(&directories).await?;
+    let mut signals = Signals::new()?;
+    announce(args, &nodes, &directories, output);
+    tokio::select! {
+        failed = first_of(nodes.iter().map(|(_, node)| node.failed())) => {
+            let name = directories.get(failed).map(|directory| directory.display());
+            tracing::error!(node = name.map(tracing::field::display), "a node has failed; the others are stopped");
+        }
+        () = signals.until_told() => {}
+    }
+    stop_all(nodes.into_iter().map(|(number, node)| (number, node.stop())), &directories).await
+}
+
+/// All nodes, each with its number; or what keeps one from starting, when those that have started are stopped again.
+async fn start_all(directories: &[PathBuf]) -> Result<Vec<(usize, Node)>, Failure> {
     let mut starting = tokio::task::JoinSet::new();
     for (number, directory) in directories.iter().cloned().enumerate() {
         starting.spawn(async move {
-            let options = of(&directory, &settings_of(&DirArgs::at(directory.clone()))?)?;
-            Ok::<_, Failure>((number, Node::start(&options).await?))
+            let start = async {
+                let settings = settings_of(&DirArgs::at(directory.clone()))?;
+                Node::start(&of(&directory, &settings)?).await
+            };
+            Ok((number, start.await.map_err(|failure| failure.of(&directory))?))
         });
     }
     let mut nodes = Vec::new();
     while let Some(started) = starting.join_next().await {
-        nodes.push(started.map_err(Failure::runtime)??);
+        match started.map_err(Failure::runtime).flatten() {
+            Ok(node) => nodes.push(node),
+            Err(failure) => {
+                let stop =
+                    nodes.into_iter().map(|(number, node): (usize, Node)| (number, node.stop()));
+                let _like_the_first = stop_all(stop, directories).await;
+                return Err(failure);
+            }
+        }
     }
     nodes.sort_by_key(|(number, _)| *number);
-    let mut signals = Signals::new()?;
-    announce(args, &nodes, &directories, output);
-    if let Some((_, first)) = nodes.first() {
-        signals.until_told(first).await;
-    }
+    Ok(nodes)
+}
+
+/// Which of several things happens first, by its number.
+async fn first_of<F: Future<Output = ()>>(all: impl Iterator<Item = F>) -> usize {
+    let mut all: Vec<_> = all.map(Box::pin).collect();
+    poll_fn(|context| {
+        let done = all.iter_mut().position(|one| one.as_mut().poll(context).is_ready());
+        done.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
+}
+
+/// Stops all nodes, whatever one of them ends with, and says which one it is.
+async fn stop_all<F>(
+    nodes: impl Iterator<Item = (usize, F)>,
+    directories: &[PathBuf],
+) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>> + Send + 'static,
+{
     let mut stopping = tokio::task::JoinSet::new();
-    for (_, node) in nodes {
-        stopping.spawn(node.stop());
+    for (number, stop) in nodes {
+        let directory = directories.get(number).cloned().unwrap_or_default();
+        stopping.spawn(async move { stop.await.map_err(|failure| failure.of(&directory)) });
     }
+    let mut ended = Ok(());
     while let Some(stopped) = stopping.join_next().await {
-        stopped.map_err(Failure::runtime)??;
+        ended = ended.and(stopped.map_err(Failure::runtime).flatten());
     }
-    Ok(())
+    ended
 }
 
 fn announce(args: &TestnetArgs, nodes: &[(usize, Node)], directories: &[PathBuf], output: Output) {
@@ -275,4 +321,49 @@ fn founder(exchange: &Exchange) -> Founder {
 
 fn validator(exchange: &Exchange) -> Validator {
     crate::setup::validator(&exchange.party, ORIGIN, &exchange.node)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const SOON: std::time::Duration = std::time::Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn whichever_node_ends_is_noticed() {
+        for ends in 0..3 {
+            let node = |number| -> Pin<Box<dyn Future<Output = ()>>> {
+                if number == ends { Box::pin(ready(())) } else { Box::pin(pending()) }
+            };
+            let first = first_of((0..3).map(node));
+            assert_eq!(tokio::time::timeout(SOON, first).await, Ok(ends));
+        }
+    }
+
+    #[tokio::test]
+    async fn all_nodes_are_stopped_and_the_one_that_failed_is_named() {
+        let stopped = Arc::new(AtomicUsize::new(0));
+        let nodes = (0..3).map(|number| {
+            let stopped = Arc::clone(&stopped);
+            let stop = async move {
+                if number == 1 {
+                    return Err(Failure::twin("its key"));
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                stopped.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            };
+            (number, stop)
+        });
+        let directories = ["net/validator-1", "net/validator-2", "net/validator-3"];
+        let failure = stop_all(nodes, &directories.map(PathBuf::from)).await.unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.exit), ("NODE_TWIN", 34));
+        assert!(failure.message.starts_with("net/validator-2: "), "{}", failure.message);
+        assert_eq!(stopped.load(Ordering::Relaxed), 2);
+    }
 }

@@ -7,6 +7,7 @@ mod story;
 mod summary;
 
 use std::fs;
+use std::future::pending;
 use std::path::Path;
 
 use ledger_catalogue::Options as CatalogueOptions;
@@ -66,17 +67,17 @@ pub async fn run(args: &DevArgs, output: Output) -> Result<(), Failure> {
         check_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };
     let Some(node) = signals.unless_told(options).await? else { return Ok(()) };
-    let told = tokio::select! {
-        done = demonstrate(args, output, &node, &cast) => done.map(|()| None),
-        told = signals.until_told(&node) => Ok(Some(told)),
+    let shown = async {
+        demonstrate(args, output, &node, &cast).await?;
+        if args.once { Ok(()) } else { pending().await }
     };
-    let told = match told {
-        Ok(None) if !args.once => Ok(Some(signals.until_told(&node).await)),
-        other => other,
+    let ended: Result<(), Failure> = tokio::select! {
+        shown = shown => shown,
+        () = node.failed() => Ok(()),
+        () = signals.until_told() => Ok(()),
     };
     let stopped = node.stop().await;
-    told?;
-    stopped
+    ended.and(stopped)
 }
 
 /// A ledger on a declared clock, founded by the demonstration's exchange.
