@@ -374,27 +374,6 @@ fn a_validator_alone_comes_back_from_a_damaged_log() {
     assert_eq!(again["log_put_aside"], false, "{again}");
 }
 
-/// By genesis it may begin the ledger; by its settings others have gone on with it.
-#[test]
-fn a_lone_founder_that_lost_its_blocks_does_not_begin_anew_beside_others() {
-    let directory = copy();
-    for lost in ["store", "wal"] {
-        fs::remove_dir_all(directory.path().join(lost)).unwrap();
-    }
-    fs::remove_file(directory.path().join("vote.lock")).unwrap();
-    let data = directory.path().to_str().unwrap();
-    let alone = ["recover", "--data-dir", data, "-o", "json", "--alone"];
-    let config = directory.path().join("config.toml");
-    let other = format!("[peer]\nknown = [\"{}@127.0.0.1:1\"]\n", "ab".repeat(32));
-    fs::write(&config, other).unwrap();
-    for recover in [&alone[..], &alone[..5]] {
-        assert_eq!(run(NODE, recover).expect(0).json()["votes"], false);
-    }
-    // One that was copied before its first start has nobody beside it.
-    fs::remove_file(&config).unwrap();
-    assert_eq!(run(NODE, alone).expect(0).json()["votes"], true);
-}
-
 #[test]
 fn a_store_without_its_genesis_file_is_told_from_no_ledger() {
     let directory = copy();

@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
-use std::path::Path;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use ledger_format::entry::Entry;
+use ledger_store::Wal;
 use ledger_tests::{
-    Exchanges, Finished, NODE, Running, Signal, Supplier, connect, copy_directory, node_on, run,
-    vouch,
+    Exchanges, Finished, NODE, Running, Signal, Supplier, command, connect, copy_directory,
+    copy_node, demonstration, node_on, ports, run, vouch,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -230,6 +233,39 @@ fn a_process_in_whose_place_another_one_has_come_ends_though_nothing_is_written(
     assert_eq!(other.end(Signal::Terminate), 0);
 }
 
+/// All nodes of a network for trying out are in one process: the end of any of them is told, and ends the others.
+#[test]
+fn a_network_for_trying_out_ends_with_whichever_of_its_nodes_fails() {
+    let directory = TempDir::new().unwrap();
+    let port = ports(8).to_string();
+    let net = ["testnet", "-o", "json", "--validators", "4", "--base-port", &port, "--data-dir"];
+    let net = net.iter().copied().chain([directory.path().to_str().unwrap()]);
+    let _made = run(NODE, net.clone().chain(["--init-only"])).expect(0);
+    let failing = directory.path().join("validator-3");
+    let copy = snapshot(&failing);
+    let mut all = command(NODE);
+    all.args(net).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut all = all.spawn().unwrap();
+    let mut ready = String::new();
+    BufReader::new(all.stdout.as_mut().unwrap()).read_line(&mut ready).unwrap();
+    assert!(ready.contains("\"ready\":true"), "{ready}");
+    let other = Running::spawn(beside(copy.path())).unwrap();
+    let begun = Instant::now();
+    while all.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            all.kill().unwrap();
+            panic!("a network without one of its nodes runs on");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let ended = all.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(34), "{told}");
+    let error = told.lines().last().unwrap();
+    assert!(error.contains("NODE_TWIN") && error.contains(failing.to_str().unwrap()), "{told}");
+    assert_eq!(other.end(Signal::Terminate), 0);
+}
+
 #[test]
 fn a_node_whose_key_changes_while_its_lock_is_stale_is_silent_with_both_keys() {
     let mut network = Exchanges::start(4, 0);
@@ -320,4 +356,88 @@ fn where_the_others_cannot_go_on_alone_the_founders_decide() {
     write(&network, &supplier, &["c"]);
     network.agree(4);
     assert!(!recovering(&network, 0).0);
+}
+
+/// A copy of the demonstration's data: of a ledger of one validator.
+fn lone() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    copy_node(&demonstration().data(), directory.path());
+    directory
+}
+
+/// Has its settings name another validator.
+fn name_another(directory: &Path) -> PathBuf {
+    let config = directory.join("config.toml");
+    let other = format!("[peer]\nknown = [\"{}@127.0.0.1:1\"]\n", "ab".repeat(32));
+    fs::write(&config, other).unwrap();
+    config
+}
+
+/// By genesis it may begin the ledger; by its settings others have gone on with it.
+#[test]
+fn a_lone_founder_that_lost_its_blocks_does_not_begin_anew_beside_others() {
+    let directory = lone();
+    let path = directory.path();
+    for lost in ["store", "wal"] {
+        fs::remove_dir_all(path.join(lost)).unwrap();
+    }
+    fs::remove_file(path.join("vote.lock")).unwrap();
+    let config = name_another(path);
+    for options in [&["--alone"][..], &[]] {
+        assert_eq!(recover(path, options).expect(0).json()["votes"], false);
+    }
+    // Its settings may be in another place.
+    let elsewhere = TempDir::new().unwrap();
+    let outside = elsewhere.path().join("settings.toml");
+    fs::rename(&config, &outside).unwrap();
+    let mut variables = command(NODE);
+    variables.args(["recover", "--alone", "-o", "json"]);
+    variables.env("LEDGER_DATA_DIR", path).env("LEDGER_CONFIG", &outside);
+    let told = String::from_utf8(variables.output().unwrap().stdout).unwrap();
+    assert!(told.contains("\"votes\":false"), "{told}");
+    let typed = ["--alone", "--config", outside.to_str().unwrap()];
+    assert_eq!(recover(path, &typed).expect(0).json()["votes"], false);
+    // One that was copied before its first start has nobody beside it.
+    assert_eq!(recover(path, &["--alone"]).expect(0).json()["votes"], true);
+}
+
+/// The blocks of a backup from when it was alone show nobody else, and its settings do.
+#[test]
+fn a_lone_founder_from_an_old_backup_does_not_go_on_alone_beside_others() {
+    let directory = lone();
+    let path = directory.path();
+    fs::remove_file(path.join("vote.lock")).unwrap();
+    let refused = recover(path, &[]).expect(34);
+    assert_eq!(refused.error_code(), "NODE_RECOVER_ALONE");
+    assert!(refused.err.contains("peer.known"), "{}", refused.err);
+    let _config = name_another(path);
+    for options in [&["--alone"][..], &[]] {
+        let told = recover(path, options).expect(0).json();
+        assert_eq!(told["votes"], false);
+        assert!(told["height"].as_u64() > Some(0), "{told}");
+    }
+}
+
+/// A log that is whole and holds what no start can go on from is the same at every start: there is a way out without others too.
+#[test]
+fn a_log_that_no_start_can_go_on_from_is_put_aside() {
+    let directory = lone();
+    let path = directory.path();
+    let (mut log, _) = Wal::open(&path.join("wal")).unwrap();
+    log.append(b"no record");
+    log.sync().unwrap();
+    drop(log);
+    // As if the process that wrote it had been killed.
+    vouch(path);
+    for _ in 0..2 {
+        match Running::start(path) {
+            Err(ended) => {
+                assert_eq!(ended.error_code(), "NODE_LOG");
+                assert!(ended.expect(31).err.contains("`ledger-node recover`"));
+            }
+            Ok(node) => panic!("a node starts at height {}", node.ready["height"]),
+        }
+    }
+    assert_eq!(recover(path, &["--alone"]).expect(0).json()["log_put_aside"], true);
+    assert_eq!(Running::start(path).unwrap().end(Signal::Terminate), 0);
 }
