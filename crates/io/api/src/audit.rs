@@ -205,6 +205,7 @@ impl AuditService for Audit {
         &self,
         request: Request<v1::StreamBlocksRequest>,
     ) -> Result<Response<Blocks>, Status> {
+        let source = request.remote_addr();
         let v1::StreamBlocksRequest { from, to } = request.into_inner();
         let head = self.shared.head().height;
         let to = if to == 0 { head } else { to };
@@ -212,7 +213,7 @@ impl AuditService for Audit {
             let detail = format!("blocks {from} to {to}, this node has 1 to {head}");
             return Err(Problem::bad_request(detail).into());
         }
-        let place = self.block_streams.take()?;
+        let place = self.block_streams.take(source)?;
         let (sender, receiver) = mpsc::channel(BLOCK_QUEUE);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
@@ -232,9 +233,9 @@ impl AuditService for Audit {
 
     async fn stream_records(
         &self,
-        _: Request<v1::StreamRecordsRequest>,
+        request: Request<v1::StreamRecordsRequest>,
     ) -> Result<Response<Records>, Status> {
-        let place = self.record_streams.take()?;
+        let place = self.record_streams.take(request.remote_addr())?;
         let (sender, receiver) = mpsc::channel(BLOCK_QUEUE);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {

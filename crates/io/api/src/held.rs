@@ -1,4 +1,4 @@
-//! Bytes that the node holds for clients, which decide for how long: of whom, and how many it may.
+//! What the node holds for clients, which decide for how long: bytes, calls or streams; of whom, and how much of it may be.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -6,30 +6,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ledger_proto::address::network_of;
 
-/// Bytes of one connection that are held however much others have: a flood does not keep out who asks or sends a little at a time.
-const ASSURED: usize = 128 * 1024;
-
 /// How much is held.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Bytes of all connections, beside a little that each may always have.
+    /// Of all connections, beside a little that each may always have.
     pub server: usize,
-    /// Bytes of all connections of one address, or of one network of IPv6, beside the same.
+    /// Of all connections of one address, or of one network of IPv6, beside the same.
     pub address: usize,
-    /// Bytes of one connection.
+    /// Of one connection.
     pub connection: usize,
+    /// Of each connection, however much others have: a flood does not keep out who asks or sends a little at a time.
+    pub assured: usize,
 }
 
 impl Default for Bounds {
+    /// Of bytes.
     fn default() -> Self {
         let mib = 1024 * 1024;
-        Self { server: 256 * mib, address: 128 * mib, connection: 64 * mib }
+        Self { server: 256 * mib, address: 128 * mib, connection: 64 * mib, assured: mib / 8 }
     }
 }
 
 /// What is held now.
 #[derive(Debug)]
 pub(crate) struct Held {
+    what: &'static str,
     bounds: Bounds,
     counts: Mutex<Counts>,
 }
@@ -42,15 +43,16 @@ struct Counts {
 }
 
 impl Held {
-    pub(crate) fn new(bounds: Bounds) -> Arc<Self> {
-        Arc::new(Self { bounds, counts: Mutex::default() })
+    /// Nothing yet of what is called so.
+    pub(crate) fn new(what: &'static str, bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self { what, bounds, counts: Mutex::default() })
     }
 
     /// A share of it, of nothing yet, for something of a connection.
     pub(crate) fn share(self: &Arc<Self>, source: Option<SocketAddr>) -> Share {
         // Whoever cannot be told from others shares what one connection may have with them.
         let source = source.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
-        Share { held: Arc::clone(self), source, bytes: 0 }
+        Share { held: Arc::clone(self), source, amount: 0 }
     }
 }
 
@@ -59,42 +61,43 @@ impl Held {
 pub(crate) struct Share {
     held: Arc<Held>,
     source: SocketAddr,
-    bytes: usize,
+    amount: usize,
 }
 
 impl Share {
-    pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
+    pub(crate) const fn amount(&self) -> usize {
+        self.amount
     }
 
     /// Holds so much of it. Less than before is never refused.
     ///
     /// # Errors
     /// The bound that does not let it; then as much is held as before.
-    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), String> {
-        let Bounds { server, address, connection } = self.held.bounds;
+    pub(crate) fn hold(&mut self, amount: usize) -> Result<(), String> {
+        let Held { what, bounds, counts } = &*self.held;
+        let Bounds { server, address, connection, assured } = *bounds;
         let network = network_of(self.source.ip());
-        let mut counts = self.held.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let with = |count: usize| count.saturating_sub(self.bytes).saturating_add(bytes);
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let with = |count: usize| count.saturating_sub(self.amount).saturating_add(amount);
         let all = with(counts.all);
         let of_address = with(counts.addresses.get(&network).copied().unwrap_or_default());
         let own = with(counts.connections.get(&self.source).copied().unwrap_or_default());
-        if bytes > self.bytes {
+        if amount > self.amount {
             if own > connection {
-                return Err(format!("{connection} bytes of this connection"));
+                return Err(format!("{connection} {what} of this connection"));
             }
-            if of_address > address && own > ASSURED {
-                return Err(format!("{address} bytes of all connections from {network}"));
+            if of_address > address && own > assured {
+                return Err(format!("{address} {what} of all connections from {network}"));
             }
-            if all > server && own > ASSURED {
-                return Err(format!("{server} bytes in all"));
+            if all > server && own > assured {
+                return Err(format!("{server} {what} in all"));
             }
         }
         counts.all = all;
         set(&mut counts.addresses, network, of_address);
         set(&mut counts.connections, self.source, own);
         drop(counts);
-        self.bytes = bytes;
+        self.amount = amount;
         Ok(())
     }
 }
@@ -122,7 +125,7 @@ mod tests {
 
     fn held() -> Arc<Held> {
         let (server, address, connection) = (1_000 * KIB, 600 * KIB, 400 * KIB);
-        Held::new(Bounds { server, address, connection })
+        Held::new("bytes", Bounds { server, address, connection, ..Bounds::default() })
     }
 
     fn share(held: &Arc<Held>, source: &str) -> Share {

@@ -52,6 +52,7 @@ problems! {
     pool_full: ResourceExhausted = POOL_FULL;
     unfinished: ResourceExhausted = UNFINISHED;
     unread: ResourceExhausted = UNREAD;
+    busy: ResourceExhausted = BUSY;
     slow: DeadlineExceeded = SLOW;
     too_many: ResourceExhausted = TOO_MANY;
     timed_out: DeadlineExceeded = TIMED_OUT;

@@ -159,9 +159,10 @@ impl QueryService for Query {
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Watched>, Status> {
         let (sender, receiver) = mpsc::channel(WATCH_QUEUE);
         let shared = Arc::clone(&self.shared);
+        let source = request.remote_addr();
         let request = request.into_inner();
         check_filters(&request)?;
-        let place = self.watches.take()?;
+        let place = self.watches.take(source)?;
         tokio::spawn(async move {
             if let Err(problem) = follow(&shared, &request, &sender).await {
                 // Nobody is left to tell when the client has gone.

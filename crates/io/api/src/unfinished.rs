@@ -53,7 +53,7 @@ pub(crate) struct CountRequests {
 
 impl CountRequests {
     pub(crate) fn new(Unfinished { bounds, time }: Unfinished) -> Self {
-        Self { held: Held::new(bounds), time }
+        Self { held: Held::new("bytes", bounds), time }
     }
 
     /// The request, with a body that counts.
@@ -116,7 +116,7 @@ impl Counted {
 
     fn take(&mut self, data: &Bytes) -> Result<(), Problem> {
         if !self.streamed {
-            return self.hold(self.share.bytes().saturating_add(data.len()));
+            return self.hold(self.share.amount().saturating_add(data.len()));
         }
         self.progress.advance(data);
         if self.progress.come == 0 {
@@ -127,7 +127,7 @@ impl Counted {
 
     /// Whether the time is over in which the rest should have come.
     fn is_late(&mut self, cx: &mut Context<'_>, waits: bool) -> bool {
-        if waits && self.time.is_none() && (!self.streamed || self.share.bytes() > 0) {
+        if waits && self.time.is_none() && (!self.streamed || self.share.amount() > 0) {
             self.time = Some(Box::pin(tokio::time::sleep(self.allowed)));
         }
         self.time.as_mut().is_some_and(|time| time.as_mut().poll(cx).is_ready())

@@ -31,7 +31,7 @@ pub(crate) struct CountAnswers(Arc<Held>);
 
 impl CountAnswers {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self(Held::new(bounds))
+        Self(Held::new("bytes", bounds))
     }
 }
 

@@ -34,6 +34,9 @@ codes! {
     UNREAD = "API_UNREAD",
         "The node holds as many bytes of answers that their clients have not read as it may.",
         "Read the answers of calls under way, and ask again after the time in RetryInfo. Ask for fewer large answers at once.";
+    BUSY = "API_BUSY",
+        "The node does as much of this at a time as it may, in all or for one caller.",
+        "Try again after the time in RetryInfo. End streams that are not needed, and ask for less at once, or another node.";
     SLOW = "API_SLOW",
         "The request did not come whole in time.",
         "Nothing of it was taken: send it again, in smaller messages or fewer at once, and end the call's sending side.";

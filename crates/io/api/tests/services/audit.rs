@@ -16,6 +16,7 @@ use ledger_verify::proof::verify_proof_file;
 use ledger_verify::verdict::Verdict;
 use tonic::Code;
 use tonic::transport::Endpoint;
+use tonic_types::StatusExt as _;
 
 use crate::node::{Node, begun, code, refused};
 
@@ -160,13 +161,22 @@ async fn streams_of_blocks_are_few_at_a_time_and_those_unread_are_counted() {
     let slow = endpoint.initial_stream_window_size(256).connect().await.unwrap();
     let mut audit = AuditServiceClient::new(slow);
     let request = || v1::StreamBlocksRequest { from: 1, to: 0 };
-    for _ in 0..16 {
+    // Half of all that there are; the others are for other addresses.
+    for _ in 0..8 {
         streams.push(audit.stream_blocks(request()).await.unwrap());
     }
-    let full = (Code::ResourceExhausted, "API_TOO_MANY".to_owned());
+    let full = (Code::ResourceExhausted, "API_BUSY".to_owned());
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let other = node.audit().stream_blocks(request()).await;
-    assert!(other.is_err_and(|status| code(&status) == full));
+    let other = node.audit().stream_blocks(request()).await.unwrap_err();
+    assert_eq!(code(&other), full);
+    assert!(other.get_error_details().retry_info().is_some());
+    let mut elsewhere = Vec::new();
+    let mut audit = AuditServiceClient::new(node.elsewhere(2).await);
+    for _ in 0..8 {
+        elsewhere.push(audit.stream_blocks(request()).await.unwrap());
+    }
+    let mut audit = AuditServiceClient::new(node.elsewhere(3).await);
+    assert!(audit.stream_blocks(request()).await.is_err_and(|status| code(&status) == full));
     // Whoever goes makes room, at once or nearly.
     streams.pop();
     tokio::time::sleep(Duration::from_secs(1)).await;

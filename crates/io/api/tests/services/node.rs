@@ -7,6 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use ed25519_dalek::Signer as _;
+use hyper_util::rt::TokioIo;
 use ledger_api::admission::{self, Checked};
 use ledger_api::outcomes::{Outcome, Position, RefusedAt};
 use ledger_api::{Head, NodeKeys, Serving, Shared, serve};
@@ -26,8 +27,8 @@ use ledger_store::{DataDirectory, LinkRow, NewBlock, Store, WindowRow};
 use ledger_story::deed::Deed;
 use ledger_story::{Story, validator, validator_key_of};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tonic::transport::{Channel, Endpoint};
+use tokio::net::{TcpListener, TcpSocket};
+use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -127,6 +128,18 @@ impl Node {
             let time_ms = logged().map(|logged| logged.time_ms).max().unwrap();
             assert!(self.commit(time_ms, &entries).is_empty());
         }
+    }
+
+    /// A connection from another address of this machine, 127.0.0.`last`, that takes little of what it does not read.
+    pub(crate) async fn elsewhere(&self, last: u8) -> Channel {
+        let address = self.address;
+        let connect = move |_: Uri| async move {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(SocketAddr::from(([127, 0, 0, last], 0)))?;
+            socket.connect(address).await.map(TokioIo::new)
+        };
+        let endpoint = Endpoint::from_static("http://node").initial_stream_window_size(256);
+        endpoint.connect_with_connector(tower::service_fn(connect)).await.unwrap()
     }
 
     pub(crate) fn submit(&self) -> SubmitServiceClient<Channel> {

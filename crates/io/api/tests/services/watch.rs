@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ledger_format::id::state_key;
 use ledger_proto::v1;
+use ledger_proto::v1::query_service_client::QueryServiceClient;
 use ledger_story::acts::{self, asset};
 use ledger_story::cast::SUPPLIER;
 use ledger_story::{RAIN, Story};
@@ -141,16 +142,24 @@ async fn watches_are_bounded_and_who_has_gone_keeps_no_place() {
     let node = Node::telling(&begun()).await;
     let mut watches = Vec::new();
     let request = || v1::WatchRequest { from: u64::MAX, ..Default::default() };
-    for _ in 0..256 {
+    for _ in 0..128 {
         watches.push(node.query().watch(request()).await.unwrap());
     }
-    let full = (Code::ResourceExhausted, "API_TOO_MANY".to_owned());
+    let full = (Code::ResourceExhausted, "API_BUSY".to_owned());
     assert!(node.query().watch(request()).await.is_err_and(|status| code(&status) == full));
+    // The other half is for other addresses.
+    let mut query = QueryServiceClient::new(node.elsewhere(2).await);
+    for _ in 0..128 {
+        watches.push(query.watch(request()).await.unwrap());
+    }
+    assert!(query.watch(request()).await.is_err_and(|status| code(&status) == full));
+    let mut query = QueryServiceClient::new(node.elsewhere(3).await);
+    assert!(query.watch(request()).await.is_err_and(|status| code(&status) == full));
     // Without any new block.
     drop(watches);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut watches = Vec::new();
-    for _ in 0..256 {
-        watches.push(node.query().watch(request()).await.unwrap());
+    for _ in 0..128 {
+        watches.push(query.watch(request()).await.unwrap());
     }
 }
