@@ -1,7 +1,7 @@
 //! AuditService: the whole log, and proofs about parts of it.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use ledger_event::proof_file::Statement;
@@ -26,6 +26,7 @@ use tonic::{Request, Response, Status};
 use crate::outcomes::Position;
 use crate::places::{Places, kept};
 use crate::problem::Problem;
+use crate::reads::{Reading, Reads};
 use crate::shared::Shared;
 
 /// Blocks of one stream that wait to be read.
@@ -40,17 +41,46 @@ const BLOCK_STREAMS: usize = 16;
 /// The service.
 #[derive(Debug, Clone)]
 pub(crate) struct Audit {
-    shared: Arc<Shared>,
+    reads: Reads,
     record_streams: Places,
     block_streams: Places,
 }
 
 impl Audit {
     /// The service of a node.
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(reads: Reads) -> Self {
         let record_streams = Places::new("streams of records", RECORD_STREAMS);
         let block_streams = Places::new("streams of blocks", BLOCK_STREAMS);
-        Self { shared, record_streams, block_streams }
+        Self { reads, record_streams, block_streams }
+    }
+
+    /// The proof file for an entry.
+    async fn entry_proof(
+        &self,
+        source: Option<SocketAddr>,
+        id: EntryId,
+    ) -> Result<Vec<u8>, Problem> {
+        let read = move |shared: &Shared| {
+            let receiving = shared.receiving(shared.placed(&id)?)?;
+            Ok((shared.anchor(receiving.height)?, receiving))
+        };
+        let (anchor, receiving) = self.reads.once(source, read).await?;
+        let receipt = self.reads.shared().receipt(receiving).await?.encode();
+        let entry_id = Bytes::copy_from_slice(id.as_bytes());
+        let statement = Statement::Entry(EntryProof { entry_id, receipts: vec![receipt.into()] });
+        written(anchor, statement)
+    }
+
+    async fn receipt(
+        &self,
+        source: Option<SocketAddr>,
+        id: EntryId,
+    ) -> Result<v1::GetReceiptResponse, Problem> {
+        let read = move |shared: &Shared| shared.receiving(shared.placed(&id)?);
+        let receiving = self.reads.once(source, read).await?;
+        let (height, leaf_index) = (receiving.height, receiving.leaf_index);
+        let receipt = self.reads.shared().receipt(receiving).await?.encode().into();
+        Ok(v1::GetReceiptResponse { receipt, height, leaf_index })
     }
 }
 
@@ -77,16 +107,6 @@ impl Shared {
             proof: Some(encode_state_proof(&path)),
         });
         written(anchor, statement)
-    }
-
-    /// The proof file for an entry.
-    async fn entry_proof(&self, id: &EntryId) -> Result<Vec<u8>, Problem> {
-        let position = self.placed(id)?;
-        let (height, receipt) = self.receipt(&position).await?;
-        let receipt = receipt.encode();
-        let entry_id = Bytes::copy_from_slice(id.as_bytes());
-        let statement = Statement::Entry(EntryProof { entry_id, receipts: vec![receipt.into()] });
-        written(self.anchor(height)?, statement)
     }
 
     fn placed(&self, id: &EntryId) -> Result<Position, Problem> {
@@ -123,7 +143,7 @@ impl AuditService for Audit {
         &self,
         _: Request<v1::GetGenesisRequest>,
     ) -> Result<Response<v1::GetGenesisResponse>, Status> {
-        let genesis = &self.shared.genesis;
+        let genesis = &self.reads.shared().genesis;
         let ledger_id = Bytes::copy_from_slice(genesis.id().as_bytes());
         Ok(Response::new(v1::GetGenesisResponse { document: genesis.bytes().clone(), ledger_id }))
     }
@@ -132,12 +152,18 @@ impl AuditService for Audit {
         &self,
         request: Request<v1::GetCheckpointRequest>,
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
+        let source = request.remote_addr();
+        let shared = self.reads.shared();
         let height = match request.into_inner().height {
-            0 => self.shared.head().height,
+            0 => shared.head().height,
             height => height,
         };
-        let (header, _, _) = self.shared.header(height)?;
-        let note = self.shared.checkpoint(&header).await?;
+        let read = move |shared: &Shared| {
+            let (header, _, _) = shared.header(height)?;
+            Ok((shared.sealing(&header)?, header))
+        };
+        let (sealing, header) = self.reads.once(source, read).await?;
+        let note = shared.checkpoint(&header, &shared.seal(sealing).await?);
         Ok(Response::new(v1::GetCheckpointResponse { note, height }))
     }
 
@@ -145,15 +171,19 @@ impl AuditService for Audit {
         &self,
         request: Request<v1::GetProofRequest>,
     ) -> Result<Response<v1::GetProofResponse>, Status> {
+        let source = request.remote_addr();
         let proof = match request.into_inner().of {
             Some(v1::get_proof_request::Of::EntryId(id)) => {
                 let id = EntryId::from_slice(&id).map_err(Problem::from)?;
-                self.shared.entry_proof(&id).await?
+                self.entry_proof(source, id).await?
             }
             Some(v1::get_proof_request::Of::RecordId(id)) => {
                 let id = Subject::parse("record_id", &id).map_err(Problem::from)?;
-                let height = self.shared.ledger().height();
-                self.shared.record_proof(&id, height)?
+                let read = move |shared: &Shared| {
+                    let height = shared.ledger().height();
+                    shared.record_proof(&id, height)
+                };
+                self.reads.once(source, read).await?
             }
             None => return Err(Problem::bad_request("neither entry_id nor record_id").into()),
         };
@@ -164,28 +194,29 @@ impl AuditService for Audit {
         &self,
         request: Request<v1::GetReceiptRequest>,
     ) -> Result<Response<v1::GetReceiptResponse>, Status> {
+        let source = request.remote_addr();
         let id = EntryId::from_slice(&request.into_inner().entry_id).map_err(Problem::from)?;
-        let position = self.shared.placed(&id)?;
-        let (height, receipt) = self.shared.receipt(&position).await?;
-        let (receipt, leaf_index) = (receipt.encode().into(), position.leaf_index);
-        Ok(Response::new(v1::GetReceiptResponse { receipt, height, leaf_index }))
+        Ok(Response::new(self.receipt(source, id).await?))
     }
 
     async fn get_consistency(
         &self,
         request: Request<v1::GetConsistencyRequest>,
     ) -> Result<Response<v1::GetConsistencyResponse>, Status> {
-        let v1::GetConsistencyRequest { from_size, to_size } = request.into_inner();
-        let path = self.shared.store.consistency_path(from_size, to_size).map_err(Problem::from)?;
-        let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
-        Ok(Response::new(v1::GetConsistencyResponse { path }))
+        let read = |shared: &Shared, request| {
+            let v1::GetConsistencyRequest { from_size, to_size } = request;
+            let path = shared.store.consistency_path(from_size, to_size)?;
+            let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
+            Ok(v1::GetConsistencyResponse { path })
+        };
+        self.reads.answer(request, read).await
     }
 
     async fn list_evidence(
         &self,
         _: Request<v1::ListEvidenceRequest>,
     ) -> Result<Response<v1::ListEvidenceResponse>, Status> {
-        let evidence = self.shared.evidence.summaries();
+        let evidence = self.reads.shared().evidence.summaries();
         Ok(Response::new(v1::ListEvidenceResponse { evidence }))
     }
 
@@ -193,10 +224,12 @@ impl AuditService for Audit {
         &self,
         request: Request<v1::GetEvidenceRequest>,
     ) -> Result<Response<v1::GetEvidenceResponse>, Status> {
-        let id = hash_from_slice("evidence id", &request.into_inner().id);
-        let id = EvidenceId(id.map_err(Problem::from)?);
-        let file = self.shared.evidence_file(&self.shared.evidence.get(&id)?)?;
-        Ok(Response::new(v1::GetEvidenceResponse { file: file.into() }))
+        let read = |shared: &Shared, request: v1::GetEvidenceRequest| {
+            let id = EvidenceId(hash_from_slice("evidence id", &request.id)?);
+            let file = shared.evidence_file(&shared.evidence.get(&id)?)?;
+            Ok(v1::GetEvidenceResponse { file: file.into() })
+        };
+        self.reads.answer(request, read).await
     }
 
     type StreamBlocksStream = Blocks;
@@ -207,7 +240,7 @@ impl AuditService for Audit {
     ) -> Result<Response<Blocks>, Status> {
         let source = request.remote_addr();
         let v1::StreamBlocksRequest { from, to } = request.into_inner();
-        let head = self.shared.head().height;
+        let head = self.reads.shared().head().height;
         let to = if to == 0 { head } else { to };
         if from == 0 || to > head || from > to.saturating_add(1) {
             let detail = format!("blocks {from} to {to}, this node has 1 to {head}");
@@ -215,10 +248,10 @@ impl AuditService for Audit {
         }
         let place = self.block_streams.take(source)?;
         let (sender, receiver) = mpsc::channel(BLOCK_QUEUE);
-        let shared = Arc::clone(&self.shared);
+        let reading = self.reads.stream(source);
         tokio::spawn(async move {
             for height in from..=to {
-                let block = shared.block_bytes(height);
+                let block = reading.piece(move |shared| shared.block_bytes(height)).await;
                 let failed = block.is_err();
                 let response = block.map(|block| v1::StreamBlocksResponse { height, block });
                 if sender.send(response.map_err(Status::from)).await.is_err() || failed {
@@ -235,32 +268,48 @@ impl AuditService for Audit {
         &self,
         request: Request<v1::StreamRecordsRequest>,
     ) -> Result<Response<Records>, Status> {
-        let place = self.record_streams.take(request.remote_addr())?;
+        let source = request.remote_addr();
+        let place = self.record_streams.take(source)?;
         let (sender, receiver) = mpsc::channel(BLOCK_QUEUE);
-        let shared = Arc::clone(&self.shared);
+        let (reads, reading) = (self.reads.clone(), self.reads.stream(source));
         tokio::spawn(async move {
             let height = {
-                let mut ledger = shared.ledger_mut();
+                let mut ledger = reads.shared().ledger_mut();
                 let height = ledger.height();
                 ledger.pin(height);
                 height
             };
-            let mut after: Option<Hash> = None;
-            loop {
-                let records =
-                    shared.ledger().records_after(height, after.as_ref(), RECORDS_PER_MESSAGE);
-                let records = records.unwrap_or_default();
-                let Some((last, _)) = records.last() else { break };
-                after = Some(*last);
-                let records = records.into_iter().map(|(_, record)| record.into()).collect();
-                let response = v1::StreamRecordsResponse { height, records };
-                if sender.send(Ok(response)).await.is_err() {
-                    break;
-                }
+            let sent = send_records(&reading, height, &sender).await;
+            reads.shared().ledger_mut().unpin(height);
+            if let Err(problem) = sent {
+                let _told = sender.send(Err(problem.into())).await;
             }
-            shared.ledger_mut().unpin(height);
             drop(place);
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+/// Sends the records of a height that is kept meanwhile.
+async fn send_records(
+    reading: &Reading,
+    height: u64,
+    sender: &mpsc::Sender<Result<v1::StreamRecordsResponse, Status>>,
+) -> Result<(), Problem> {
+    let mut after: Option<Hash> = None;
+    loop {
+        let records = reading.piece(move |shared| {
+            let ledger = shared.ledger();
+            let records = ledger.records_after(height, after.as_ref(), RECORDS_PER_MESSAGE);
+            Ok(records.unwrap_or_default())
+        });
+        let records = records.await?;
+        let Some((last, _)) = records.last() else { return Ok(()) };
+        after = Some(*last);
+        let records = records.into_iter().map(|(_, record)| record.into()).collect();
+        let response = v1::StreamRecordsResponse { height, records };
+        if sender.send(Ok(response)).await.is_err() {
+            return Ok(());
+        }
     }
 }

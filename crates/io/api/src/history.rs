@@ -13,6 +13,9 @@ use ledger_rules::View as _;
 use crate::problem::Problem;
 use crate::shared::Shared;
 
+const DEFAULT_PAGE: u32 = 100;
+const MAX_PAGE: u32 = 1_000;
+
 impl Shared {
     /// The record of an id at a kept height, and the height. Zero: the latest.
     pub(crate) fn record(
@@ -63,25 +66,24 @@ impl Shared {
 
 /// A walk along a timeline, newest first.
 #[derive(Debug)]
-pub(crate) struct Walk<'a> {
-    shared: &'a Shared,
+pub(crate) struct Walk {
     key: Hash,
     next: Option<u64>,
 }
 
-impl<'a> Walk<'a> {
+impl Walk {
     /// From the latest entry of a timeline.
-    pub(crate) fn of(shared: &'a Shared, id: &str, timeline: &Timeline) -> Self {
+    pub(crate) fn of(id: &str, timeline: &Timeline) -> Self {
         let next = (timeline.count > 0).then_some(timeline.last);
-        Self { shared, key: state_key(id), next }
+        Self { key: state_key(id), next }
     }
 
     /// From a leaf on, which must be of an entry on the timeline of that id.
-    pub(crate) fn from(shared: &'a Shared, id: &str, next: u64) -> Result<Self, Problem> {
+    pub(crate) fn from(shared: &Shared, id: &str, next: u64) -> Result<Self, Problem> {
         let key = state_key(id);
         let links = shared.store.links(next)?;
         if links.iter().any(|link| key.starts_with(&link.key)) {
-            return Ok(Self { shared, key, next: Some(next) });
+            return Ok(Self { key, next: Some(next) });
         }
         Err(Problem::bad_request(format!("page_token: no list of {id} goes on at leaf {next}")))
     }
@@ -92,12 +94,74 @@ impl<'a> Walk<'a> {
     }
 
     /// The next leaf.
-    pub(crate) fn step(&mut self, with_bytes: bool) -> Result<Option<v1::Leaf>, Problem> {
+    pub(crate) fn step(
+        &mut self,
+        shared: &Shared,
+        with_bytes: bool,
+    ) -> Result<Option<v1::Leaf>, Problem> {
         let Some(index) = self.next else { return Ok(None) };
-        let leaf = self.shared.entry_leaf(index, with_bytes)?;
+        let leaf = shared.entry_leaf(index, with_bytes)?;
         let leaf = leaf.ok_or_else(|| Problem::internal(format!("leaf {index} is not stored")))?;
-        self.next = self.shared.previous(&self.key, index)?;
+        self.next = shared.previous(&self.key, index)?;
         Ok(Some(leaf))
+    }
+}
+
+/// A page of a history, as far as it has been read.
+#[derive(Debug)]
+pub(crate) struct Page {
+    token: PageToken,
+    walk: Walk,
+    size: usize,
+    with_entries: bool,
+    leaves: Vec<v1::Leaf>,
+}
+
+impl Page {
+    /// The page that is asked for, of which nothing has been read.
+    pub(crate) fn begin(shared: &Shared, request: &v1::GetHistoryRequest) -> Result<Self, Problem> {
+        let size = match request.page_size {
+            0 => DEFAULT_PAGE,
+            size if size <= MAX_PAGE => size,
+            size => return Err(Problem::too_many(format!("a page of {size}, at most {MAX_PAGE}"))),
+        };
+        let (token, walk) = if request.page_token.is_empty() {
+            let id = Subject::parse("id", &request.id)?;
+            let (record, height) = shared.record(&id, 0)?;
+            let record = record.ok_or_else(|| Problem::not_found(request.id.clone()))?;
+            let record: Record = message::decode("record", &record)?;
+            let timeline = record.timeline.unwrap_or_default();
+            let walk = Walk::of(&request.id, &timeline);
+            (PageToken { height, count: timeline.count, head: timeline.head, next: 0 }, walk)
+        } else {
+            let token = PageToken::decode(&request.page_token)?;
+            let walk = Walk::from(shared, &request.id, token.next)?;
+            (token, walk)
+        };
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let with_entries = request.with_entries;
+        Ok(Self { token, walk, size, with_entries, leaves: Vec::new() })
+    }
+
+    /// Reads one entry more; whether there is none on this page.
+    pub(crate) fn step(&mut self, shared: &Shared) -> Result<bool, Problem> {
+        if self.leaves.len() >= self.size {
+            return Ok(true);
+        }
+        let Some(leaf) = self.walk.step(shared, self.with_entries)? else { return Ok(true) };
+        self.leaves.push(leaf);
+        Ok(false)
+    }
+
+    /// The answer, when all of it has been read.
+    pub(crate) fn answer(self) -> v1::GetHistoryResponse {
+        let Self { mut token, walk, leaves, .. } = self;
+        let next_page_token = walk.peek().map_or_else(String::new, |next| {
+            token.next = next;
+            token.encode()
+        });
+        let PageToken { height, count, head, .. } = token;
+        v1::GetHistoryResponse { leaves, next_page_token, height, count, head }
     }
 }
 

@@ -17,6 +17,7 @@ mod places;
 pub mod problem;
 mod query;
 mod reach;
+mod reads;
 pub mod recent;
 pub mod replication;
 pub mod seals;

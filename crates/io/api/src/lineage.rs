@@ -34,87 +34,125 @@ struct Relation {
     kind: String,
 }
 
-/// Answers a request.
-pub(crate) fn trace(
-    shared: &Shared,
-    request: &v1::TraceLineageRequest,
-) -> Result<v1::TraceLineageResponse, Problem> {
-    let limit = if request.limit == 0 { DEFAULT_NODES } else { request.limit.min(MAX_NODES) };
-    let mut graph = Graph {
-        shared,
-        nodes: BTreeMap::new(),
-        edges: BTreeSet::new(),
-        limit: usize::try_from(limit).unwrap_or(usize::MAX),
-        omitted: BTreeSet::new(),
-    };
-    let record = shared.latest(&request.id)?;
-    let record = record.ok_or_else(|| Problem::not_found(request.id.clone()))?;
-    graph.add(&record, 0);
-    graph.walk(&request.id, -1, request.up.min(MAX_DEPTH), &|_, record| Ok(parents(record)))?;
-    graph.walk(&request.id, 1, request.down.min(MAX_DEPTH), &children)?;
-    let omitted = u64::try_from(graph.omitted.len()).unwrap_or(u64::MAX);
-    let edges =
-        graph.edges.into_iter().map(|Relation { from, to, kind }| v1::Edge { from, to, kind });
-    Ok(v1::TraceLineageResponse {
-        edges: edges.collect(),
-        nodes: graph.nodes.into_values().collect(),
-        omitted,
-        height: shared.head().height,
-    })
-}
-
-struct Graph<'a> {
-    shared: &'a Shared,
+/// What has been found of a lineage, and what is still to be looked at.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    start: String,
     nodes: BTreeMap<String, v1::Node>,
     edges: BTreeSet<Relation>,
     limit: usize,
     omitted: BTreeSet<String>,
+    /// Directions with their depths, the present one first.
+    directions: VecDeque<(i32, u32)>,
+    /// Breadth first, so that what is nearest is shown when not all can be.
+    queue: VecDeque<(String, u32)>,
+    seen: BTreeSet<String>,
+    /// Steps from the start to the record that is looked at.
+    at: u32,
+    children: Option<Children>,
+    relations: VecDeque<Relation>,
 }
 
-type Neighbours = dyn Fn(&Shared, &Record) -> Result<Vec<Relation>, Problem>;
+impl Trace {
+    /// A lineage of which only the start is known.
+    pub(crate) fn begin(
+        shared: &Shared,
+        request: &v1::TraceLineageRequest,
+    ) -> Result<Self, Problem> {
+        let limit = if request.limit == 0 { DEFAULT_NODES } else { request.limit.min(MAX_NODES) };
+        let record = shared.latest(&request.id)?;
+        let record = record.ok_or_else(|| Problem::not_found(request.id.clone()))?;
+        let mut trace = Self {
+            start: request.id.clone(),
+            nodes: BTreeMap::new(),
+            edges: BTreeSet::new(),
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            omitted: BTreeSet::new(),
+            directions: [(-1, request.up), (1, request.down)].into(),
+            queue: VecDeque::new(),
+            seen: BTreeSet::new(),
+            at: 0,
+            children: None,
+            relations: VecDeque::new(),
+        };
+        trace.add(shared, &record, 0);
+        trace.set_out();
+        Ok(trace)
+    }
 
-impl Graph<'_> {
-    fn add(&mut self, record: &Record, depth: i32) {
-        let ledger = self.shared.ledger();
+    /// Begins at the start in a new direction.
+    fn set_out(&mut self) {
+        self.queue = [(self.start.clone(), 0)].into();
+        self.seen = [self.start.clone()].into();
+    }
+
+    /// Looks at one thing more; whether there was none.
+    pub(crate) fn step(&mut self, shared: &Shared) -> Result<bool, Problem> {
+        let Some(&(direction, depth)) = self.directions.front() else { return Ok(true) };
+        if let Some(relation) = self.relations.pop_front() {
+            self.follow(shared, relation, direction)?;
+        } else if let Some(children) = &mut self.children {
+            if children.look(shared)? {
+                self.relations = children.found.iter().cloned().collect();
+                self.children = None;
+            }
+        } else if let Some((id, at)) = self.queue.pop_front() {
+            self.at = at;
+            let further = at < depth.min(MAX_DEPTH);
+            let record = if further { shared.latest(&id)? } else { None };
+            match record {
+                Some(record) if direction < 0 => self.relations = parents(&record).into(),
+                record => self.children = record.map(Children::of),
+            }
+        } else {
+            self.directions.pop_front();
+            self.set_out();
+        }
+        Ok(false)
+    }
+
+    /// Goes from the record that is looked at to one of its neighbours.
+    fn follow(
+        &mut self,
+        shared: &Shared,
+        relation: Relation,
+        direction: i32,
+    ) -> Result<(), Problem> {
+        let other = if direction < 0 { &relation.from } else { &relation.to }.clone();
+        if !self.nodes.contains_key(&other) {
+            let Some(found) = shared.latest(&other)? else { return Ok(()) };
+            if self.nodes.len() >= self.limit {
+                self.omitted.insert(other);
+                return Ok(());
+            }
+            let steps = i32::try_from(self.at).unwrap_or(i32::MAX).saturating_add(1);
+            self.add(shared, &found, direction.saturating_mul(steps));
+        }
+        self.edges.insert(relation);
+        if self.seen.insert(other.clone()) {
+            self.queue.push_back((other, self.at.saturating_add(1)));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, shared: &Shared, record: &Record, depth: i32) {
+        let ledger = shared.ledger();
         let state = standing(&ledger.state(), record, ledger.time_ms()).state;
         let node = v1::Node { id: record.id.clone(), label: label(record), state, depth };
         self.nodes.insert(record.id.clone(), node);
     }
 
-    /// Breadth first, so that what is nearest is shown when not all can be.
-    fn walk(
-        &mut self,
-        start: &str,
-        direction: i32,
-        depth: u32,
-        neighbours: &Neighbours,
-    ) -> Result<(), Problem> {
-        let mut queue = VecDeque::from([(start.to_owned(), 0_u32)]);
-        let mut seen = BTreeSet::from([start.to_owned()]);
-        while let Some((id, at)) = queue.pop_front() {
-            if at == depth {
-                continue;
-            }
-            let Some(record) = self.shared.latest(&id)? else { continue };
-            for relation in neighbours(self.shared, &record)? {
-                let other = if direction < 0 { &relation.from } else { &relation.to };
-                let other = other.clone();
-                if !self.nodes.contains_key(&other) {
-                    let Some(found) = self.shared.latest(&other)? else { continue };
-                    if self.nodes.len() >= self.limit {
-                        self.omitted.insert(other);
-                        continue;
-                    }
-                    let steps = i32::try_from(at).unwrap_or(i32::MAX).saturating_add(1);
-                    self.add(&found, direction.saturating_mul(steps));
-                }
-                self.edges.insert(relation);
-                if seen.insert(other.clone()) {
-                    queue.push_back((other, at.saturating_add(1)));
-                }
-            }
+    /// The answer, when all has been looked at.
+    pub(crate) fn answer(self, height: u64) -> v1::TraceLineageResponse {
+        let omitted = u64::try_from(self.omitted.len()).unwrap_or(u64::MAX);
+        let edge = |Relation { from, to, kind }| v1::Edge { from, to, kind };
+        let edges = self.edges.into_iter().map(edge).collect();
+        v1::TraceLineageResponse {
+            nodes: self.nodes.into_values().collect(),
+            edges,
+            omitted,
+            height,
         }
-        Ok(())
     }
 }
 
@@ -141,40 +179,53 @@ fn parents(record: &Record) -> Vec<Relation> {
 }
 
 /// What was opened from a record or derived from it: the entries on its timeline that are about another subject.
-fn children(shared: &Shared, record: &Record) -> Result<Vec<Relation>, Problem> {
-    let timeline = record.timeline.clone().unwrap_or_default();
-    let mut walk = Walk::of(shared, &record.id, &timeline);
-    let mut found = BTreeSet::new();
-    let mut looked = 0;
-    while let Some(leaf) = walk.step(true)? {
-        looked += 1;
-        if looked > MAX_ENTRIES_LOOKED {
-            break;
-        }
-        let entry = Entry::decode(leaf.entry)?;
-        let subject = entry.claims().subject.as_str();
-        let relation = |to: &str, kind: &str| Relation {
-            from: record.id.clone(),
-            to: to.to_owned(),
-            kind: kind.to_owned(),
-        };
-        match &entry.event().act {
-            Some(Act::CertificateIssued(issued)) if subject == record.id => {
-                found.insert(relation(
-                    &format!("certificate:{}", issued.number),
-                    "certificate_issued",
-                ));
-            }
-            // On the asset's timeline too; it hangs from the registration.
-            Some(Act::CertificateIssued(_)) => {}
-            Some(act) if subject != record.id && opens(act) && opens_from(record, subject) => {
-                let kind = derived_kind(entry.event(), &record.id).unwrap_or_else(|| act_name(act));
-                found.insert(relation(subject, kind));
-            }
-            Some(_) | None => {}
-        }
+#[derive(Debug)]
+struct Children {
+    record: Record,
+    walk: Walk,
+    looked: usize,
+    found: BTreeSet<Relation>,
+}
+
+impl Children {
+    fn of(record: Record) -> Self {
+        let walk = Walk::of(&record.id, &record.timeline.clone().unwrap_or_default());
+        Self { record, walk, looked: 0, found: BTreeSet::new() }
     }
-    Ok(found.into_iter().collect())
+
+    /// Looks at one entry more; whether there is none.
+    fn look(&mut self, shared: &Shared) -> Result<bool, Problem> {
+        if self.looked >= MAX_ENTRIES_LOOKED {
+            return Ok(true);
+        }
+        let Some(leaf) = self.walk.step(shared, true)? else { return Ok(true) };
+        self.looked += 1;
+        let entry = Entry::decode(leaf.entry)?;
+        self.found.extend(child(&self.record, &entry));
+        Ok(false)
+    }
+}
+
+/// What an entry on a record's timeline opened from the record or derived from it.
+fn child(record: &Record, entry: &Entry) -> Option<Relation> {
+    let subject = entry.claims().subject.as_str();
+    let relation = |to: &str, kind: &str| Relation {
+        from: record.id.clone(),
+        to: to.to_owned(),
+        kind: kind.to_owned(),
+    };
+    match entry.event().act.as_ref()? {
+        Act::CertificateIssued(issued) if subject == record.id => {
+            Some(relation(&format!("certificate:{}", issued.number), "certificate_issued"))
+        }
+        // On the asset's timeline too; it hangs from the registration.
+        Act::CertificateIssued(_) => None,
+        act if subject != record.id && opens(act) && opens_from(record, subject) => {
+            let kind = derived_kind(entry.event(), &record.id).unwrap_or_else(|| act_name(act));
+            Some(relation(subject, kind))
+        }
+        _ => None,
+    }
 }
 
 /// Whether an act opens its subject or says what it is made from. Others are on a parent's timeline too: a contract's has the

@@ -14,19 +14,18 @@ use ledger_proto::v1;
 use ledger_proto::v1::query_service_server::QueryService;
 use ledger_rules::block::{ACTS, act_name};
 use ledger_rules::standing::standing;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::history::{PageToken, Walk};
-use crate::lineage::trace;
+use crate::history::Page;
+use crate::lineage::Trace;
 use crate::places::{Places, kept};
 use crate::problem::Problem;
-use crate::shared::Shared;
+use crate::reads::{Reading, Reads};
+use crate::shared::{Head, Shared};
 
-const DEFAULT_PAGE: u32 = 100;
-const MAX_PAGE: u32 = 1_000;
 /// Responses of one watch that wait to be read: beyond them the watch waits for its client.
 const WATCH_QUEUE: usize = 256;
 
@@ -36,19 +35,56 @@ const WATCHES: usize = 256;
 /// The service.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
-    shared: Arc<Shared>,
+    reads: Reads,
     watches: Places,
 }
 
 impl Query {
     /// The service of a node.
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, watches: Places::new("watches", WATCHES) }
+    pub(crate) fn new(reads: Reads) -> Self {
+        Self { reads, watches: Places::new("watches", WATCHES) }
+    }
+}
+
+impl Shared {
+    fn entry(&self, request: v1::GetEntryRequest) -> Result<v1::GetEntryResponse, Problem> {
+        let index = match request.by {
+            Some(v1::get_entry_request::By::LeafIndex(index)) => Some(index),
+            Some(v1::get_entry_request::By::EntryId(id)) => {
+                self.store.find(&EntryId::from_slice(&id)?)?
+            }
+            None => return Err(Problem::bad_request("neither entry_id nor leaf_index")),
+        };
+        let leaf = match index {
+            Some(index) => self.entry_leaf(index, true)?,
+            None => None,
+        };
+        let leaf = leaf.ok_or_else(|| Problem::not_found("no such entry"))?;
+        Ok(v1::GetEntryResponse { leaf: Some(leaf) })
+    }
+
+    fn record_answer(
+        &self,
+        request: &v1::GetRecordRequest,
+    ) -> Result<v1::GetRecordResponse, Problem> {
+        let id = Subject::parse("id", &request.id)?;
+        let (record, height) = self.record(&id, request.height)?;
+        let time_ms = match height {
+            0 => self.genesis.message().start_ms,
+            height => self.header(height)?.0.time_ms,
+        };
+        let at_ms = if request.at_ms == 0 { time_ms } else { request.at_ms };
+        let standing =
+            record.as_ref().map(|record| self.standing(record, height, at_ms)).transpose()?;
+        let proof =
+            if request.with_proof { self.record_proof(&id, height)?.into() } else { Bytes::new() };
+        let record = record.unwrap_or_default();
+        Ok(v1::GetRecordResponse { record, height, time_ms, standing, proof })
     }
 
     fn standing(&self, record: &Bytes, height: u64, at_ms: u64) -> Result<v1::Standing, Problem> {
         let record: Record = message::decode("record", record)?;
-        let ledger = self.shared.ledger();
+        let ledger = self.ledger();
         let gone = || Problem::height_not_kept(format!("height {height}"));
         let found = standing(&ledger.state_at(height).ok_or_else(gone)?, &record, at_ms);
         Ok(v1::Standing {
@@ -57,39 +93,6 @@ impl Query {
             marks: found.marks,
             not_determined: found.not_determined,
         })
-    }
-
-    fn history(&self, request: &v1::GetHistoryRequest) -> Result<v1::GetHistoryResponse, Problem> {
-        let size = match request.page_size {
-            0 => DEFAULT_PAGE,
-            size if size <= MAX_PAGE => size,
-            size => return Err(Problem::too_many(format!("a page of {size}, at most {MAX_PAGE}"))),
-        };
-        let (mut token, mut walk) = if request.page_token.is_empty() {
-            let id = Subject::parse("id", &request.id)?;
-            let (record, height) = self.shared.record(&id, 0)?;
-            let record = record.ok_or_else(|| Problem::not_found(request.id.clone()))?;
-            let record: Record = message::decode("record", &record)?;
-            let timeline = record.timeline.unwrap_or_default();
-            let walk = Walk::of(&self.shared, &request.id, &timeline);
-            (PageToken { height, count: timeline.count, head: timeline.head, next: 0 }, walk)
-        } else {
-            let token = PageToken::decode(&request.page_token)?;
-            let walk = Walk::from(&self.shared, &request.id, token.next)?;
-            (token, walk)
-        };
-        let mut leaves = Vec::new();
-        while leaves.len() < usize::try_from(size).unwrap_or(usize::MAX)
-            && let Some(leaf) = walk.step(request.with_entries)?
-        {
-            leaves.push(leaf);
-        }
-        let next_page_token = walk.peek().map_or_else(String::new, |next| {
-            token.next = next;
-            token.encode()
-        });
-        let PageToken { height, count, head, .. } = token;
-        Ok(v1::GetHistoryResponse { leaves, next_page_token, height, count, head })
     }
 }
 
@@ -101,70 +104,48 @@ impl QueryService for Query {
         &self,
         request: Request<v1::GetEntryRequest>,
     ) -> Result<Response<v1::GetEntryResponse>, Status> {
-        let index = match request.into_inner().by {
-            Some(v1::get_entry_request::By::LeafIndex(index)) => Some(index),
-            Some(v1::get_entry_request::By::EntryId(id)) => {
-                let id = EntryId::from_slice(&id).map_err(Problem::from)?;
-                self.shared.store.find(&id).map_err(Problem::from)?
-            }
-            None => return Err(Problem::bad_request("neither entry_id nor leaf_index").into()),
-        };
-        let leaf = match index {
-            Some(index) => self.shared.entry_leaf(index, true)?,
-            None => None,
-        };
-        let leaf = leaf.ok_or_else(|| Problem::not_found("no such entry"))?;
-        Ok(Response::new(v1::GetEntryResponse { leaf: Some(leaf) }))
+        self.reads.answer(request, Shared::entry).await
     }
 
     async fn get_record(
         &self,
         request: Request<v1::GetRecordRequest>,
     ) -> Result<Response<v1::GetRecordResponse>, Status> {
-        let request = request.into_inner();
-        let id = Subject::parse("id", &request.id).map_err(Problem::from)?;
-        let (record, height) = self.shared.record(&id, request.height)?;
-        let time_ms = match height {
-            0 => self.shared.genesis.message().start_ms,
-            height => self.shared.header(height)?.0.time_ms,
-        };
-        let at_ms = if request.at_ms == 0 { time_ms } else { request.at_ms };
-        let standing =
-            record.as_ref().map(|record| self.standing(record, height, at_ms)).transpose()?;
-        let proof = if request.with_proof {
-            self.shared.record_proof(&id, height)?.into()
-        } else {
-            Bytes::new()
-        };
-        let record = record.unwrap_or_default();
-        Ok(Response::new(v1::GetRecordResponse { record, height, time_ms, standing, proof }))
+        self.reads.answer(request, |shared, request| shared.record_answer(&request)).await
     }
 
     async fn get_history(
         &self,
         request: Request<v1::GetHistoryRequest>,
     ) -> Result<Response<v1::GetHistoryResponse>, Status> {
-        Ok(Response::new(self.history(&request.into_inner())?))
+        let reading = self.reads.begin(request.remote_addr()).await?;
+        let request = request.into_inner();
+        let page = reading.piece(move |shared| Page::begin(shared, &request)).await?;
+        Ok(Response::new(reading.steps(page, Page::step).await?.answer()))
     }
 
     async fn trace_lineage(
         &self,
         request: Request<v1::TraceLineageRequest>,
     ) -> Result<Response<v1::TraceLineageResponse>, Status> {
-        Ok(Response::new(trace(&self.shared, &request.into_inner())?))
+        let reading = self.reads.begin(request.remote_addr()).await?;
+        let request = request.into_inner();
+        let trace = reading.piece(move |shared| Trace::begin(shared, &request)).await?;
+        let trace = reading.steps(trace, Trace::step).await?;
+        Ok(Response::new(trace.answer(self.reads.shared().head().height)))
     }
 
     type WatchStream = Watched;
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Watched>, Status> {
         let (sender, receiver) = mpsc::channel(WATCH_QUEUE);
-        let shared = Arc::clone(&self.shared);
         let source = request.remote_addr();
         let request = request.into_inner();
         check_filters(&request)?;
         let place = self.watches.take(source)?;
+        let (reading, heads) = (self.reads.stream(source), self.reads.shared().watch_head());
         tokio::spawn(async move {
-            if let Err(problem) = follow(&shared, &request, &sender).await {
+            if let Err(problem) = follow(&reading, heads, request, &sender).await {
                 // Nobody is left to tell when the client has gone.
                 let _told = sender.send(Err(problem.into())).await;
             }
@@ -190,16 +171,19 @@ fn check_filters(request: &v1::WatchRequest) -> Result<(), Problem> {
 
 /// Sends entries block by block, then waits for the next block.
 async fn follow(
-    shared: &Shared,
-    request: &v1::WatchRequest,
+    reading: &Reading,
+    mut heads: watch::Receiver<Head>,
+    request: v1::WatchRequest,
     sender: &mpsc::Sender<Result<v1::WatchResponse, Status>>,
 ) -> Result<(), Problem> {
-    let mut heads = shared.watch_head();
+    let request = Arc::new(request);
     let mut next = request.from;
     loop {
         let head = *heads.borrow_and_update();
         while next < head.tree_size && !sender.is_closed() {
-            let (responses, after) = block_entries(shared, request, next)?;
+            let wanted = Arc::clone(&request);
+            let block = reading.piece(move |shared| block_entries(shared, &wanted, next));
+            let (responses, after) = block.await?;
             for response in responses {
                 if sender.send(Ok(response)).await.is_err() {
                     return Ok(());

@@ -41,6 +41,15 @@ pub struct Seal {
     pub receipt: [u8; 64],
 }
 
+/// What a node has of a seal.
+#[derive(Debug)]
+pub(crate) enum Sealing {
+    /// All of it.
+    Known(Box<Member>, Seal),
+    /// The height, and those who can be asked.
+    Of(u64, Validators),
+}
+
 /// How validators are asked.
 pub trait AskValidators: Debug + Send + Sync {
     /// Asks one of a height's validators that is connected for its seal of the height; another one at each attempt. Never waits.
@@ -227,14 +236,24 @@ impl Shared {
         Ok(self.own_seal(&header)?.map(|(member, seal)| (member.id, seal)))
     }
 
-    /// The seal of a block, this node's own or another validator's, and whose it is.
-    pub(crate) async fn seal(&self, header: &Header) -> Result<(Member, Seal), Problem> {
+    /// What this node has of the seal of a block.
+    pub(crate) fn sealing(&self, header: &Header) -> Result<Sealing, Problem> {
         let height = header.height;
-        if let Some(known) = self.own_seal(header)?.or_else(|| self.seals.find(height)) {
-            return Ok(known);
+        if let Some((member, seal)) = self.own_seal(header)?.or_else(|| self.seals.find(height)) {
+            return Ok(Sealing::Known(Box::new(member), seal));
         }
-        let found = self.seals.obtain(height, &self.validators_at(height)?).await;
-        found.ok_or_else(|| Problem::unsigned(format!("block {height}")).retry(RETRY))
+        Ok(Sealing::Of(height, self.validators_at(height)?))
+    }
+
+    /// The seal of a block, this node's own or another validator's, and whose it is.
+    pub(crate) async fn seal(&self, sealing: Sealing) -> Result<(Member, Seal), Problem> {
+        match sealing {
+            Sealing::Known(member, seal) => Ok((*member, seal)),
+            Sealing::Of(height, validators) => {
+                let found = self.seals.obtain(height, &validators).await;
+                found.ok_or_else(|| Problem::unsigned(format!("block {height}")).retry(RETRY))
+            }
+        }
     }
 
     /// The height at whose end an entry of a block is proven: the block's own while somebody can be asked who signed it, and otherwise

@@ -26,6 +26,7 @@ use crate::connections::connections;
 use crate::held::Bounds;
 use crate::query::Query;
 use crate::reach;
+use crate::reads::{self, Reads};
 use crate::sets::NodeRole;
 use crate::shared::Shared;
 use crate::submit::Submit;
@@ -175,6 +176,8 @@ pub struct Serving {
     pub version: &'static str,
     /// Connections of clients at one time; who comes then waits until one ends.
     pub connections: usize,
+    /// What is read for them at a time.
+    pub reads: usize,
     /// What is held of their requests that are not whole.
     pub unfinished: Unfinished,
     /// What is held of answers that they do not read.
@@ -185,7 +188,7 @@ impl Serving {
     /// With the bounds that docs/API.md states.
     pub fn new(version: &'static str, connections: usize) -> Self {
         let (unfinished, unread) = (Unfinished::default(), Bounds::default());
-        Self { version, connections, unfinished, unread }
+        Self { version, connections, reads: reads::most(), unfinished, unread }
     }
 }
 
@@ -196,7 +199,7 @@ impl Serving {
 pub async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,
-    Serving { version, connections: most, unfinished, unread }: Serving,
+    Serving { version, connections: most, reads, unfinished, unread }: Serving,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -206,10 +209,11 @@ pub async fn serve(
     let submit = SubmitServiceServer::new(Submit(Arc::clone(&shared)))
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
-    let query = QueryServiceServer::new(Query::new(Arc::clone(&shared)))
+    let reads = Reads::new(Arc::clone(&shared), reads);
+    let query = QueryServiceServer::new(Query::new(reads.clone()))
         .max_decoding_message_size(MAX_QUESTION_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
-    let audit = AuditServiceServer::new(Audit::new(Arc::clone(&shared)))
+    let audit = AuditServiceServer::new(Audit::new(reads))
         .max_decoding_message_size(MAX_QUESTION_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
     let node = NodeServiceServer::new(Node { shared, version })

@@ -157,8 +157,8 @@ impl Shared {
             (ledger.height(), read(&ledger.state(), VALIDATORS))
         };
         let timeline: Timeline = record.and_then(|record| record.timeline).unwrap_or_default();
-        let mut walk = Walk::of(self, VALIDATORS, &timeline);
-        let leaves = std::iter::from_fn(move || walk.step(true).transpose());
+        let mut walk = Walk::of(VALIDATORS, &timeline);
+        let leaves = std::iter::from_fn(move || walk.step(self, true).transpose());
         let change = |leaf: Result<Leaf, Problem>| {
             let leaf = leaf?;
             let entry = Entry::decode(Bytes::clone(&leaf.entry))?;

@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
-use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::digest::{EntryId, Hash, KeyId};
 use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
 use ledger_format::note::{Note, NoteSignature};
 use ledger_format::receipt::Receipt;
+use ledger_format::validators::Member;
 use ledger_replay::Ledger;
 use ledger_rules::Code;
 use ledger_store::Store;
@@ -23,7 +24,7 @@ use crate::intake::{Intake, Source};
 use crate::outcomes::{Outcomes, Position};
 use crate::problem::Problem;
 use crate::recent::Recent;
-use crate::seals::Seals;
+use crate::seals::{Seal, Sealing, Seals};
 use crate::suspects::Suspects;
 
 /// The keys with which a node answers. Its vote key is the replica's alone.
@@ -239,33 +240,50 @@ impl Shared {
     }
 
     /// The checkpoint of a header, signed as the log and cosigned as a witness of the header's time.
-    pub(crate) async fn checkpoint(&self, header: &Header) -> Result<String, Problem> {
+    pub(crate) fn checkpoint(&self, header: &Header, (member, seal): &(Member, Seal)) -> String {
         let origin = &self.genesis.message().origin;
-        let (member, seal) = self.seal(header).await?;
         let cosigner = format!("{}/cosigner", member.name);
         let time_s = header.time_ms / 1000;
         let signatures = vec![
             NoteSignature::log(origin, &member.log_key, &seal.log),
             NoteSignature::cosigner(&cosigner, &member.cosign_key, time_s, &seal.cosignature),
         ];
-        Ok(Note { text: self.checkpoint_text(header), signatures }.encode())
+        Note { text: self.checkpoint_text(header), signatures }.encode()
     }
 
-    /// The receipt of an entry, and the height of the block at whose end it is: the entry's own, or the last one where nobody can be
-    /// asked who signed that.
-    pub(crate) async fn receipt(&self, position: &Position) -> Result<(u64, Receipt), Problem> {
+    /// What the receipt of an entry takes, at the end of the entry's own block, or of the last one where nobody can be asked who signed
+    /// that.
+    pub(crate) fn receiving(&self, position: Position) -> Result<Receiving, Problem> {
         let height = self.sealed_height(position.height)?;
         let (header, _, _) = self.header(height)?;
         let path = self.store.inclusion_path(position.leaf_index, header.tree_size)?;
-        let (member, seal) = self.seal(&header).await?;
-        let receipt = Receipt {
+        let sealing = self.sealing(&header)?;
+        Ok(Receiving { height, leaf_index: position.leaf_index, header, path, sealing })
+    }
+
+    /// The receipt of an entry.
+    pub(crate) async fn receipt(&self, receiving: Receiving) -> Result<Receipt, Problem> {
+        let Receiving { leaf_index, header, path, sealing, .. } = receiving;
+        let (member, seal) = self.seal(sealing).await?;
+        Ok(Receipt {
             ledger: self.genesis.id(),
             kid: KeyId::of(&member.receipt_key),
             tree_size: header.tree_size,
-            leaf_index: position.leaf_index,
+            leaf_index,
             path,
             signature: seal.receipt,
-        };
-        Ok((height, receipt))
+        })
     }
+}
+
+/// A receipt without its signature.
+#[derive(Debug)]
+pub(crate) struct Receiving {
+    /// Height of the block at whose end it is.
+    pub(crate) height: u64,
+    /// Where the entry is.
+    pub(crate) leaf_index: u64,
+    header: Header,
+    path: Vec<Hash>,
+    sealing: Sealing,
 }

@@ -14,6 +14,7 @@ mod lineage;
 mod node;
 mod query;
 mod raw;
+mod reads;
 mod renewed;
 mod seals;
 mod status;

@@ -1,0 +1,57 @@
+//! Reads for clients hold up nobody else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ledger_proto::v1;
+use ledger_proto::v1::get_entry_request::By;
+use ledger_proto::v1::query_service_client::QueryServiceClient;
+use ledger_story::acts::asset_described;
+
+use crate::node::{Node, begun, sealed};
+
+/// Calls that each read much.
+const CALLS: usize = 200;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_long_reads_of_one_caller_keep_nobody_from_asking_and_submitting() {
+    let mut story = begun();
+    let node = Node::telling(&story).await;
+    for block in 0..4 {
+        let names = (0..500).map(|number| format!("rain-{block}-{number}"));
+        let entries: Vec<_> =
+            names.map(|name| sealed(&mut story, &asset_described(&name))).collect();
+        assert!(node.commit(story.time_ms, &entries.iter().collect::<Vec<_>>()).is_empty());
+    }
+    let done = Arc::new(AtomicUsize::new(0));
+    let long = QueryServiceClient::new(node.elsewhere(2).await);
+    for _ in 0..CALLS {
+        let (mut long, done) = (long.clone(), Arc::clone(&done));
+        tokio::spawn(async move {
+            let id = "activity:kind/asset_described".to_owned();
+            let request = v1::GetHistoryRequest { id, page_size: 1_000, ..Default::default() };
+            long.get_history(request).await.unwrap();
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    while done.load(Ordering::Relaxed) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for _ in 0..10 {
+        node.own().get_status(v1::GetStatusRequest {}).await.unwrap();
+        let first = v1::GetEntryRequest { by: Some(By::LeafIndex(0)) };
+        node.query().get_entry(first).await.unwrap();
+    }
+    let entry = sealed(&mut story, &asset_described("sun"));
+    let wait_for = v1::Finality::Accepted.into();
+    let bytes = entry.bytes().clone();
+    let request = v1::SubmitRequest { entry: bytes, wait_for, timeout_ms: 100, replicas: 0 };
+    let mut client = node.submit();
+    let sent = tokio::spawn(async move { client.submit(request).await });
+    assert_eq!(node.arrived(), [entry.id()]);
+    // Nobody makes blocks here: what became of it is not known.
+    assert_eq!(crate::node::refused(sent.await.unwrap()).1, "API_TIMEOUT");
+    let done = done.load(Ordering::Relaxed);
+    assert!(done < CALLS / 2, "{done} of {CALLS} long reads came first");
+}
