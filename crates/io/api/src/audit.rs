@@ -26,13 +26,15 @@ use tonic::{Request, Response, Status};
 use crate::outcomes::Position;
 use crate::places::{Places, kept};
 use crate::problem::Problem;
-use crate::reads::{Reading, Reads};
+use crate::reads::{ANSWER_BYTES, Reading, Reads};
 use crate::shared::Shared;
 
 /// Blocks of one stream that wait to be read.
 const BLOCK_QUEUE: usize = 8;
-/// Records of one message.
+/// Records of one message, if they are not too long.
 const RECORDS_PER_MESSAGE: usize = 500;
+/// Records that are read at once: for so long no block is taken.
+const RECORDS_AT_ONCE: usize = 50;
 /// Streams of records at a time: each keeps a height in memory.
 const RECORD_STREAMS: usize = 4;
 /// Streams of blocks at a time: each keeps some blocks in memory.
@@ -298,12 +300,7 @@ async fn send_records(
 ) -> Result<(), Problem> {
     let mut after: Option<Hash> = None;
     loop {
-        let records = reading.piece(move |shared| {
-            let ledger = shared.ledger();
-            let records = ledger.records_after(height, after.as_ref(), RECORDS_PER_MESSAGE);
-            Ok(records.unwrap_or_default())
-        });
-        let records = records.await?;
+        let records = reading.piece(move |shared| Ok(some_records(shared, height, after))).await?;
         let Some((last, _)) = records.last() else { return Ok(()) };
         after = Some(*last);
         let records = records.into_iter().map(|(_, record)| record.into()).collect();
@@ -312,4 +309,18 @@ async fn send_records(
             return Ok(());
         }
     }
+}
+
+/// Records of a height after a key, as many as one message has.
+fn some_records(shared: &Shared, height: u64, mut after: Option<Hash>) -> Vec<(Hash, Vec<u8>)> {
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    while records.len() < RECORDS_PER_MESSAGE && bytes < ANSWER_BYTES {
+        let more = shared.ledger().records_after(height, after.as_ref(), RECORDS_AT_ONCE);
+        let more = more.unwrap_or_default();
+        let Some((last, _)) = more.last() else { break };
+        after = Some(*last);
+        bytes += more.iter().map(|(_, record)| record.len()).sum::<usize>();
+        records.extend(more);
+    }
+    records
 }

@@ -9,8 +9,10 @@ use ledger_format::id::{Subject, state_key};
 use ledger_format::message;
 use ledger_proto::v1;
 use ledger_rules::View as _;
+use prost::Message as _;
 
 use crate::problem::Problem;
+use crate::reads::ANSWER_BYTES;
 use crate::shared::Shared;
 
 const DEFAULT_PAGE: u32 = 100;
@@ -115,6 +117,7 @@ pub(crate) struct Page {
     size: usize,
     with_entries: bool,
     leaves: Vec<v1::Leaf>,
+    bytes: usize,
 }
 
 impl Page {
@@ -140,15 +143,16 @@ impl Page {
         };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let with_entries = request.with_entries;
-        Ok(Self { token, walk, size, with_entries, leaves: Vec::new() })
+        Ok(Self { token, walk, size, with_entries, leaves: Vec::new(), bytes: 0 })
     }
 
     /// Reads one entry more; whether there is none on this page.
     pub(crate) fn step(&mut self, shared: &Shared) -> Result<bool, Problem> {
-        if self.leaves.len() >= self.size {
+        if self.leaves.len() >= self.size || self.bytes >= ANSWER_BYTES {
             return Ok(true);
         }
         let Some(leaf) = self.walk.step(shared, self.with_entries)? else { return Ok(true) };
+        self.bytes += leaf.encoded_len();
         self.leaves.push(leaf);
         Ok(false)
     }

@@ -23,6 +23,10 @@ const MAX_DEPTH: u32 = 32;
 /// Nodes of one answer at most, and by default.
 const MAX_NODES: u32 = 2_000;
 const DEFAULT_NODES: u32 = 200;
+/// Relations of one answer at most.
+const MAX_RELATIONS: usize = 20_000;
+/// Nodes that are counted at most though they are not shown.
+const MAX_OMITTED: usize = 10_000;
 /// Entries of one subject that are looked through for children.
 const MAX_ENTRIES_LOOKED: usize = 10_000;
 
@@ -119,10 +123,14 @@ impl Trace {
         direction: i32,
     ) -> Result<(), Problem> {
         let other = if direction < 0 { &relation.from } else { &relation.to }.clone();
+        if self.edges.len() >= MAX_RELATIONS && !self.edges.contains(&relation) {
+            self.omit(other);
+            return Ok(());
+        }
         if !self.nodes.contains_key(&other) {
             let Some(found) = shared.latest(&other)? else { return Ok(()) };
             if self.nodes.len() >= self.limit {
-                self.omitted.insert(other);
+                self.omit(other);
                 return Ok(());
             }
             let steps = i32::try_from(self.at).unwrap_or(i32::MAX).saturating_add(1);
@@ -133,6 +141,12 @@ impl Trace {
             self.queue.push_back((other, self.at.saturating_add(1)));
         }
         Ok(())
+    }
+
+    fn omit(&mut self, other: String) {
+        if self.omitted.len() < MAX_OMITTED {
+            self.omitted.insert(other);
+        }
     }
 
     fn add(&mut self, shared: &Shared, record: &Record, depth: i32) {

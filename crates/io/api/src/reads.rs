@@ -24,6 +24,9 @@ const PIECE: Duration = Duration::from_millis(20);
 /// How long a client is asked to wait when too many calls wait.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// Bytes after which an answer of many things ends, whatever more of them was asked for: a client takes 4 MiB unless it is told otherwise.
+pub(crate) const ANSWER_BYTES: usize = 3 * 1024 * 1024;
+
 /// How many reads there are at a time: half of the cores are left to consensus and what clients submit.
 pub(crate) fn most() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -8,7 +8,10 @@ use bytes::Bytes;
 use ledger_event::Clock;
 use ledger_format::digest::KeyId;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
-use ledger_format::limits::{MAX_CHANGES_BYTES, MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES};
+use ledger_format::limits::{
+    MAX_BLOCK_BYTES, MAX_BLOCK_ENTRIES, MAX_CHANGES_BYTES, MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES,
+    MAX_VALIDATORS,
+};
 use ledger_format::validators::Validators;
 use ledger_proto::v1;
 use ledger_proto::v1::audit_service_server::AuditServiceServer;
@@ -43,6 +46,9 @@ const MAX_RESPONSE_BYTES: usize = 20 * 1024 * 1024;
 
 const _: () = {
     let file = MAX_GENESIS_BYTES + MAX_CHANGES_BYTES + MAX_EVIDENCE_BYTES;
+    let certificate = 128 * MAX_VALIDATORS;
+    let block = MAX_BLOCK_BYTES + 8 * MAX_BLOCK_ENTRIES + certificate;
+    assert!(block + 1_024 <= MAX_RESPONSE_BYTES, "a block is too long for an answer");
     assert!(file + 1_024 <= MAX_RESPONSE_BYTES, "an evidence file is too long for an answer");
 };
 

@@ -100,6 +100,27 @@ async fn what_is_left_out_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn relations_are_bounded_too() {
+    const INPUTS: usize = 64;
+    let mut story = begun();
+    let node = Node::telling(&story).await;
+    let mut inputs = Vec::new();
+    for layer in 0..8 {
+        let names: Vec<String> = (0..INPUTS).map(|number| format!("{layer}-{number}")).collect();
+        let made: Vec<_> =
+            names.iter().map(|name| sealed(&mut story, &derived(name, &inputs))).collect();
+        assert!(node.commit(story.time_ms, &made.iter().collect::<Vec<_>>()).is_empty());
+        inputs = names.iter().map(|name| asset(name)).collect();
+    }
+    let down = |steps| trace(&node, &inputs[0], (steps, 0), 2_000);
+    // One asset, and layers of 64 that are each made of all before.
+    let (few, many) = (down(5).await.unwrap(), down(7).await.unwrap());
+    assert_eq!((few.edges.len(), few.omitted), (INPUTS + 4 * INPUTS * INPUTS, 0));
+    assert_eq!(many.edges.len(), 20_000);
+    assert!(many.omitted > 0 && many.nodes.len() > 5 * INPUTS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_nothing_there_is_no_lineage() {
     let node = Node::telling(&begun()).await;
     let found = refused(trace(&node, &asset("none"), (1, 1), 0).await);

@@ -1,6 +1,9 @@
 //! Reading entries, records and histories.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
+use ledger_event::AssetDescribed;
 use ledger_format::digest::LedgerId;
 use ledger_format::id::state_key;
 use ledger_proto::v1;
@@ -66,7 +69,7 @@ async fn a_record_of_now_of_then_and_of_nothing() {
         node.query().get_record(request).await.map(tonic::Response::into_inner)
     };
     let id = asset(RAIN);
-    let mut states = std::collections::BTreeSet::new();
+    let mut states = BTreeSet::new();
     for height in 1..=story.height {
         let answer = ask(&id, height).await.unwrap();
         let expected = node
@@ -250,4 +253,44 @@ async fn page_sizes_and_tokens_are_checked() {
     let token = page(&node, &other, 1, "").await.unwrap().next_page_token;
     let found = page(&node, "asset:weather-co/none", 1, &token).await;
     assert_eq!(refused(found), bad_request());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_of_long_entries_and_records_are_no_longer_than_a_client_takes() {
+    let mut story = begun();
+    let node = Node::telling(&story).await;
+    let mut all = BTreeSet::new();
+    for block in 0..40 {
+        let deed = |number| {
+            acts::asset_described(&format!("long-{block}-{number}")).with(
+                |event: &mut AssetDescribed| {
+                    let description = event.description.as_mut().unwrap();
+                    description.summary = "\u{20000}".repeat(4_000);
+                    description.source_url = "\u{20000}".repeat(1_000);
+                },
+            )
+        };
+        let entries: Vec<_> = (0..10).map(|number| sealed(&mut story, &deed(number))).collect();
+        assert!(node.commit(story.time_ms, &entries.iter().collect::<Vec<_>>()).is_empty());
+        all.extend(entries.iter().map(|entry| entry.bytes().clone()));
+    }
+    // The client takes 4 MiB; they are twice as long.
+    let (mut found, mut token, mut pages) = (BTreeSet::new(), String::new(), 0);
+    loop {
+        let answer = page(&node, "activity:kind/asset_described", 1_000, &token).await.unwrap();
+        found.extend(answer.leaves.into_iter().map(|leaf| leaf.entry));
+        (token, pages) = (answer.next_page_token, pages + 1);
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert!(found == all, "{} of {}", found.len(), all.len());
+    assert_eq!(pages, 3);
+    let request = v1::StreamRecordsRequest {};
+    let mut records = node.audit().stream_records(request).await.unwrap().into_inner();
+    let mut count = 0;
+    while let Some(message) = records.message().await.unwrap() {
+        count += message.records.len();
+    }
+    assert_eq!(u64::try_from(count).unwrap(), node.shared.ledger().record_count());
 }
