@@ -286,9 +286,8 @@ impl AuditService for Audit {
             if let Err(problem) = sent {
                 let _told = sender.send(Err(problem.into())).await;
             }
-            drop(place);
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        Ok(Response::new(Box::pin(kept(place, ReceiverStream::new(receiver)))))
     }
 }
 

@@ -24,6 +24,7 @@ pub mod seals;
 pub mod server;
 mod sets;
 pub mod shared;
+mod stalled;
 mod submit;
 pub mod suspects;
 pub mod unfinished;

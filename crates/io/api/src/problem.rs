@@ -54,6 +54,7 @@ problems! {
     unread: ResourceExhausted = UNREAD;
     busy: ResourceExhausted = BUSY;
     slow: DeadlineExceeded = SLOW;
+    stalled: DeadlineExceeded = STALLED;
     too_many: ResourceExhausted = TOO_MANY;
     timed_out: DeadlineExceeded = TIMED_OUT;
     height_not_kept: OutOfRange = HEIGHT_NOT_KEPT;

@@ -274,7 +274,9 @@ mod tests {
         for _ in 1..CALLS.connection {
             calls.push(call(&reads, FIRST, || ()).await);
         }
-        let refused = call(&reads, FIRST, || ()).await.await.unwrap().unwrap_err();
+        let refused = call(&reads, FIRST, || ()).await;
+        assert!(refused.is_finished(), "it waits too");
+        let refused = refused.await.unwrap().unwrap_err();
         assert_eq!((refused.code, refused.retry_after), ("API_BUSY", Some(RETRY)));
         let other = call(&reads, "10.0.0.2:1", || ()).await;
         // A place is kept until its read has ended, whoever has gone.

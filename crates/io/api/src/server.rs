@@ -26,12 +26,13 @@ use tower::util::MapRequestLayer;
 
 use crate::audit::Audit;
 use crate::connections::connections;
-use crate::held::Bounds;
+use crate::held::{Bounds, Held};
 use crate::query::Query;
 use crate::reach;
 use crate::reads::{self, Reads};
 use crate::sets::NodeRole;
 use crate::shared::Shared;
+use crate::stalled::EndStalled;
 use crate::submit::Submit;
 use crate::suspects::Suspect;
 use crate::unfinished::{CountRequests, Unfinished};
@@ -54,6 +55,8 @@ const _: () = {
 
 /// Calls that one connection may have open.
 const MAX_CALLS_PER_CONNECTION: u32 = 1_024;
+/// How long a stream waits for its client to take something of it.
+const STALLED: Duration = Duration::from_mins(1);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Why the server cannot serve.
@@ -188,13 +191,16 @@ pub struct Serving {
     pub unfinished: Unfinished,
     /// What is held of answers that they do not read.
     pub unread: Bounds,
+    /// How long a stream waits for its client to take something of it.
+    pub stalled: Duration,
 }
 
 impl Serving {
     /// With the bounds that docs/API.md states.
     pub fn new(version: &'static str, connections: usize) -> Self {
         let (unfinished, unread) = (Unfinished::default(), Bounds::default());
-        Self { version, connections, reads: reads::most(), unfinished, unread }
+        let (reads, stalled) = (reads::most(), STALLED);
+        Self { version, connections, reads, unfinished, unread, stalled }
     }
 }
 
@@ -205,7 +211,7 @@ impl Serving {
 pub async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,
-    Serving { version, connections: most, reads, unfinished, unread }: Serving,
+    Serving { version, connections: most, reads, unfinished, unread, stalled }: Serving,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -224,7 +230,7 @@ pub async fn serve(
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
     let node = NodeServiceServer::new(Node { shared, version })
         .max_decoding_message_size(MAX_QUESTION_BYTES);
-    let requests = CountRequests::new(unfinished);
+    let (requests, unread) = (CountRequests::new(unfinished), Held::new("bytes", unread));
     let stopping = async move {
         stop.await;
         // First say so, then drain.
@@ -240,6 +246,7 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE))
         .max_concurrent_streams(MAX_CALLS_PER_CONNECTION)
         .layer(MapRequestLayer::new(move |request| requests.counting(request)))
+        .layer(EndStalled::new(Arc::clone(&unread), stalled))
         .layer(CountAnswers::new(unread))
         .add_service(health)
         .add_service(reflection().build_v1()?)

@@ -2,7 +2,7 @@
 //!
 //! HTTP/2 lets a client open many calls and take what it likes of their answers, when it likes. Until then the node holds them. So an
 //! answer is made at once, counted, and held no more when the connection has taken it; one that would be too much is not given.
-//! Streams are not counted: they have places, and what is made for one waits for its client.
+//! Streams are not counted: they have places, and what is made for one waits for its client, but not for ever (stalled.rs).
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -19,7 +19,7 @@ use tonic::codegen::http::{Request, Response};
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 
-use crate::held::{Bounds, Held, Share};
+use crate::held::{Held, Share};
 use crate::problem::Problem;
 
 /// How long a client is asked to wait when as much is held as may be.
@@ -30,8 +30,8 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(crate) struct CountAnswers(Arc<Held>);
 
 impl CountAnswers {
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Self(Held::new("bytes", bounds))
+    pub(crate) const fn new(held: Arc<Held>) -> Self {
+        Self(held)
     }
 }
 

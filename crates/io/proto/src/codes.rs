@@ -40,6 +40,9 @@ codes! {
     SLOW = "API_SLOW",
         "The request did not come whole in time.",
         "Nothing of it was taken: send it again, in smaller messages or fewer at once, and end the call's sending side.";
+    STALLED = "API_STALLED",
+        "The client has taken nothing of the stream for as long as the node waits.",
+        "Read the stream as it comes. Go on after the last block or entry that has arrived; records begin anew.";
     TOO_MANY = "API_TOO_MANY",
         "The request asks for, or carries, more than one call may.",
         "Split the request; the message names the limit.";

@@ -17,6 +17,7 @@ mod raw;
 mod reads;
 mod renewed;
 mod seals;
+mod stalled;
 mod status;
 mod submit;
 mod unfinished;
