@@ -11,7 +11,7 @@ use ledger_format::entry::Entry;
 use ledger_rules::{Code, Refusal};
 use ledger_verify::entry::EntryBatch;
 
-use crate::intake::{Batch, Source};
+use crate::intake::{Batch, Intake, Source};
 use crate::outcomes::Outcome;
 use crate::problem::Problem;
 use crate::shared::{Shared, Submission};
@@ -36,7 +36,9 @@ pub fn run(
         let turn = batch.turn();
         turn_away(shared, now_ms(), &mut batch);
         let (checked, bad) = check(shared, batch);
-        intake.checked(&turn, bad);
+        let dropped = intake.checked(&turn, bad);
+        let full = |sent: Submission| (sent.entry.id(), Outcome::refused(Intake::dropped()));
+        shared.outcomes.announce(dropped.into_iter().map(full));
         let forwarded = intake.in_turn(&turn, || checked.is_empty() || forward(checked));
         if !forwarded {
             break;

@@ -1,7 +1,7 @@
 //! Entries that wait for their signatures to be checked, by the connection over which they came.
 //!
 //! Connections are served in turn, some entries each; one that has sent bad signatures comes after all others, in small portions.
-//! Who floods the node waits behind its own flood.
+//! Who floods the node waits behind its own flood, and what has bad signatures takes a part of the room at most.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -23,6 +23,8 @@ const DOUBTFUL_ENTRIES: usize = 64;
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Most bytes of them that one connection may have waiting.
 const MAX_BYTES_OF_ONE: usize = MAX_BYTES / 4;
+/// Most bytes that all connections together may have waiting that have sent bad signatures: the rest is for others.
+const MAX_BYTES_OF_DOUBTFUL: usize = MAX_BYTES / 4;
 /// Connections whose bad signatures are remembered.
 const REMEMBERED: usize = 4_096;
 /// How long after a batch the next one is left to fill. What comes after a quiet time does not wait.
@@ -98,23 +100,27 @@ impl Intake {
         }
         let bytes = bytes_of(&submissions);
         let mut queues = lock(&self.queues);
-        if queues.closed {
-            return Err(Problem::stopping("no intake"));
-        }
-        let own = queues.waiting.get(&source).map_or(0, |waiting| waiting.bytes);
-        let full = |what: &str| Err(Problem::pool_full(what).retry(RETRY));
-        if own.saturating_add(bytes) > MAX_BYTES_OF_ONE {
-            return full("what this connection has sent is still to be checked");
-        }
-        if queues.bytes.saturating_add(bytes) > MAX_BYTES {
-            return full("the intake is full");
-        }
+        queues.room(source, bytes)?;
         queues.bytes += bytes;
         queues.add(source, submissions, bytes);
         if !queues.filling {
             self.arrived.notify_one();
         }
         Ok(())
+    }
+
+    /// Whether so many bytes more of a connection may wait.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn has_room(&self, source: Source, bytes: usize) -> Result<(), Problem> {
+        lock(&self.queues).room(source, bytes)
+    }
+
+    /// Why entries of connections that have sent bad signatures wait no more.
+    pub(crate) fn dropped() -> Problem {
+        Problem::pool_full("connections that sent bad signatures have enough to be checked")
+            .retry(RETRY)
     }
 
     /// The next batch; `None` when nothing has come for a while.
@@ -163,11 +169,16 @@ impl Intake {
         done
     }
 
-    /// A batch has been checked; these connections sent what has bad signatures.
-    pub(crate) fn checked(&self, batch: &Turn, bad: impl IntoIterator<Item = Source>) {
+    /// A batch has been checked; these connections sent what has bad signatures. Gives what waits of them no more, since others need the
+    /// room.
+    pub(crate) fn checked(
+        &self,
+        batch: &Turn,
+        bad: impl IntoIterator<Item = Source>,
+    ) -> Vec<Submission> {
         let mut queues = lock(&self.queues);
         queues.bytes = queues.bytes.saturating_sub(batch.bytes);
-        bad.into_iter().for_each(|source| queues.doubt(source));
+        bad.into_iter().flat_map(|source| queues.doubt(source)).collect()
     }
 
     /// Takes nothing more.
@@ -190,6 +201,25 @@ impl Batch {
 }
 
 impl Queues {
+    fn room(&self, source: Source, bytes: usize) -> Result<(), Problem> {
+        if self.closed {
+            return Err(Problem::stopping("no intake"));
+        }
+        let own = self.waiting.get(&source).map_or(0, |waiting| waiting.bytes);
+        let full = |what: &str| Err(Problem::pool_full(what).retry(RETRY));
+        if own.saturating_add(bytes) > MAX_BYTES_OF_ONE {
+            return full("what this connection has sent is still to be checked");
+        }
+        if self.bytes.saturating_add(bytes) > MAX_BYTES {
+            return full("the intake is full");
+        }
+        let of_doubtful = self.bytes_of_doubtful().saturating_add(bytes);
+        if self.doubtful.contains(&source) && of_doubtful > MAX_BYTES_OF_DOUBTFUL {
+            return Err(Intake::dropped());
+        }
+        Ok(())
+    }
+
     fn add(&mut self, source: Source, submissions: Vec<Submission>, bytes: usize) {
         if !self.waiting.contains_key(&source) {
             let doubtful = self.doubtful.contains(&source);
@@ -233,9 +263,10 @@ impl Queues {
         Some(Batch { ticket, sources, submissions })
     }
 
-    fn doubt(&mut self, source: Source) {
+    /// From now on a connection comes last. Gives what it sent beyond what such connections may have waiting, its latest.
+    fn doubt(&mut self, source: Source) -> Vec<Submission> {
         if !self.doubtful.insert(source) {
-            return;
+            return Vec::new();
         }
         self.order.push_back(source);
         if self.order.len() > REMEMBERED
@@ -247,6 +278,32 @@ impl Queues {
             self.turns.remove(place);
             self.last.push_back(source);
         }
+        self.drop_surplus(source)
+    }
+
+    fn drop_surplus(&mut self, source: Source) -> Vec<Submission> {
+        let mut dropped = Vec::new();
+        let mut surplus = self.bytes_of_doubtful().saturating_sub(MAX_BYTES_OF_DOUBTFUL);
+        let Some(waiting) = self.waiting.get_mut(&source) else { return dropped };
+        while surplus > 0
+            && let Some(last) = waiting.submissions.pop_back()
+        {
+            let bytes = last.entry.bytes().len();
+            waiting.bytes = waiting.bytes.saturating_sub(bytes);
+            self.bytes = self.bytes.saturating_sub(bytes);
+            surplus = surplus.saturating_sub(bytes);
+            dropped.push(last);
+        }
+        if waiting.submissions.is_empty() {
+            self.waiting.remove(&source);
+            self.last.retain(|waiting| *waiting != source);
+        }
+        dropped
+    }
+
+    fn bytes_of_doubtful(&self) -> usize {
+        let waiting = self.last.iter().filter_map(|source| self.waiting.get(source));
+        waiting.map(|waiting| waiting.bytes).sum()
     }
 }
 
@@ -256,6 +313,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use ledger_event::AssetDescribed;
     use ledger_story::{Story, acts};
 
     use super::*;
@@ -272,5 +330,42 @@ mod tests {
         let (first, second) = (take("rain"), take("sun"));
         assert!(second.duration_since(first) >= PAUSE);
         assert!(!lock(&intake.queues).filling);
+    }
+
+    #[test]
+    fn connections_that_sent_bad_signatures_leave_most_of_the_room_to_others() {
+        let (story, intake) = (Story::opened(), Intake::default());
+        let long = acts::asset_described("rain").with(|event: &mut AssetDescribed| {
+            event.description.as_mut().unwrap().summary = "x".repeat(7_000);
+        });
+        let entry = Box::new(story.seal(&long));
+        let count = MAX_BYTES_OF_ONE / entry.bytes().len();
+        let submission = |_| Submission { entry: entry.clone(), asked: false };
+        let entries = || (0..count).map(submission).collect::<Vec<_>>();
+        let source = |number: u16| Source::Client(Some(SocketAddr::from(([10, 0, 0, 1], number))));
+        let bad: Vec<Source> = (0..4).map(source).collect();
+        for source in &bad {
+            intake.put(*source, entries()).unwrap();
+        }
+        let full = |source| intake.put(source, entries()).unwrap_err().code;
+        assert_eq!(full(source(4)), "API_POOL_FULL");
+        let batch = intake.take().unwrap();
+        let dropped = intake.checked(&batch.turn(), bad.clone());
+        // A quarter of all that may wait is theirs, and nothing is lost of which nobody is told.
+        assert_eq!(dropped.len() + batch.submissions.len(), 3 * count);
+        for source in &bad {
+            assert_eq!(full(*source), "API_POOL_FULL");
+        }
+        (4..7).for_each(|number| intake.put(source(number), entries()).unwrap());
+        assert_eq!(full(source(7)), "API_POOL_FULL");
+        // They come last, and all of it comes.
+        let mut order = Vec::new();
+        while let Some(batch) = intake.take() {
+            order.extend(batch.sources);
+        }
+        let (others, last) = order.split_at(3 * count);
+        assert!(!others.iter().any(|source| bad.contains(source)));
+        assert_eq!(last.len(), count);
+        assert!(last.iter().all(|source| bad.contains(source)));
     }
 }

@@ -218,6 +218,9 @@ impl Shared {
         entries: Vec<Vec<u8>>,
         asked: bool,
     ) -> Result<usize, Problem> {
+        // Before work is spent on what does not come in: the thread that reads what peers say has votes to read as well.
+        let bytes = entries.iter().map(Vec::len).sum();
+        self.intake.has_room(Source::Peer(peer), bytes)?;
         let submission = |entry| Submission { entry: Box::new(entry), asked };
         let entries =
             entries.into_iter().filter_map(|bytes| Entry::decode(Bytes::from(bytes)).ok());
