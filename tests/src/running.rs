@@ -43,6 +43,12 @@ impl Signal {
             Self::ReadAgain => "-HUP",
         }
     }
+
+    /// Sends it to a process.
+    pub fn send(self, pid: u32) {
+        let sent = Command::new("kill").args([self.name(), &pid.to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
 }
 
 /// A node that runs. It is killed when this is dropped.
@@ -130,8 +136,9 @@ impl Running {
         self.child.id()
     }
 
-    /// Writes its chain to a file.
+    /// Writes its chain to a file, in the place of an earlier one.
     pub fn export(&self, file: &Path) {
+        let _earlier = std::fs::remove_file(file);
         let exported = self.cli(&["export", "chain", "-o", file.to_str().expect("UTF-8")]);
         let _exported = exported.expect(0);
     }
@@ -210,9 +217,7 @@ impl Running {
 
     /// Sends a signal.
     pub fn send(&self, signal: Signal) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([signal.name(), &pid]).status();
-        assert!(sent.expect("kill runs").success());
+        signal.send(self.child.id());
     }
 }
 

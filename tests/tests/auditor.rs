@@ -42,7 +42,7 @@ fn a_proven_record_says_what_it_is() {
     let proof = |id: &str| {
         let file = format!("{}.proof", id.replace([':', '/'], "-"));
         let _proof = bank.types(&format!("prove record {id} --out {file}")).expect(0);
-        let again = bank.types(&format!("prove record {id} --out {file} -o json")).expect(24);
+        let again = bank.types(&format!("prove record {id} --out {file} --output json")).expect(24);
         assert_eq!(again.error()["code"], "CLIENT_FILE_EXISTS");
         let line = format!("verify record {file} {}", market.trust());
         let told = bank.types(&format!("{line} -o json")).expect(0).json();

@@ -71,19 +71,22 @@ impl Consortium {
     /// A node proves the first and the last entry and a record; from nothing but the genesis hash all of it is proven.
     fn proves(&self, node: usize, changes: usize) -> Vec<PathBuf> {
         let directory = self.network.path(node);
+        // In the place of what it proved before.
+        let file = |name: &str, kind: &str| {
+            let file = directory.join(format!("{name}-{changes}.{kind}"));
+            let _earlier = fs::remove_file(&file);
+            file
+        };
         let trust = self.genesis();
         let mut files = Vec::new();
         for (name, entry) in [("first", &self.entries[0]), ("last", self.entries.last().unwrap())] {
-            let (proof, bytes) = (
-                directory.join(format!("{name}-{changes}.proof")),
-                directory.join(format!("{name}-{changes}.cose")),
-            );
+            let (proof, bytes) = (file(name, "proof"), file(name, "cose"));
             let (id, out, save) = (entry.id(), proof.display(), bytes.display());
             self.network.cli(node, &format!("prove entry {id} --out {out} --entry {save}"), 0);
             verifies(&["receipt", path(&proof), "--entry", path(&bytes)], &trust);
             files.push(proof);
         }
-        let record = directory.join(format!("record-{changes}.proof"));
+        let record = file("record", "proof");
         self.network.cli(
             node,
             &format!("prove record party:supplier --out {}", record.display()),
@@ -92,7 +95,7 @@ impl Consortium {
         let said = verifies(&["record", path(&record)], &trust);
         let shown = said.to_string().contains(&format!("{changes} change(s) of the validators"));
         assert_eq!(shown, changes > 0, "{said}");
-        let chain = directory.join(format!("chain-{changes}.ledger"));
+        let chain = file("chain", "ledger");
         self.network.cli(node, &format!("export chain --out {}", chain.display()), 0);
         verifies(&["chain", path(&chain)], &trust);
         files.extend([record, chain]);
