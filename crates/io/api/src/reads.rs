@@ -239,7 +239,12 @@ mod tests {
         let all = [FIRST, FIRST, FIRST, "10.0.0.1:2", "10.0.0.2:1", "10.0.0.1:2", "10.0.0.3:1"];
         for source in all {
             let reading = reading.clone();
-            calls.push(call(&reads, source, move || reading.send(source).unwrap()).await);
+            let read = move || {
+                reading.send(source).unwrap();
+                // Long enough for who came from the read before to wait for its turn again.
+                std::thread::sleep(PIECE * 2);
+            };
+            calls.push(call(&reads, source, read).await);
         }
         assert!(read.try_recv().is_err(), "there is one place");
         drop(go);
