@@ -26,13 +26,12 @@ use tower::util::MapRequestLayer;
 
 use crate::audit::Audit;
 use crate::connections::connections;
-use crate::held::{Bounds, Held};
+use crate::held::Bounds;
 use crate::query::Query;
 use crate::reach;
 use crate::reads::{self, Reads};
 use crate::sets::NodeRole;
 use crate::shared::Shared;
-use crate::stalled::EndStalled;
 use crate::submit::Submit;
 use crate::suspects::Suspect;
 use crate::unfinished::{CountRequests, Unfinished};
@@ -230,7 +229,7 @@ pub async fn serve(
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
     let node = NodeServiceServer::new(Node { shared, version })
         .max_decoding_message_size(MAX_QUESTION_BYTES);
-    let (requests, unread) = (CountRequests::new(unfinished), Held::new("bytes", unread));
+    let requests = CountRequests::new(unfinished);
     let stopping = async move {
         stop.await;
         // First say so, then drain.
@@ -246,8 +245,7 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE))
         .max_concurrent_streams(MAX_CALLS_PER_CONNECTION)
         .layer(MapRequestLayer::new(move |request| requests.counting(request)))
-        .layer(EndStalled::new(Arc::clone(&unread), stalled))
-        .layer(CountAnswers::new(unread))
+        .layer(CountAnswers::new(unread, stalled))
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)

@@ -4,8 +4,6 @@
 //! nothing new was asked, and waits for as long as it likes. Nothing asks for more of a stream that nobody reads; so what it keeps is
 //! dropped from outside, and whoever reads on after all is told.
 
-use std::convert::Infallible;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -16,11 +14,9 @@ use http_body::{Body as _, Frame};
 use tokio::task::JoinHandle;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::{HeaderMap, Request, Response};
-use tonic::transport::server::TcpConnectInfo;
-use tower::{Layer, Service};
+use tonic::codegen::http::HeaderMap;
 
-use crate::held::{Held, Share};
+use crate::held::Share;
 use crate::problem::Problem;
 
 /// Streams that have places.
@@ -32,59 +28,14 @@ const STREAMS: [&str; 3] = [
 /// Bytes that are given to a connection at once: it keeps them until they are taken, or the call is dropped.
 const PIECE: usize = 64 * 1024;
 
-/// Ends stalled streams of what it is around.
-#[derive(Clone, Debug)]
-pub(crate) struct EndStalled {
-    unread: Arc<Held>,
-    allowed: Duration,
+/// Whether a call is one of them.
+pub(crate) fn is_watched(path: &str) -> bool {
+    STREAMS.contains(&path)
 }
 
-impl EndStalled {
-    /// `allowed`: how long a client may take nothing.
-    pub(crate) const fn new(unread: Arc<Held>, allowed: Duration) -> Self {
-        Self { unread, allowed }
-    }
-}
-
-impl<S> Layer<S> for EndStalled {
-    type Service = Ending<S>;
-
-    fn layer(&self, inner: S) -> Ending<S> {
-        Ending { inner, by: self.clone() }
-    }
-}
-
-/// A service whose stalled streams end.
-#[derive(Clone, Debug)]
-pub(crate) struct Ending<S> {
-    inner: S,
-    by: EndStalled,
-}
-
-impl<S> Service<Request<Body>> for Ending<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if !STREAMS.contains(&request.uri().path()) {
-            return Box::pin(self.inner.call(request));
-        }
-        let source = request.extensions().get().and_then(TcpConnectInfo::remote_addr);
-        let (share, allowed) = (self.by.unread.share(source), self.by.allowed);
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            Ok(answer.await?.map(|body| Body::new(Watched::new(body, share, allowed))))
-        })
-    }
+/// A stream that ends when its client takes nothing of it for so long.
+pub(crate) fn watched(body: Body, share: Share, allowed: Duration) -> Body {
+    Body::new(Watched::new(body, share, allowed))
 }
 
 /// A stream.

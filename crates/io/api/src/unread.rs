@@ -2,7 +2,7 @@
 //!
 //! HTTP/2 lets a client open many calls and take what it likes of their answers, when it likes. Until then the node holds them. So an
 //! answer is made at once, counted, and held no more when the connection has taken it; one that would be too much is not given.
-//! Streams are not counted: they have places, and what is made for one waits for its client, but not for ever (stalled.rs).
+//! Streams that have places are counted piece by piece, and end when their clients take nothing (stalled.rs).
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -19,19 +19,24 @@ use tonic::codegen::http::{Request, Response};
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 
-use crate::held::{Held, Share};
+use crate::held::{Bounds, Held, Share};
 use crate::problem::Problem;
+use crate::stalled;
 
 /// How long a client is asked to wait when as much is held as may be.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Counts the answers of what it is around.
+/// Counts the answers of what it is around, and ends streams that stall.
 #[derive(Clone, Debug)]
-pub(crate) struct CountAnswers(Arc<Held>);
+pub(crate) struct CountAnswers {
+    held: Arc<Held>,
+    /// How long the client of a stream may take nothing.
+    allowed: Duration,
+}
 
 impl CountAnswers {
-    pub(crate) const fn new(held: Arc<Held>) -> Self {
-        Self(held)
+    pub(crate) fn new(unread: Bounds, allowed: Duration) -> Self {
+        Self { held: Held::new("bytes", unread), allowed }
     }
 }
 
@@ -39,7 +44,7 @@ impl<S> Layer<S> for CountAnswers {
     type Service = Counting<S>;
 
     fn layer(&self, inner: S) -> Counting<S> {
-        Counting { inner, held: Arc::clone(&self.0) }
+        Counting { inner, by: self.clone() }
     }
 }
 
@@ -47,7 +52,7 @@ impl<S> Layer<S> for CountAnswers {
 #[derive(Clone, Debug)]
 pub(crate) struct Counting<S> {
     inner: S,
-    held: Arc<Held>,
+    by: CountAnswers,
 }
 
 impl<S> Service<Request<Body>> for Counting<S>
@@ -65,9 +70,16 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let source = request.extensions().get().and_then(TcpConnectInfo::remote_addr);
-        let share = self.held.share(source);
+        let (share, allowed) = (self.by.held.share(source), self.by.allowed);
+        let is_stream = stalled::is_watched(request.uri().path());
         let answer = self.inner.call(request);
-        Box::pin(async move { Ok(counted(answer.await?, share).await) })
+        Box::pin(async move {
+            let answer = answer.await?;
+            if is_stream {
+                return Ok(answer.map(|body| stalled::watched(body, share, allowed)));
+            }
+            Ok(counted(answer, share).await)
+        })
     }
 }
 
