@@ -26,6 +26,7 @@ mod sending;
 mod trouble;
 mod writing;
 
+use ending::Emptied;
 use membership::Change;
 
 /// For how long faults go on at most after clients have stopped.
@@ -276,14 +277,18 @@ impl World {
     /// The third: nothing is said any more, or, with a liar that never stops, honest nodes agree and owe nothing.
     fn rest(&mut self) {
         let until = self.now_ms + REST_MS;
+        let mut emptied = Emptied::default();
+        let never_stops = self.plan.liar.is_some();
+        let mut agree = false;
         while self.now_ms < until && self.checks.violations.is_empty() {
-            if self.queue.is_empty() || (self.plan.liar.is_some() && self.is_settled()) {
+            agree = never_stops && self.has_settled(&mut emptied);
+            if agree || self.queue.is_empty() {
                 break;
             }
             self.next();
         }
-        let is_silent = self.queue.is_empty() || self.plan.liar.is_some();
-        if self.checks.violations.is_empty() && !(self.is_settled() && is_silent) {
+        let is_settled = agree || (self.queue.is_empty() && self.is_settled());
+        if self.checks.violations.is_empty() && !is_settled {
             let state: Vec<_> = self.nodes.iter().map(Node::standing).collect();
             self.checks.violations.push(Violation::Unrest(format!(
                 "{} happenings to come; {state:?}; {:?}",

@@ -59,9 +59,9 @@ impl Bodies {
         self.spoilers.contains(from)
     }
 
-    /// Whether no block of this height is known.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.candidates.is_empty()
+    /// The blocks of this height that are known.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = &BlockHash> {
+        self.candidates.keys()
     }
 
     pub(crate) fn get(&self, block: &BlockHash) -> Option<&Candidate> {

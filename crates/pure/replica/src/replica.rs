@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ed25519_dalek::SigningKey;
 use ledger_format::block::Block;
-use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::digest::{BlockHash, EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_format::evidence::Evidence;
 use ledger_format::validators::{Member, Validators};
@@ -33,7 +33,7 @@ use crate::planted::{self, Bug};
 use crate::pool::Pool;
 use crate::recall::{Overheard, Recovering, Signed};
 use crate::recovery::{StartError, recover};
-use crate::said::Said;
+use crate::said::{Said, SaidProposal};
 use crate::settings::Settings;
 use crate::witness::Witness;
 
@@ -192,9 +192,9 @@ impl Replica {
         self.pool.contains(id)
     }
 
-    /// Whether nothing is going on: no height is open, or one that nothing could fill, and no entry waits.
+    /// Whether no height is open, or one that nothing could fill.
     pub fn is_at_rest(&self) -> bool {
-        self.phase == Phase::Silent || self.has_nothing()
+        self.phase != Phase::Deciding || self.has_nothing()
     }
 
     /// Whether the open height is not decided yet.
@@ -261,9 +261,22 @@ impl Replica {
     }
 
     /// Whether a height is open that nothing could fill: whoever opened it has lost what it had, or lied. Its rounds would follow
-    /// each other for ever, so they wait. To wait is always safe; an entry or a body ends it ([`Replica::wake_up`]).
+    /// each other for ever, so they wait. To wait is always safe; an entry, a body or a vote that changes that ends it
+    /// ([`Replica::wake_up`]).
     fn has_nothing(&self) -> bool {
-        self.phase == Phase::Deciding && self.pool.is_empty() && self.bodies.is_empty()
+        self.phase == Phase::Deciding
+            && self.pool.is_empty()
+            && !self.bodies.blocks().any(|block| self.may_be_decided(block))
+    }
+
+    /// Whether a block that is known may become this height's. One that this validator has voted against and no quorum for may only
+    /// do so if somebody knows more, who then says it.
+    fn may_be_decided(&self, block: &BlockHash) -> bool {
+        let has_polka = |proposal: &SaidProposal| {
+            let engine = self.engine.as_ref();
+            engine.zip(proposal.round).is_some_and(|(engine, round)| engine.has_polka(round, block))
+        };
+        !self.bodies.is_told_bad(block) || self.bodies.proposals_of(block).iter().any(has_polka)
     }
 
     /// Lets the rounds go on that waited for something to decide.

@@ -15,19 +15,44 @@ use ledger_verify::verdict::Verdict;
 use super::{Failure, Report, World};
 use crate::checks::Violation;
 use crate::index::Index;
+use crate::node::Node;
 use crate::spending::Spending;
 use sha2::Digest as _;
+
+/// Honest nodes where no entry waited at some moment since the last block.
+#[derive(Debug, Default)]
+pub(super) struct Emptied {
+    height: u64,
+    nodes: BTreeSet<usize>,
+}
 
 impl World {
     /// All honest nodes have the same height, no height open, and no entry waiting.
     pub(super) fn is_settled(&self) -> bool {
+        self.agree_except(&BTreeSet::new())
+    }
+
+    /// The same, but that entries may wait again where none did since the last block: a liar that never stops brings what all have
+    /// refused to one after the other.
+    pub(super) fn has_settled(&self, emptied: &mut Emptied) -> bool {
         let height = self.checks.height();
-        self.nodes.iter().filter(|node| node.liar.is_none()).all(|node| {
-            node.process.as_ref().is_some_and(|process| {
-                node.disk.ledger.height() == height
-                    && process.replica.pool_size().0 == 0
-                    && process.replica.is_at_rest()
-            })
+        if emptied.height != height {
+            *emptied = Emptied { height, nodes: BTreeSet::new() };
+        }
+        let is_empty = |(number, node): (usize, &Node)| {
+            let (reached, waiting, _) = node.standing();
+            (node.liar.is_none() && reached == height && waiting == 0).then_some(number)
+        };
+        emptied.nodes.extend(self.nodes.iter().enumerate().filter_map(is_empty));
+        self.agree_except(&emptied.nodes)
+    }
+
+    fn agree_except(&self, may_hold: &BTreeSet<usize>) -> bool {
+        let height = self.checks.height();
+        let mut honest = self.nodes.iter().enumerate().filter(|(_, node)| node.liar.is_none());
+        honest.all(|(number, node)| {
+            let (reached, waiting, is_at_rest) = node.standing();
+            reached == height && is_at_rest && (waiting == 0 || may_hold.contains(&number))
         })
     }
 

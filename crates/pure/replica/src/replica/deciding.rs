@@ -132,8 +132,21 @@ impl Replica {
         power.saturating_mul(3) > validators.total_power()
     }
 
-    /// Something about the open height.
+    /// Something about the open height. It may be what its rounds waited for.
     pub(super) fn about_open(
+        &mut self,
+        ledger: &Ledger,
+        from: KeyId,
+        content: Content,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        let mut actions = self.hear_open(ledger, from, content)?;
+        if !self.dozing.is_empty() && self.is_open() && !self.has_nothing() {
+            actions.extend(self.wake_up(ledger)?);
+        }
+        Ok(actions)
+    }
+
+    fn hear_open(
         &mut self,
         ledger: &Ledger,
         from: KeyId,
@@ -253,9 +266,6 @@ impl Replica {
         }
         if self.bodies.is_judged(&block) {
             actions.extend(self.tell(ledger, block)?);
-        }
-        if self.is_open() && !self.has_nothing() {
-            actions.extend(self.wake_up(ledger)?);
         }
         Ok(actions)
     }

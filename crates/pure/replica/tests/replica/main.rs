@@ -13,6 +13,7 @@ mod blame;
 mod blocks;
 mod crash;
 mod host;
+mod idle;
 mod log;
 mod membership;
 mod network;

@@ -1,0 +1,52 @@
+//! Heights that nothing could fill: their rounds wait, until something could.
+
+use ledger_replica::{Action, Event, Timer};
+
+use crate::abuse::{Begun, prevote, proposal};
+use crate::several::prevotes;
+
+const CENTURY_MS: u64 = 100 * 365 * 86_400_000;
+
+/// Timers that are left set.
+fn timers(actions: &[Action]) -> Vec<Timer> {
+    let mut set = Vec::new();
+    for action in actions {
+        match action {
+            Action::SetTimer(timer, _) => set.push(*timer),
+            Action::CancelTimer(timer) => set.retain(|known| known != timer),
+            Action::CancelTimers => set.clear(),
+            _ => {}
+        }
+    }
+    set
+}
+
+/// Rounds about a block that nobody votes for and whose entries no block can have would follow each other for ever.
+#[test]
+fn a_block_that_all_have_voted_against_keeps_no_rounds_going() {
+    let mut begun = Begun::new();
+    let (liar, next, now_ms) = (begun.turn(0), begun.turn(1), begun.now_ms());
+    let number = begun.network.number_of(&next).unwrap();
+    let (block, body) = begun.block_of(now_ms + CENTURY_MS);
+    let others = begun.all_but(number);
+    let mut said = vec![(liar, body), (liar, proposal(liar, (2, 0), None, block))];
+    // Its turn comes, and the liar's entry, which it had kept, can enter no block of its own.
+    said.extend(others.iter().take(2).map(|by| (*by, prevote(*by, (2, 1), None))));
+    let actions = begun.hears(number, now_ms, &said);
+    assert_eq!(prevotes(&actions), [None]);
+    assert!(actions.iter().any(|action| matches!(action, Action::Refused(..))), "{actions:?}");
+    let running = timers(&actions);
+    assert!(!running.is_empty());
+    let node = &mut begun.network.nodes[number];
+    for timer in running {
+        let event = Event::TimerFired(timer);
+        let fired = node.replica.step(&node.ledger, now_ms + 1_000, event).unwrap();
+        assert!(fired.is_empty(), "{fired:?}");
+    }
+    assert!(node.replica.is_at_rest());
+    // A quorum has voted for it after all.
+    let polka: Vec<_> = others.iter().map(|by| (*by, prevote(*by, (2, 0), Some(block)))).collect();
+    let woken = begun.hears(number, now_ms + 2_000, &polka);
+    assert!(!begun.network.nodes[number].replica.is_at_rest());
+    assert_eq!(prevotes(&woken), [None], "the round goes on: {woken:?}");
+}
