@@ -18,6 +18,9 @@ pub const DATA_FORMAT: u32 = 1;
 /// Page cache of sled, in bytes. With packed pages more brings nothing (docs/adr/0006).
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// How long a start waits for whoever only looks into its directory, as `status` does.
+const LOOKED_INTO_FOR: Duration = Duration::from_secs(3);
+
 /// How long sled's threads may take to let go of a file. Milliseconds as a rule, more on a machine without time for them.
 const LET_GO_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -30,13 +33,14 @@ pub struct DataDirectory {
 }
 
 impl DataDirectory {
-    /// Locks a directory and makes it this ledger's, or checks that it is.
+    /// Locks a directory and makes it this ledger's, or checks that it is. Waits up to three seconds for another process that has
+    /// it: it may only look, and a node that is started just then should not end for that.
     ///
     /// # Errors
     /// [`StoreError::Locked`], [`StoreError::OtherLedger`], [`StoreError::Newer`] or [`StoreError::Io`].
     pub fn open_or_create(path: &Path, ledger: &LedgerId) -> Result<Self, StoreError> {
         fs::create_dir_all(path).map_err(StoreError::io(path.display().to_string()))?;
-        let directory = Self::lock(path)?;
+        let directory = Self::lock(path, LOOKED_INTO_FOR)?;
         let format = path.join("FORMAT");
         let failed = StoreError::io(format.display().to_string());
         if format.try_exists().map_err(failed)? {
@@ -63,18 +67,18 @@ impl DataDirectory {
         if !format.try_exists().map_err(failed)? {
             return Err(StoreError::Missing { path: path.to_owned() });
         }
-        let directory = Self::lock(path)?;
+        let directory = Self::lock(path, Duration::ZERO)?;
         directory.check(ledger)?;
         Ok(directory)
     }
 
-    fn lock(path: &Path) -> Result<Self, StoreError> {
+    fn lock(path: &Path, within: Duration) -> Result<Self, StoreError> {
         let file = path.join("LOCK");
         let name = file.display().to_string();
         let mut options = File::options();
         let lock = options.create(true).truncate(false).write(true).open(&file);
         let lock = lock.map_err(StoreError::io(&name))?;
-        match lock.try_lock() {
+        match lock_within(&lock, within) {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: file }),
             Err(TryLockError::Error(source)) => Err(StoreError::Io { what: name, source }),
@@ -167,15 +171,20 @@ fn wait_until_let_go(file: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     let opened = File::options().read(true).write(true).open(file).map_err(failed())?;
-    let deadline = Instant::now() + LET_GO_WITHIN;
+    match lock_within(&opened, LET_GO_WITHIN) {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: file.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed()(source)),
+    }
+}
+
+/// Locks a file that somebody else may still have for a moment.
+fn lock_within(file: &File, within: Duration) -> Result<(), TryLockError> {
+    let deadline = Instant::now() + within;
     loop {
-        match opened.try_lock() {
-            Ok(()) => return Ok(()),
+        match file.try_lock() {
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOOK_AGAIN),
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked { path: file.to_owned() });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed()(source)),
+            ended => return ended,
         }
     }
 }
@@ -225,4 +234,28 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     });
     written.map_err(StoreError::io(&name))?;
     path.parent().map_or(Ok(()), sync_directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `status` of a directory does while its node starts.
+    #[test]
+    fn a_start_waits_for_whoever_only_looks() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || DataDirectory::open_or_create(directory.path(), &LedgerId::default());
+        let looks = open().unwrap();
+        assert!(matches!(
+            DataDirectory::open(directory.path(), &LedgerId::default()),
+            Err(StoreError::Locked { .. })
+        ));
+        let looking = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(200));
+            drop(looks);
+        });
+        let _started = open().unwrap();
+        assert!(matches!(open(), Err(StoreError::Locked { .. })), "who stays is not waited for");
+        looking.join().unwrap();
+    }
 }
