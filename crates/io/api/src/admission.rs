@@ -11,10 +11,10 @@ use ledger_format::entry::Entry;
 use ledger_rules::{Code, Refusal};
 use ledger_verify::entry::EntryBatch;
 
-use crate::intake::{Batch, Intake, Source};
+use crate::intake::{Batch, Intake, Sent, Source, Submission};
 use crate::outcomes::Outcome;
 use crate::problem::Problem;
-use crate::shared::{Shared, Submission};
+use crate::shared::Shared;
 
 /// Checks submissions until the node stops. Several threads may run this side by side.
 ///
@@ -27,17 +27,18 @@ pub fn run(
 ) {
     let intake = &shared.intake;
     loop {
-        let Some(mut batch) = intake.take() else {
+        let Some(batch) = intake.take() else {
             if stopping() {
                 break;
             }
             continue;
         };
         let turn = batch.turn();
-        turn_away(shared, now_ms(), &mut batch);
-        let (checked, bad) = check(shared, batch);
+        let mut opened = open(shared, batch);
+        turn_away(shared, now_ms(), &mut opened);
+        let (checked, bad) = check(shared, opened);
         let dropped = intake.checked(&turn, bad);
-        let full = |sent: Submission| (sent.entry.id(), Outcome::refused(Intake::dropped()));
+        let full = |sent: Submission| (sent.id(), Outcome::refused(Intake::dropped()));
         shared.outcomes.announce(dropped.into_iter().map(full));
         let forwarded = intake.in_turn(&turn, || checked.is_empty() || forward(checked));
         if !forwarded {
@@ -61,50 +62,65 @@ pub struct CheckedEntry {
     pub asked: bool,
 }
 
+/// An entry whose signatures are to be checked.
+struct Unchecked(CheckedEntry);
+
+/// Decodes what other nodes passed on, and leaves out what is no entry, or no news.
+fn open(shared: &Shared, batch: Batch) -> Vec<Unchecked> {
+    let decode = |(source, Submission { sent, asked })| {
+        let entry = match sent {
+            Sent::Decoded(entry) => entry,
+            Sent::Undecoded(bytes) => Box::new(Entry::decode(bytes).ok()?),
+        };
+        Some(Unchecked(CheckedEntry { entry, source, asked }))
+    };
+    let mut opened: Vec<Unchecked> = batch.submissions.into_iter().filter_map(decode).collect();
+    let ledger = shared.ledger();
+    opened.retain(|Unchecked(CheckedEntry { entry, source, asked })| {
+        matches!(source, Source::Client(_)) || shared.is_news(&ledger, entry, *asked)
+    });
+    opened
+}
+
 /// Leaves out what clients sent beyond a budget, before work is spent on it, and tells them. What other nodes pass on is judged with the
 /// block: their clients wait for a verdict of the validators.
-fn turn_away(shared: &Shared, now_ms: u64, batch: &mut Batch) {
-    let sent: Vec<&Entry> = batch.submissions.iter().map(|sent| &*sent.entry).collect();
+fn turn_away(shared: &Shared, now_ms: u64, opened: &mut Vec<Unchecked>) {
+    let sent: Vec<&Entry> = opened.iter().map(|sent| &*sent.0.entry).collect();
     let beyond = shared.ledger().beyond_budget(now_ms, &sent);
     let mut told = Vec::new();
     // From behind, so that numbers stay what they are.
     for (number, refusal) in beyond.into_iter().rev() {
-        if matches!(batch.sources.get(number), Some(Source::Client(_))) {
-            batch.sources.remove(number);
-            let id = batch.submissions.remove(number).entry.id();
+        if opened.get(number).is_some_and(|sent| matches!(sent.0.source, Source::Client(_))) {
+            let id = opened.remove(number).0.entry.id();
             told.push((id, Outcome::refused(refusal.into())));
         }
     }
     shared.outcomes.announce(told);
 }
 
-/// Checks the signatures of a batch; whoever waits for a bad one is told. Gives the good ones, and who sent bad ones.
-fn check(shared: &Shared, batch: Batch) -> (Checked, Vec<Source>) {
-    let Batch { sources, submissions: batch, .. } = batch;
-    let keys = shared.ledger().public_keys(batch.iter().map(|submission| &*submission.entry));
+/// Checks the signatures of entries; whoever waits for a bad one is told. Gives the good ones, and who sent bad ones.
+fn check(shared: &Shared, opened: Vec<Unchecked>) -> (Checked, Vec<Source>) {
+    let keys = shared.ledger().public_keys(opened.iter().map(|sent| &*sent.0.entry));
     let mut signatures = EntryBatch::new();
     let mut refused: BTreeMap<usize, (Problem, bool)> = BTreeMap::new();
-    for (number, submission) in batch.iter().enumerate() {
-        signatures.push(number, &submission.entry, |kid| keys.get(kid).copied().flatten());
+    for (number, Unchecked(sent)) in opened.iter().enumerate() {
+        signatures.push(number, &sent.entry, |kid| keys.get(kid).copied().flatten());
     }
     for (number, refuted) in signatures.verify() {
-        let unknown = batch.get(number).and_then(|submission| unknown_key(submission, &keys));
+        let Some(Unchecked(sent)) = opened.get(number) else { continue };
+        let unknown = unknown_key(&sent.entry, &keys);
         // A node that passes an entry on may have a block more than this one, and know the key.
-        let is_peer = matches!(sources.get(number), Some(Source::Peer(_)));
-        let is_doubtful = unknown.is_none() || !is_peer;
+        let is_doubtful = unknown.is_none() || matches!(sent.source, Source::Client(_));
         refused.insert(number, (unknown.unwrap_or_else(|| refuted.into()), is_doubtful));
     }
-    let mut good = Vec::with_capacity(batch.len());
+    let mut good = Vec::with_capacity(opened.len());
     let (mut bad, mut senders) = (Vec::new(), Vec::new());
-    for ((number, submission), source) in batch.into_iter().enumerate().zip(sources) {
+    for (number, Unchecked(sent)) in opened.into_iter().enumerate() {
         match refused.remove(&number) {
-            None => {
-                let Submission { entry, asked } = submission;
-                good.push(CheckedEntry { entry, source, asked });
-            }
+            None => good.push(sent),
             Some((problem, is_doubtful)) => {
-                bad.push((submission.entry.id(), Outcome::refused(problem)));
-                senders.extend(is_doubtful.then_some(source));
+                bad.push((sent.entry.id(), Outcome::refused(problem)));
+                senders.extend(is_doubtful.then_some(sent.source));
             }
         }
     }
@@ -114,20 +130,15 @@ fn check(shared: &Shared, batch: Batch) -> (Checked, Vec<Source>) {
 }
 
 /// A key that nobody has enrolled is another cause than a bad signature, with another remedy.
-fn unknown_key(
-    submission: &Submission,
-    keys: &BTreeMap<KeyId, Option<[u8; 32]>>,
-) -> Option<Problem> {
-    let enrolled = ledger_verify::entry::enrolled_keys(&submission.entry);
+fn unknown_key(entry: &Entry, keys: &BTreeMap<KeyId, Option<[u8; 32]>>) -> Option<Problem> {
+    let enrolled = ledger_verify::entry::enrolled_keys(entry);
     let new = |kid: &KeyId| {
         enrolled
             .iter()
             .filter_map(|key| key.public_key.as_ref().try_into().ok())
             .any(|key| KeyId::of(&key) == *kid)
     };
-    let unknown = submission
-        .entry
-        .kids()
-        .find(|kid| keys.get(kid).is_none_or(Option::is_none) && !new(kid))?;
+    let unknown =
+        entry.kids().find(|kid| keys.get(kid).is_none_or(Option::is_none) && !new(kid))?;
     Some(Refusal::new(Code::KeyUnknown, format!("key {unknown}")).into())
 }

@@ -8,10 +8,11 @@ use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ledger_format::digest::KeyId;
+use bytes::Bytes;
+use ledger_format::digest::{EntryId, KeyId};
+use ledger_format::entry::{Entry, leaf_hash};
 
 use crate::problem::Problem;
-use crate::shared::{Submission, bytes_of};
 
 /// Entries of one batch at most: larger ones gain little.
 const BATCH_ENTRIES: usize = 1_024;
@@ -29,6 +30,8 @@ const MAX_BYTES_OF_DOUBTFUL: usize = MAX_BYTES / 4;
 const REMEMBERED: usize = 4_096;
 /// How long after a batch the next one is left to fill. What comes after a quiet time does not wait.
 const PAUSE: Duration = Duration::from_millis(1);
+/// No entry is shorter: the ledger's id, a key's and a signature alone are as long.
+const SHORTEST: usize = 128;
 /// How often a waiting thread looks whether the node is stopping.
 const POLL: Duration = Duration::from_millis(200);
 /// How long a client is asked to wait when the intake is full.
@@ -43,15 +46,28 @@ pub enum Source {
     Peer(KeyId),
 }
 
+/// An entry on its way into the pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Submission {
+    pub(crate) sent: Sent,
+    /// Whether a node passed it on that judges nothing itself, and wants to hear if it is refused.
+    pub(crate) asked: bool,
+}
+
+/// What a client sent is answered at once if it is no entry; what a node passed on is looked at when its turn comes.
+#[derive(Clone, Debug)]
+pub(crate) enum Sent {
+    Decoded(Box<Entry>),
+    Undecoded(Bytes),
+}
+
 /// Submissions that are checked together.
 #[derive(Debug)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// Its turn to be handed on.
     ticket: u64,
-    /// Who sent each of them.
-    pub sources: Vec<Source>,
-    /// What they sent.
-    pub submissions: Vec<Submission>,
+    /// What was sent, with who sent it.
+    pub(crate) submissions: Vec<(Source, Submission)>,
 }
 
 /// What waits to be checked, and whose turn it is to hand on what was: threads check side by side, and entries reach the pool in the
@@ -89,6 +105,32 @@ struct Waiting {
     bytes: usize,
 }
 
+impl Submission {
+    pub(crate) const fn of_client(entry: Box<Entry>) -> Self {
+        Self { sent: Sent::Decoded(entry), asked: false }
+    }
+
+    /// `None` for what is too short to be an entry: what waits is bounded by its bytes.
+    pub(crate) fn passed_on(bytes: Vec<u8>, asked: bool) -> Option<Self> {
+        let sent = Sent::Undecoded(Bytes::from(bytes));
+        Some(Self { sent, asked }).filter(|submission| submission.bytes().len() >= SHORTEST)
+    }
+
+    fn bytes(&self) -> &Bytes {
+        match &self.sent {
+            Sent::Decoded(entry) => entry.bytes(),
+            Sent::Undecoded(bytes) => bytes,
+        }
+    }
+
+    pub(crate) fn id(&self) -> EntryId {
+        match &self.sent {
+            Sent::Decoded(entry) => entry.id(),
+            Sent::Undecoded(bytes) => EntryId(leaf_hash(bytes)),
+        }
+    }
+}
+
 impl Intake {
     /// Puts the submissions of one call behind those of its connection. Never waits: beyond the bounds they are turned away.
     ///
@@ -98,7 +140,7 @@ impl Intake {
         if submissions.is_empty() {
             return Ok(());
         }
-        let bytes = bytes_of(&submissions);
+        let bytes = bytes_of(submissions.iter());
         let mut queues = lock(&self.queues);
         queues.room(source, bytes)?;
         queues.bytes += bytes;
@@ -107,14 +149,6 @@ impl Intake {
             self.arrived.notify_one();
         }
         Ok(())
-    }
-
-    /// Whether so many bytes more of a connection may wait.
-    ///
-    /// # Errors
-    /// The same.
-    pub(crate) fn has_room(&self, source: Source, bytes: usize) -> Result<(), Problem> {
-        lock(&self.queues).room(source, bytes)
     }
 
     /// Why entries of connections that have sent bad signatures wait no more.
@@ -196,7 +230,10 @@ pub(crate) struct Turn {
 
 impl Batch {
     pub(crate) fn turn(&self) -> Turn {
-        Turn { ticket: self.ticket, bytes: bytes_of(&self.submissions) }
+        Turn {
+            ticket: self.ticket,
+            bytes: bytes_of(self.submissions.iter().map(|(_, submission)| submission)),
+        }
     }
 }
 
@@ -238,16 +275,15 @@ impl Queues {
         } else {
             (&mut self.turns, BATCH_ENTRIES)
         };
-        let (mut sources, mut submissions) = (Vec::new(), Vec::new());
+        let mut submissions = Vec::new();
         while submissions.len() < most {
             let Some(source) = turns.pop_front() else { break };
             let Some(waiting) = self.waiting.get_mut(&source) else { continue };
             let share = SHARE_ENTRIES.min(most - submissions.len());
             let share = share.min(waiting.submissions.len());
             for submission in waiting.submissions.drain(..share) {
-                waiting.bytes = waiting.bytes.saturating_sub(submission.entry.bytes().len());
-                sources.push(source);
-                submissions.push(submission);
+                waiting.bytes = waiting.bytes.saturating_sub(submission.bytes().len());
+                submissions.push((source, submission));
             }
             if waiting.submissions.is_empty() {
                 self.waiting.remove(&source);
@@ -260,7 +296,7 @@ impl Queues {
         }
         let ticket = self.taken;
         self.taken += 1;
-        Some(Batch { ticket, sources, submissions })
+        Some(Batch { ticket, submissions })
     }
 
     /// From now on a connection comes last. Gives what it sent beyond what such connections may have waiting, its latest.
@@ -288,7 +324,7 @@ impl Queues {
         while surplus > 0
             && let Some(last) = waiting.submissions.pop_back()
         {
-            let bytes = last.entry.bytes().len();
+            let bytes = last.bytes().len();
             waiting.bytes = waiting.bytes.saturating_sub(bytes);
             self.bytes = self.bytes.saturating_sub(bytes);
             surplus = surplus.saturating_sub(bytes);
@@ -307,6 +343,10 @@ impl Queues {
     }
 }
 
+fn bytes_of<'a>(submissions: impl Iterator<Item = &'a Submission>) -> usize {
+    submissions.map(|submission| submission.bytes().len()).sum()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -323,7 +363,7 @@ mod tests {
         let (story, intake) = (Story::opened(), Intake::default());
         let take = |name: &str| {
             let entry = Box::new(story.seal(&acts::asset_described(name)));
-            intake.put(Source::Client(None), vec![Submission { entry, asked: false }]).unwrap();
+            intake.put(Source::Client(None), vec![Submission::of_client(entry)]).unwrap();
             assert_eq!(intake.take().unwrap().submissions.len(), 1);
             lock(&intake.queues).taken_at.unwrap()
         };
@@ -340,7 +380,7 @@ mod tests {
         });
         let entry = Box::new(story.seal(&long));
         let count = MAX_BYTES_OF_ONE / entry.bytes().len();
-        let submission = |_| Submission { entry: entry.clone(), asked: false };
+        let submission = |_| Submission::of_client(entry.clone());
         let entries = || (0..count).map(submission).collect::<Vec<_>>();
         let source = |number: u16| Source::Client(Some(SocketAddr::from(([10, 0, 0, 1], number))));
         let bad: Vec<Source> = (0..4).map(source).collect();
@@ -361,7 +401,7 @@ mod tests {
         // They come last, and all of it comes.
         let mut order = Vec::new();
         while let Some(batch) = intake.take() {
-            order.extend(batch.sources);
+            order.extend(batch.submissions.into_iter().map(|(source, _)| source));
         }
         let (others, last) = order.split_at(3 * count);
         assert!(!others.iter().any(|source| bad.contains(source)));

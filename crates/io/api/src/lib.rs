@@ -33,5 +33,5 @@ mod unread;
 pub use held::Bounds;
 pub use server::{ServeError, Serving, serve};
 pub use sets::{NodeRole, Term};
-pub use shared::{Head, NodeKeys, Shared, Submission};
+pub use shared::{Head, NodeKeys, Shared};
 pub use unfinished::Unfinished;

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::clocks::Clocks;
 use crate::evidence::EvidenceList;
-use crate::intake::{Intake, Source};
+use crate::intake::{Intake, Source, Submission};
 use crate::outcomes::{Outcomes, Position};
 use crate::problem::Problem;
 use crate::recent::Recent;
@@ -49,20 +49,6 @@ pub struct Head {
     pub time_ms: u64,
     /// Entries waiting for a block, and their bytes.
     pub pool: (usize, usize),
-}
-
-/// An entry on its way into the pool.
-#[derive(Debug)]
-pub struct Submission {
-    /// The entry, decoded, signatures not yet checked.
-    pub entry: Box<Entry>,
-    /// Whether a node passed it on that judges nothing itself, and wants to hear if it is refused.
-    pub asked: bool,
-}
-
-/// Bytes of the entries of some submissions.
-pub(crate) fn bytes_of(submissions: &[Submission]) -> usize {
-    submissions.iter().map(|submission| submission.entry.bytes().len()).sum()
 }
 
 /// State that all services read. One a node.
@@ -206,9 +192,8 @@ impl Shared {
         Ok((Header::decode(header.clone())?, header, certificate))
     }
 
-    /// Takes entries in that another node passes on; how many were taken. What is no entry of this ledger is left out, and what came
-    /// into the pool already, unless the node `asked` to hear of refusals: it may have missed one, and its clients may submit again. What
-    /// is in the log, or has expired, is left out whoever sends it: anybody has the log's entries, and their signatures are good.
+    /// Takes entries in that another node passes on. They are decoded where signatures are checked: the thread that reads what peers
+    /// say has votes to read as well. Who `asked` wants to hear of refusals.
     ///
     /// # Errors
     /// `API_POOL_FULL` when the node has as many entries of this peer to check as it takes.
@@ -217,29 +202,22 @@ impl Shared {
         peer: KeyId,
         entries: Vec<Vec<u8>>,
         asked: bool,
-    ) -> Result<usize, Problem> {
-        // Before work is spent on what does not come in: the thread that reads what peers say has votes to read as well.
-        let bytes = entries.iter().map(Vec::len).sum();
-        self.intake.has_room(Source::Peer(peer), bytes)?;
-        let submission = |entry| Submission { entry: Box::new(entry), asked };
-        let entries =
-            entries.into_iter().filter_map(|bytes| Entry::decode(Bytes::from(bytes)).ok());
-        let entries: Vec<Entry> = entries.collect();
-        let submissions: Vec<Submission> = {
-            let ledger = self.ledger();
-            let is_new = |entry: &Entry| {
-                let known = !asked && self.recent.contains(&entry.id());
-                let is_over = entry.claims().expires_s.saturating_mul(1000) <= ledger.time_ms();
-                entry.claims().ledger == self.genesis.id()
-                    && !known
-                    && !is_over
-                    && ledger.window().knows(entry) != Some(Code::Duplicate)
-            };
-            entries.into_iter().filter(is_new).map(submission).collect()
-        };
-        let taken = submissions.len();
-        self.intake.put(Source::Peer(peer), submissions)?;
-        Ok(taken)
+    ) -> Result<(), Problem> {
+        let submissions =
+            entries.into_iter().filter_map(|bytes| Submission::passed_on(bytes, asked));
+        self.intake.put(Source::Peer(peer), submissions.collect())
+    }
+
+    /// Whether an entry that another node passed on is to be checked. What is of another ledger is left out, and what came
+    /// into the pool already, unless the node asked to hear of refusals: it may have missed one, and its clients may submit again. What
+    /// is in the log, or has expired, is left out whoever sends it: anybody has the log's entries, and their signatures are good.
+    pub(crate) fn is_news(&self, ledger: &Ledger, entry: &Entry, asked: bool) -> bool {
+        let known = !asked && self.recent.contains(&entry.id());
+        let is_over = entry.claims().expires_s.saturating_mul(1000) <= ledger.time_ms();
+        entry.claims().ledger == self.genesis.id()
+            && !known
+            && !is_over
+            && ledger.window().knows(entry) != Some(Code::Duplicate)
     }
 
     /// The checkpoint of a header, signed as the log and cosigned as a witness of the header's time.

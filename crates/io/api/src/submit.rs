@@ -15,10 +15,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::intake::Source;
+use crate::intake::{Source, Submission};
 use crate::outcomes::{Group, Level, Outcome, Outcomes as Board, Position, RefusedAt};
 use crate::problem::Problem;
-use crate::shared::{Shared, Submission};
+use crate::shared::Shared;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_TIMEOUT: Duration = Duration::from_mins(5);
@@ -83,7 +83,7 @@ impl Submit {
                 }
                 Ok((id, Taken::Under(entry))) => {
                     expected.push((id, index));
-                    under_way.push(Submission { entry, asked: false });
+                    under_way.push(Submission::of_client(entry));
                     Some(id)
                 }
                 Err(problem) => {
@@ -97,7 +97,7 @@ impl Submit {
             // An entry that is sent again while it is under way is not checked again: whoever repeats it must not fill the intake.
             let new = self.0.outcomes.expect(expected, &group);
             let mut left = new.clone();
-            under_way.retain(|submission| left.remove(&submission.entry.id()));
+            under_way.retain(|submission| left.remove(&submission.id()));
             if let Err(problem) = self.0.intake.put(source, under_way) {
                 let turned = |id| (id, Outcome::refused(problem.clone()));
                 self.0.outcomes.announce(new.into_iter().map(turned));

@@ -42,8 +42,8 @@ async fn beyond_a_budget_nothing_is_checked_until_the_next_window() {
     }
     assert!(node.nothing_arrived());
     // What another node passes on is judged with the block: its client waits for the validators' verdict.
-    let passed = vec![entry.bytes().to_vec()];
-    assert_eq!(node.shared.take_from_peer(KeyId([7; 32]), passed, true).unwrap(), 1);
+    let passed = vec![vec![7; 200], entry.bytes().to_vec(), Vec::new()];
+    node.shared.take_from_peer(KeyId([7; 32]), passed, true).unwrap();
     assert_eq!(node.arrived(), [entry.id()]);
     // The very same entry is good in the next window. Others' entries bring the time here.
     let other = key_revoked(BUYER, Label::System);
@@ -51,9 +51,10 @@ async fn beyond_a_budget_nothing_is_checked_until_the_next_window() {
     assert!(node.commit(story.time_ms + 60_000, &[&other]).is_empty());
     // What is in the log anybody may read, and send: it is no news.
     let placed = vec![other.bytes().to_vec()];
-    assert_eq!(node.shared.take_from_peer(KeyId([7; 32]), placed, true).unwrap(), 0);
-    let mut client = node.submit();
+    node.shared.take_from_peer(KeyId([7; 32]), placed, true).unwrap();
+    assert!(node.nothing_arrived());
+    let (mut client, id) = (node.submit(), entry.id());
     let sent = tokio::spawn(async move { client.submit(request(&entry)).await });
-    assert_eq!(node.arrived().len(), 1);
+    assert_eq!(node.arrived(), [id]);
     assert_eq!(refused(sent.await.unwrap()).0, Code::DeadlineExceeded);
 }

@@ -298,15 +298,17 @@ async fn a_full_intake_turns_away_and_says_when_to_come_back() {
     // Eight megabytes of one connection.
     assert_eq!(waiting, 8 * 1024 * 1024 / size);
     assert_eq!(turned.len(), entries.len() - waiting);
-    // Of another node it takes as many, and looks at nothing that there is no room for.
+    // Of another node it takes as many, entries or not, and looks at none of them now; what is too short to be one takes no room.
     let peer = KeyId([7; 32]);
     let all: Vec<Vec<u8>> = entries.iter().map(|entry| entry.bytes().to_vec()).collect();
-    let taken = node.shared.take_from_peer(peer, all[..waiting].to_vec(), false);
-    assert_eq!(taken.unwrap(), waiting);
+    node.shared.take_from_peer(peer, all[..waiting].to_vec(), false).unwrap();
     let no_entry = vec![vec![0; size]; 2];
     let turned_away = node.shared.take_from_peer(peer, no_entry.clone(), false);
     assert_eq!(turned_away.unwrap_err().code, "API_POOL_FULL");
-    assert_eq!(node.shared.take_from_peer(KeyId([8; 32]), no_entry, false).unwrap(), 0);
+    node.shared.take_from_peer(peer, vec![vec![0; 127]; 100_000], false).unwrap();
+    node.shared.take_from_peer(KeyId([8; 32]), vec![vec![0; size]; waiting], false).unwrap();
+    let turned_away = node.shared.take_from_peer(KeyId([8; 32]), no_entry.clone(), false);
+    assert_eq!(turned_away.unwrap_err().code, "API_POOL_FULL");
     for status in &turned {
         assert_eq!(code(status), (Code::ResourceExhausted, "API_POOL_FULL".into()));
         let retry = status.get_error_details().retry_info().cloned();
