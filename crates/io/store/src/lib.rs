@@ -159,8 +159,9 @@ impl Store {
     pub fn commit(&self, block: &NewBlock<'_>) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         blocks::put_block(&mut batch, block)?;
-        self.commit_derived(batch, block)?;
+        let grown = self.commit_derived(batch, block)?;
         self.flush()?;
+        *lock(&self.tiles) = grown;
         self.durable.store(block.height, Ordering::Release);
         Ok(())
     }
@@ -170,17 +171,21 @@ impl Store {
     /// # Errors
     /// As [`Store::commit`].
     pub fn rederive(&self, block: &NewBlock<'_>) -> Result<(), StoreError> {
-        self.commit_derived(sled::Batch::default(), block)
+        *lock(&self.tiles) = self.commit_derived(sled::Batch::default(), block)?;
+        Ok(())
     }
 
+    /// Writes what is derived from a block, and gives the tree's tail for whoever proves something: not before its tiles are there, and
+    /// of a block that is committed not before it is durable.
     fn commit_derived(
         &self,
         mut batch: sled::Batch,
         block: &NewBlock<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<TileBuilder, StoreError> {
         let bytes = blocks::put_derived(&mut batch, block)?;
         let leaves = tiles::leaves_of(block.header_leaf, block.ids);
-        tiles::push(&mut lock(&self.tiles), &leaves, &mut batch);
+        let mut grown = lock(&self.tiles).clone();
+        tiles::push(&mut grown, &leaves, &mut batch);
         let mut ids = lock(&self.ids);
         for (leaf, id) in (block.first_entry()..).zip(block.ids) {
             ids.insert(id, leaf);
@@ -190,7 +195,7 @@ impl Store {
         self.changed_bytes.fetch_add(bytes + state::BLOCK_COST_BYTES, Ordering::Relaxed);
         self.tree.apply_batch(batch)?;
         drop(held);
-        Ok(())
+        Ok(grown)
     }
 
     /// Removes everything that is not a block. If the process dies on the way, the next start finds that something is missing.
@@ -334,18 +339,15 @@ mod tests {
     }
 
     /// Each block has so many entries that its ids become a run of pages at once.
-    #[test]
-    fn an_id_is_found_while_ids_become_runs() {
+    /// Writes full blocks after the first ones, each after `committed` was told the leaves before it, while others read.
+    fn grow(store: &Store, committed: impl Fn(u64), read: impl Fn() + Sync) {
         const IDS: u64 = 20_000;
-        let directory = tempfile::tempdir().unwrap();
-        let store = written(directory.path());
-        let known = tiles::id_of(&Bytes::from(1_u64.to_be_bytes().to_vec()));
         let done = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     while !done.load(Ordering::Relaxed) {
-                        assert_eq!(store.find(&known).unwrap(), Some(0));
+                        read();
                     }
                 });
             }
@@ -367,9 +369,53 @@ mod tests {
                     records: &[],
                     window: &[],
                 };
+                committed(first_leaf);
                 store.commit(&block).unwrap();
             }
             done.store(true, Ordering::Relaxed);
         });
+    }
+
+    #[test]
+    fn an_id_is_found_while_ids_become_runs() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = written(directory.path());
+        let known = tiles::id_of(&Bytes::from(1_u64.to_be_bytes().to_vec()));
+        grow(&store, |_| (), || assert_eq!(store.find(&known).unwrap(), Some(0)));
+    }
+
+    /// The last leaf's tile is complete in the block that comes.
+    #[test]
+    fn a_leaf_is_proven_while_its_tile_is_completed() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = written(directory.path());
+        let size = AtomicU64::new(5);
+        let prove = || {
+            let size = size.load(Ordering::Acquire);
+            store.inclusion_path(size - 1, size).unwrap();
+        };
+        grow(&store, |leaves| size.store(leaves, Ordering::Release), prove);
+    }
+
+    #[test]
+    fn nothing_is_proven_of_a_block_that_is_not_durable() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = written(directory.path());
+        let block = NewBlock {
+            height: BLOCKS + 1,
+            header: b"header",
+            certificate: b"certificate",
+            first_leaf: 5,
+            header_leaf: Some(tiles::id_of(&Bytes::from_static(b"header"))),
+            entries: &[],
+            ids: &[],
+            links: &[],
+            records: &[],
+            window: &[],
+        };
+        let _grown = store.commit_derived(sled::Batch::default(), &block).unwrap();
+        assert!(store.consistency_path(5, 6).is_err());
+        store.commit(&block).unwrap();
+        assert!(store.consistency_path(5, 6).is_ok());
     }
 }
