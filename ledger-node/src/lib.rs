@@ -8,6 +8,7 @@ mod commands;
 pub mod config;
 mod descriptors;
 pub mod dev;
+mod ending;
 mod evidence;
 pub mod failure;
 mod join;

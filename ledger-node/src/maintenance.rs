@@ -11,17 +11,26 @@ use crate::stored::window_row;
 const POLL: Duration = Duration::from_secs(1);
 
 /// Looks for work after each block, until `stopping`.
-pub(crate) fn run(shared: &Shared, commits: &Receiver<()>, stopping: &dyn Fn() -> bool) {
+///
+/// # Errors
+/// A read or write that failed: the node must stop, as after one of a block.
+pub(crate) fn run(
+    shared: &Shared,
+    commits: &Receiver<()>,
+    stopping: &dyn Fn() -> bool,
+) -> Result<(), StoreError> {
     loop {
         match commits.recv_timeout(POLL) {
             Ok(()) => {}
-            Err(RecvTimeoutError::Timeout) if stopping() => return,
+            Err(RecvTimeoutError::Timeout) if stopping() => return Ok(()),
             Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
-        if let Err(error) = work(shared) {
+        match work(shared) {
+            Ok(()) => {}
+            Err(error @ StoreError::Io { .. }) => return Err(error),
             // Nothing is lost: indexes and snapshots only save time.
-            tracing::error!(code = error.code(), %error, "maintenance failed");
+            Err(error) => tracing::error!(code = error.code(), %error, "maintenance failed"),
         }
     }
 }

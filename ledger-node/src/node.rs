@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,11 +19,12 @@ use ledger_format::genesis_file::GenesisFile;
 use ledger_peer::{Events, Network};
 use ledger_replay::Ledger;
 use ledger_replica::{Action, Replica, Settings};
-use ledger_store::{DataDirectory, Store, StoreError, VoteLock, Wal};
+use ledger_store::{DataDirectory, Store, StoreError, Wal};
 use ledger_verify::entry::check_signatures;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::ending::{Fault, Threads};
 use crate::evidence::{EvidenceDirectory, Found};
 use crate::failure::Failure;
 use crate::keys::KeySet;
@@ -71,10 +72,9 @@ pub struct Node {
     pub address: SocketAddr,
     stopping: Arc<AtomicBool>,
     stop_server: Option<oneshot::Sender<()>>,
-    server: tokio::task::JoinHandle<Result<(), Failure>>,
-    replica: Option<JoinHandle<Result<(), Failure>>>,
-    others: Vec<JoinHandle<()>>,
-    failed: tokio::sync::watch::Receiver<bool>,
+    server: tokio::task::JoinHandle<()>,
+    threads: Threads,
+    fault: Fault,
     /// The other nodes.
     pub network: Network,
 }
@@ -111,47 +111,44 @@ impl Node {
         let signs = if options.is_follower { Vec::new() } else { votes.clone() };
         let (network, events) = peers::start(options, votes, &shared).await?;
         let stopping = Arc::new(AtomicBool::new(false));
-        let (failure, failed) = tokio::sync::watch::channel(false);
+        let fault = Fault::none();
 
         if first_start && !options.is_follower {
             let entries = Arrival::Checked(check_genesis(&shared, genesis.entries)?);
             checked.send(entries).map_err(Failure::stopped)?;
         }
-        let mut others = check_threads(options.check_threads, &shared, &checked, &stopping)?;
+        let mut others =
+            check_threads(&fault, options.check_threads, &shared, &checked, &stopping)?;
         shared.seals.ask_with(peers::Asking(network.clone()));
         let requests = Arc::<Requests>::default();
         let said = (network.clone(), events);
-        others.push(hear(&shared, &stopping, said, (checked, Arc::clone(&requests)))?);
-        others.push(spawn("maintenance", {
-            let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
-            move || maintenance::run(&shared, &commits, &|| stopping.load(Ordering::Acquire))
-        })?);
-        others.push(answer(&shared, &network, signs, &requests, &stopping)?);
-        let replica = spawn("replica", {
-            let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
+        others.push(hear(&fault, &shared, &stopping, said, (checked, Arc::clone(&requests)))?);
+        others.push(maintain(&fault, &shared, commits, &stopping)?);
+        others.push(answer(&fault, &shared, &network, signs, &requests, &stopping)?);
+        let replica = fault.spawn("replica", {
+            let (shared, stopping, fault) =
+                (Arc::clone(&shared), Arc::clone(&stopping), fault.clone());
             let said = network.clone();
             move || {
                 let replica = ReplicaLoop::new(shared, replica, disk, committed, said, requests);
-                let result = replica.run(actions, &arrivals, &|| stopping.load(Ordering::Acquire));
-                if let Err(error) = &result {
-                    tracing::error!(code = %error.code, %error, "the replica stopped");
-                    failure.send_replace(true);
+                let stopping = || stopping.load(Ordering::Acquire);
+                if let Err(failure) = replica.run(actions, &arrivals, &stopping) {
+                    fault.tell(&failure);
                 }
-                result
             }
         })?;
+        others.push(replica);
         let (stop_server, stopped) = oneshot::channel::<()>();
         let serving = Serving::new(env!("CARGO_PKG_VERSION"), options.connections);
-        let server = tokio::spawn(serve(Arc::clone(&shared), listener, serving, stopped));
+        let server = serve(&fault, &shared, listener, serving, stopped);
         let node = Self {
             shared,
             address,
             stopping,
             stop_server: Some(stop_server),
             server,
-            replica: Some(replica),
-            others,
-            failed,
+            threads: Threads(others),
+            fault,
             network,
         };
         node.ready().await
@@ -185,21 +182,15 @@ impl Node {
         }
     }
 
-    /// Completes when the replica has failed or is gone: the node must be stopped then.
+    /// Completes when something has failed without which the node is of no use: it must be stopped then.
     pub async fn failed(&self) {
-        let mut failed = self.failed.clone();
-        while !*failed.borrow_and_update() {
-            if failed.changed().await.is_err() {
-                // The replica's thread has ended, and said nothing: it panicked.
-                return;
-            }
-        }
+        let _told_by_stop = self.fault.comes(&self.shared).await;
     }
 
     /// Stops: no new calls, calls under way end, the replica finishes its height, the store is flushed and closed.
     ///
     /// # Errors
-    /// What the replica failed with, if it did.
+    /// What failed first, if anything did.
     pub async fn stop(mut self) -> Result<(), Failure> {
         drop(self.stop_server.take());
         match tokio::time::timeout(DRAIN, &mut self.server).await {
@@ -210,23 +201,7 @@ impl Node {
         self.stopping.store(true, Ordering::Release);
         self.shared.seals.ask_nobody();
         self.network.stop().await;
-        let (replica, others) = (self.replica.take(), std::mem::take(&mut self.others));
-        let shared = self.shared;
-        let joined = tokio::task::spawn_blocking(move || {
-            let result = replica.map_or(Ok(()), |replica| {
-                replica
-                    .join()
-                    .unwrap_or_else(|_| Err(Failure::stopped("the replica's thread panicked")))
-            });
-            for thread in others {
-                // A panic there was logged where it happened; it must not hide the replica's result.
-                let _panicked = thread.join();
-            }
-            result?;
-            shared.store.flush()?;
-            Ok(VoteLock::close(shared.store.directory().path())?)
-        });
-        joined.await.map_err(Failure::stopped)?
+        self.threads.end(self.shared, self.fault).await
     }
 }
 
@@ -278,15 +253,33 @@ fn recall(
     Ok(((wal, directory), known))
 }
 
+/// Does what keeps the store fast.
+fn maintain(
+    fault: &Fault,
+    shared: &Arc<Shared>,
+    commits: Receiver<()>,
+    stopping: &Arc<AtomicBool>,
+) -> Result<JoinHandle<()>, Failure> {
+    let (shared, stopping) = (Arc::clone(shared), Arc::clone(stopping));
+    let told = fault.clone();
+    fault.spawn("maintenance", move || {
+        let stopping = || stopping.load(Ordering::Acquire);
+        if let Err(error) = maintenance::run(&shared, &commits, &stopping) {
+            told.tell(&error.into());
+        }
+    })
+}
+
 /// Brings what other nodes say to those whom it concerns: the replica, and whoever answers requests.
 fn hear(
+    fault: &Fault,
     shared: &Arc<Shared>,
     stopping: &Arc<AtomicBool>,
     (network, events): (Network, Events),
     (arrivals, requests): (SyncSender<Arrival>, Arc<Requests>),
 ) -> Result<JoinHandle<()>, Failure> {
     let (shared, stopping) = (Arc::clone(shared), Arc::clone(stopping));
-    spawn("peers", move || {
+    fault.spawn("peers", move || {
         let stopping = || stopping.load(Ordering::Acquire);
         peers::listen(events, &network, &shared, &arrivals, &requests, &stopping);
     })
@@ -294,6 +287,7 @@ fn hear(
 
 /// Gives other nodes what they ask for.
 fn answer(
+    fault: &Fault,
     shared: &Arc<Shared>,
     network: &Network,
     keys: Vec<SigningKey>,
@@ -302,7 +296,7 @@ fn answer(
 ) -> Result<JoinHandle<()>, Failure> {
     let (shared, network) = (Arc::clone(shared), network.clone());
     let (requests, stopping) = (Arc::clone(requests), Arc::clone(stopping));
-    spawn("answers", move || {
+    fault.spawn("answers", move || {
         let stopping = || stopping.load(Ordering::Acquire);
         peers::answer_all(&network, &shared, &keys, &requests, &stopping);
     })
@@ -373,17 +367,24 @@ async fn cannot_listen(
 }
 
 /// Serves until it is told to stop.
-async fn serve(
-    shared: Arc<Shared>,
+fn serve(
+    fault: &Fault,
+    shared: &Arc<Shared>,
     listener: TcpListener,
     serving: Serving,
     stopped: oneshot::Receiver<()>,
-) -> Result<(), Failure> {
+) -> tokio::task::JoinHandle<()> {
     let stop = async move {
         // A dropped sender means stop as well.
         let _dropped = stopped.await;
     };
-    ledger_api::serve(shared, listener, serving, stop).await.map_err(Failure::listen)
+    let fault = fault.clone();
+    let server = ledger_api::serve(Arc::clone(shared), listener, serving, stop);
+    tokio::spawn(async move {
+        if let Err(error) = server.await {
+            fault.tell(&Failure::listen(error));
+        }
+    })
 }
 
 /// The founders' entries, their signatures checked. No one else may submit before them.
@@ -400,6 +401,7 @@ fn check_genesis(shared: &Shared, entries: Vec<Entry>) -> Result<admission::Chec
 }
 
 fn check_threads(
+    fault: &Fault,
     count: usize,
     shared: &Arc<Shared>,
     checked: &SyncSender<Arrival>,
@@ -408,17 +410,10 @@ fn check_threads(
     let start = |number: usize| {
         let shared = Arc::clone(shared);
         let (checked, stopping) = (checked.clone(), Arc::clone(stopping));
-        spawn(&format!("check-{number}"), move || {
+        fault.spawn(&format!("check-{number}"), move || {
             let forward = |entries| checked.send(Arrival::Checked(entries)).is_ok();
             admission::run(&shared, now_ms, &forward, &|| stopping.load(Ordering::Acquire));
         })
     };
     (0..count.max(1)).map(start).collect()
-}
-
-fn spawn<T: Send + 'static>(
-    name: &str,
-    run: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, Failure> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(Failure::runtime)
 }

@@ -30,12 +30,12 @@ pub use demonstration::{Demonstration, copy_directory, copy_node, demonstration,
 pub use exported::{Exported, verdict};
 pub use hosts::Hosts;
 pub use impostor::{Giver, Impostor};
-pub use load::Supplier;
+pub use load::{Supplier, write_until_it_ends};
 pub use market::{Machine, Market};
 pub use network::{Exchanges, ports};
 pub use pen::{Pen, claim, forged};
 pub use places::{Place, Places, place, places_in, verified_places};
-pub use program::{CLI, Finished, NODE, command, run, run_in};
+pub use program::{CLI, Finished, NODE, assert_refused, command, run, run_in};
 pub use recorded::{Answer, Operation, Record, SharedRecord, Sight, Summary};
 pub use running::{Running, Signal, new_ledger, node_on, processor_time};
 pub use shared::Shared;

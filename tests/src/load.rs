@@ -1,7 +1,7 @@
 //! Somebody who writes: a supplier on a ledger of the wall clock, with entries of several acts.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
 use ledger_client::act::{Signatory, Times, Unsigned, digest_of};
@@ -14,6 +14,9 @@ use ledger_event::{
 use ledger_format::digest::LedgerId;
 use ledger_format::entry::Entry;
 use ledger_format::id::{Subject, SubjectKind};
+
+use crate::places::{Places, place};
+use crate::running::Running;
 
 /// How long an entry may wait, in seconds.
 const VALID_S: u64 = 600;
@@ -151,4 +154,26 @@ fn description(name: &str) -> AssetDescription {
 fn from_now() -> Times {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Times::valid_for(now.as_secs(), VALID_S)
+}
+
+/// Writes as a new party until the node no longer answers, and gives what it answered. Something may happen once the party is admitted.
+///
+/// # Panics
+/// If the party cannot be admitted.
+pub async fn write_until_it_ends(
+    node: &Running,
+    directory: &Path,
+    party: &str,
+    before: impl FnOnce(),
+) -> Places {
+    let mut client = Node::connect(&node.url, Duration::from_secs(20)).await.expect("a node");
+    let who = Supplier::admit(&mut client, directory, party).await.expect("a party");
+    before();
+    let mut answered = Places::new();
+    for number in 0_u64.. {
+        let entry = who.describe(&format!("asset-{number}")).expect("an entry");
+        let Ok(position) = client.submit(&entry).await else { break };
+        answered.insert(entry.id(), place(position));
+    }
+    answered
 }

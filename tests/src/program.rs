@@ -124,3 +124,17 @@ pub(crate) fn begin_in<A: AsRef<OsStr>>(
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("the program starts")
 }
+
+/// Asserts a refusal with its code, exit code and next step.
+///
+/// # Panics
+/// If it is none, or another one.
+pub fn assert_refused(ended: &Finished, code: &str, exit: i32, help: &str) {
+    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+    let error = &ended.error()["error"];
+    assert_eq!((error["code"].as_str(), ended.code), (Some(code), exit), "{error}");
+    assert!(
+        error["help"].as_str().expect("a refusal names the next step").contains(help),
+        "{error}"
+    );
+}

@@ -18,13 +18,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use ledger_client::Node;
 use ledger_fixtures::Rng;
 use ledger_format::digest::LedgerId;
 use ledger_store::Wal;
 use ledger_tests::{
-    Finished, NODE, Places, Running, Signal, Supplier, copy_directory, copy_node, demonstration,
-    new_ledger, node_on, place, places_in, ports, run, verified_places,
+    Finished, NODE, Running, Signal, assert_refused, copy_directory, copy_node, demonstration,
+    new_ledger, node_on, ports, run, verified_places, write_until_it_ends,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -59,14 +58,6 @@ fn refused(directory: &Path) -> Finished {
         Err(ended) => ended,
         Ok(node) => panic!("a node starts at height {}", node.ready["height"]),
     }
-}
-
-/// Asserts a refusal with its code, exit code and next step.
-fn assert_refused(ended: &Finished, code: &str, exit: i32, help: &str) {
-    assert!(!ended.err.contains("panicked"), "{}", ended.err);
-    let error = &ended.error()["error"];
-    assert_eq!((error["code"].as_str(), ended.code), (Some(code), exit), "{error}");
-    assert!(error["help"].as_str().unwrap().contains(help), "{error}");
 }
 
 /// The chain that a node on a directory exports, once it was told to end.
@@ -447,53 +438,6 @@ fn a_reindex_that_was_killed_is_gone_through_again() {
     assert!(broken_off >= 6, "{broken_off} of 24 kills hit a reindex");
 }
 
-/// A command that runs another one under a shell's limits.
-fn limited(limits: &str, command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("{limits}; exec \"$@\""), "sh"]);
-    shell.arg(command.get_program()).args(command.get_args());
-    shell
-}
-
-/// Writes until the node no longer answers, and gives what it answered.
-async fn write_until_it_ends(node: &Running, directory: &Path, party: &str) -> Places {
-    let mut client = Node::connect(&node.url, Duration::from_secs(20)).await.unwrap();
-    let who = Supplier::admit(&mut client, directory, party).await.unwrap();
-    let mut answered = Places::new();
-    for number in 0_u64.. {
-        let entry = who.describe(&format!("asset-{number}")).unwrap();
-        let Ok(position) = client.submit(&entry).await else { break };
-        answered.insert(entry.id(), place(position));
-    }
-    answered
-}
-
-#[test]
-fn a_full_disk_ends_the_node_and_loses_no_answer() {
-    let directory = tempfile::tempdir().unwrap();
-    let _genesis = new_ledger(directory.path());
-    let runtime = Runtime::new().unwrap();
-    // A file may not grow beyond this, in blocks of 512 bytes. The signal that comes with it would kill the process.
-    let limits = "trap '' XFSZ; ulimit -f 2400";
-    let node = Running::spawn(limited(limits, &node_on(directory.path()))).unwrap();
-    let answered = runtime.block_on(write_until_it_ends(&node, directory.path(), "supplier"));
-    assert!(answered.len() > 50, "{} answers", answered.len());
-    let ended = node.wait();
-    assert_refused(&ended, "STORE_IO", 32, "Check space");
-    // Nothing is mended by trying again.
-    let again = Running::spawn(limited(limits, &node_on(directory.path())));
-    if let Ok(node) = again {
-        let more = runtime.block_on(write_until_it_ends(&node, directory.path(), "another"));
-        assert_refused(&node.wait(), "STORE_IO", 32, "Check space");
-        assert!(more.len() < answered.len());
-    }
-    // With room again, everything that was answered is there.
-    let places = places_in(directory.path(), &directory.path().join("chain.ledger"));
-    for (id, place) in &answered {
-        assert_eq!(places.get(id), Some(place), "{id}");
-    }
-}
-
 /// A node to be started without the right to read and write everywhere, which the superuser has.
 fn unprivileged(directory: &Path, is_superuser: bool) -> Command {
     let node = node_on(directory);
@@ -549,8 +493,9 @@ fn a_copy_of_a_running_nodes_directory_is_a_ledger_or_refused() {
     let genesis = LedgerId::from_hex(&node.genesis).unwrap();
     let mut outcomes: BTreeMap<String, u32> = BTreeMap::new();
     std::thread::scope(|scope| {
-        let writer = scope
-            .spawn(|| runtime.block_on(write_until_it_ends(&node, directory.path(), "supplier")));
+        let writer = scope.spawn(|| {
+            runtime.block_on(write_until_it_ends(&node, directory.path(), "supplier", || ()))
+        });
         for _ in 0..20 {
             std::thread::sleep(Duration::from_millis(50));
             let torn = tempfile::tempdir().unwrap();

@@ -17,10 +17,12 @@ mod state;
 mod tiles;
 mod vote_lock;
 mod wal;
+mod writes;
 
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use ledger_format::digest::EntryId;
 use ledger_merkle::log::Frontier;
@@ -37,6 +39,7 @@ pub use wal::Wal;
 use crate::blobs::Blobs;
 use crate::ids::Ids;
 use crate::wal::sync_directory;
+use crate::writes::Writes;
 
 /// An open store. Writes come from one thread; reads from any.
 #[derive(Debug)]
@@ -52,6 +55,8 @@ pub struct Store {
     /// Held to append a block's leaves or to copy the edge.
     tiles: Mutex<TileBuilder>,
     changed_bytes: AtomicU64,
+    /// Writes of blocks that are under way.
+    writes: Writes,
     /// Height up to which blocks are flushed. Readers see none above it: what could still be lost is never shown.
     durable: AtomicU64,
     // Last, so that the directory is unlocked after sled has closed.
@@ -99,6 +104,7 @@ impl Store {
             ids: Mutex::default(),
             tiles: Mutex::default(),
             changed_bytes: AtomicU64::new(0),
+            writes: Writes::default(),
             durable: AtomicU64::new(0),
             directory,
         };
@@ -157,6 +163,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: the process must stop, since what the disk holds is unknown until it is read again.
     pub fn commit(&self, block: &NewBlock<'_>) -> Result<(), StoreError> {
+        let _under_way = self.writes.begin();
         let mut batch = sled::Batch::default();
         blocks::put_block(&mut batch, block)?;
         let grown = self.commit_derived(batch, block)?;
@@ -226,11 +233,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn flush(&self) -> Result<(), StoreError> {
+        let _under_way = self.writes.begin();
         self.database.flush()?;
         // First what the log points to.
         self.blobs.sync()?;
         let path = || self.directory.path().join("store/db").display().to_string();
         self.log.sync_data().map_err(|error| StoreError::io(path())(error))
+    }
+
+    /// Whether a block's write has not ended for so long: sled 0.34.7 waits without end for what it could not write, if that failed
+    /// beside the flush.
+    pub fn is_stuck(&self, after: Duration) -> Option<StoreError> {
+        let longest = self.writes.longest().filter(|longest| *longest >= after)?;
+        let what = format!("store: a write has not ended for {} s", longest.as_secs());
+        Some(StoreError::Io { what, source: std::io::ErrorKind::TimedOut.into() })
     }
 
     /// Leaf index of an entry.
