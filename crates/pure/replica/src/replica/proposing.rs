@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ledger_format::block::Body;
+use ledger_format::entry::Entry;
 use ledger_replay::Ledger;
 use ledger_rules::Refusal;
 use ledger_verify::block::proposer;
@@ -17,6 +18,9 @@ use crate::planted::{self, Bug};
 /// Waiting entries that a node is told of when it may lack them, and their bytes.
 pub(super) const RELAYED: usize = 512;
 pub(super) const RELAYED_BYTES: usize = 512 * 1024;
+
+/// Rounds of a height after the first in which blocks are as full as they can be.
+const FULL_ROUNDS: u32 = 3;
 
 impl Replica {
     /// Entries wait: for company when it is this validator's turn, else for whose turn it is.
@@ -160,13 +164,18 @@ impl Replica {
         } else {
             self.pool.all()
         };
-        let proposal = ledger.propose(self.id, self.now_ms, &entries);
+        let propose = |entries: &[&Entry]| ledger.propose(self.id, self.now_ms, entries);
+        let entry_of = |number: &usize| entries.get(*number).copied();
+        let mut proposal = propose(&entries);
+        let mut included: Vec<&Entry> = proposal.included.iter().filter_map(entry_of).collect();
+        let useful = useful(included.len(), self.owed.unwrap_or(0));
+        if useful < included.len() {
+            included.truncate(useful);
+            proposal.block = propose(&included).block;
+        }
         let candidate = proposal.block.map(|executed| {
-            let bytes = |number: &usize| entries.get(*number).map(|entry| entry.bytes().clone());
-            let body = Body {
-                header: executed.header.clone(),
-                entries: proposal.included.iter().filter_map(bytes).collect(),
-            };
+            let entries = included.iter().map(|entry| entry.bytes().clone()).collect();
+            let body = Body { header: executed.header.clone(), entries };
             Candidate { hash: executed.header.hash(), body, executed }
         });
         let refused: Vec<(u64, Refusal)> = proposal
@@ -211,4 +220,11 @@ impl Replica {
         self.owed = Some(round);
         self.pay(ledger)
     }
+}
+
+/// How many of the entries that a block could have are worth proposing in a round. Whoever is not agreed with in many rounds, since
+/// clocks are too far apart, say, would fill everybody's log with ever more blocks of a height: from a round on each has half as many.
+fn useful(fitting: usize, round: u32) -> usize {
+    let halvings = round.saturating_sub(FULL_ROUNDS);
+    fitting.checked_shr(halvings).unwrap_or(0).max(1)
 }

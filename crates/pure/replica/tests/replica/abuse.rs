@@ -98,6 +98,17 @@ impl Begun {
         self.block_by(self.turn(0), time_ms)
     }
 
+    /// Gives a node two entries that can both be in the next block.
+    pub(crate) fn submit_two(&mut self, number: usize, now_ms: u64) {
+        let (ledger, node) = (genesis().id(), &mut self.network.nodes[number]);
+        let time_ms = node.ledger.time_ms();
+        for (deed, serial) in self.later.iter().take(2).zip(77..) {
+            let place = Place { ledger, time_ms, head: Vec::new(), serial, signed: true };
+            let event = Event::Submitted(Box::new(deed.seal(&place)));
+            let _actions = node.replica.step(&node.ledger, now_ms, event).unwrap();
+        }
+    }
+
     /// A block that names this validator as its proposer, with its body.
     pub(crate) fn block_by(&self, named: KeyId, time_ms: u64) -> (BlockHash, Message) {
         let (ledger, head) = (genesis().id(), Vec::new());

@@ -1,5 +1,6 @@
-//! Heights that nothing could fill: their rounds wait, until something could.
+//! Heights that nothing could fill, whose rounds wait until something could; and those that are not agreed on in many rounds.
 
+use ledger_format::block::Body;
 use ledger_replica::{Action, Event, Timer};
 
 use crate::abuse::{Begun, prevote, proposal};
@@ -49,4 +50,32 @@ fn a_block_that_all_have_voted_against_keeps_no_rounds_going() {
     let woken = begun.hears(number, now_ms + 2_000, &polka);
     assert!(!begun.network.nodes[number].replica.is_at_rest());
     assert_eq!(prevotes(&woken), [None], "the round goes on: {woken:?}");
+}
+
+/// Entries of the bodies that somebody broadcasts.
+fn filled(actions: &[Action]) -> Vec<usize> {
+    let bodies = actions.iter().filter_map(|action| match action {
+        Action::Broadcast(message) => message.as_body(),
+        _ => None,
+    });
+    let decode = |body: &[u8]| Body::decode(body.to_vec().into()).unwrap().entries.len();
+    bodies.map(|(_, body)| decode(body)).collect()
+}
+
+/// Each round of a height that is not agreed on brings another block, and everybody logs it.
+#[test]
+fn after_many_rounds_blocks_have_ever_fewer_entries() {
+    for (round, entries) in [(3, 2), (5, 1)] {
+        let mut begun = Begun::new();
+        let now_ms = begun.now_ms();
+        let number = begun.network.number_of(&begun.turn(round)).unwrap();
+        let (liar, others) = (begun.turn(0), begun.all_but(number));
+        let (block, body) = begun.block_of(now_ms + CENTURY_MS);
+        let open = [(liar, body), (liar, proposal(liar, (2, 0), None, block))];
+        let mut actions = begun.hears(number, now_ms, &open);
+        begun.submit_two(number, now_ms);
+        let skip = others.iter().take(2).map(|by| (*by, prevote(*by, (2, round), None)));
+        actions.extend(begun.hears(number, now_ms, &skip.collect::<Vec<_>>()));
+        assert_eq!(filled(&actions), [entries], "round {round}");
+    }
 }
