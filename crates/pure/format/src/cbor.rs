@@ -19,12 +19,17 @@ pub(crate) type Writer<'a> = Encoder<&'a mut Vec<u8>>;
 pub(crate) type Written = Result<(), encode::Error<Infallible>>;
 
 /// Runs `write` on an empty buffer.
+pub(crate) fn write(write: impl FnOnce(&mut Writer<'_>) -> Written) -> Vec<u8> {
+    write_in(0, write)
+}
+
+/// The same in a buffer with room for so many bytes: one that grows takes memory again and again.
 #[expect(
     clippy::expect_used,
     reason = "writing to a Vec has no error case: its error type is Infallible"
 )]
-pub(crate) fn write(write: impl FnOnce(&mut Writer<'_>) -> Written) -> Vec<u8> {
-    let mut buffer = Vec::new();
+pub(crate) fn write_in(room: usize, write: impl FnOnce(&mut Writer<'_>) -> Written) -> Vec<u8> {
+    let mut buffer = Vec::with_capacity(room);
     write(&mut Encoder::new(&mut buffer)).expect("a Vec accepts every write");
     buffer
 }

@@ -24,6 +24,12 @@ pub fn hex(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(bytes)
 }
 
+/// The same of a hash, in a buffer of the caller's.
+pub(crate) fn hex_in<'b>(hash: &Hash, buffer: &'b mut [u8; 64]) -> &'b str {
+    // The buffer has the length that it takes.
+    base16ct::lower::encode_str(hash, buffer).unwrap_or_default()
+}
+
 /// Reads exactly 32 bytes from lower-case hex.
 ///
 /// # Errors
@@ -81,7 +87,7 @@ macro_rules! hash_type {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&hex(&self.0))
+                f.write_str(hex_in(&self.0, &mut [0; 64]))
             }
         }
 

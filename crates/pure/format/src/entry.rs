@@ -11,7 +11,7 @@ use bytes::Bytes;
 use ledger_event::{Event, Purpose, Role};
 
 use crate::cbor::{self, Reader, Writer, Written};
-use crate::digest::{EntryId, KeyId, LedgerId, sha256};
+use crate::digest::{EntryId, KeyId, LedgerId, hex_in, sha256};
 use crate::id::{Subject, check_party};
 use crate::limits::{MAX_ENTRY_BYTES, MAX_SIGNERS};
 use crate::malformed::{Kind, Malformed};
@@ -32,6 +32,9 @@ const SIGNERS: i64 = -65_537;
 
 /// Media type of the payload; its last part is the version of the event vocabulary.
 pub const CONTENT_TYPE_V1: &str = "application/vnd.ledger.event.v1";
+
+/// Room for the protected header of an entry that its issuer alone signs.
+const HEADER_ROOM: usize = 512;
 
 /// Context string of what co-signers sign, so that no such signature is an outer one.
 const COSIGNATURE_CONTEXT: &str = "LedgerCosignature1";
@@ -78,6 +81,7 @@ pub struct Entry {
     kid: KeyId,
     claims: Claims,
     event: Event,
+    /// The protected header as co-signers sign it; empty where there is no co-signer.
     body: Vec<u8>,
     protected: Bytes,
     payload: Bytes,
@@ -132,7 +136,8 @@ impl Entry {
             ));
         }
         let id = EntryId(leaf_hash(&bytes));
-        let body = protected_header(kid, &claims, None);
+        let is_alone = cosignatures.is_empty();
+        let body = if is_alone { Vec::new() } else { protected_header(kid, &claims, None) };
         Ok(Self {
             bytes,
             id,
@@ -289,8 +294,16 @@ pub fn leaf_hash(leaf: &[u8]) -> [u8; 32] {
     sha256(&[&[0x00], leaf])
 }
 
+/// Most bytes of what stands around the header and the payload in what is signed, and in an entry beside its signature.
+const AROUND: usize = 40;
+
+fn room(protected: &[u8], payload: &[u8]) -> usize {
+    protected.len().saturating_add(payload.len()).saturating_add(AROUND)
+}
+
 fn envelope(protected: &[u8], payload: &[u8], signature: &[u8; 64]) -> Vec<u8> {
-    cbor::write(|w| {
+    let room = room(protected, payload).saturating_add(signature.len());
+    cbor::write_in(room, |w| {
         w.tag(minicbor::data::Tag::new(18))?.array(4)?;
         w.bytes(protected)?.map(0)?.bytes(payload)?.bytes(signature)?;
         Ok(())
@@ -298,7 +311,9 @@ fn envelope(protected: &[u8], payload: &[u8], signature: &[u8; 64]) -> Vec<u8> {
 }
 
 fn cosign_message(body: &[u8], payload: &[u8]) -> Vec<u8> {
-    cbor::write(|w| w.array(3)?.str(COSIGNATURE_CONTEXT)?.bytes(body)?.bytes(payload)?.ok())
+    cbor::write_in(room(body, payload), |w| {
+        w.array(3)?.str(COSIGNATURE_CONTEXT)?.bytes(body)?.bytes(payload)?.ok()
+    })
 }
 
 fn seal_message(protected: &[u8], payload: &[u8]) -> Vec<u8> {
@@ -307,13 +322,13 @@ fn seal_message(protected: &[u8], payload: &[u8]) -> Vec<u8> {
 
 /// `Sig_structure` of a COSE_Sign1 without external data (RFC 9052 section 4.4).
 pub(crate) fn sig_structure(protected: &[u8], payload: &[u8]) -> Vec<u8> {
-    cbor::write(|w| {
+    cbor::write_in(room(protected, payload), |w| {
         w.array(4)?.str(SIGNATURE_CONTEXT)?.bytes(protected)?.bytes(&[])?.bytes(payload)?.ok()
     })
 }
 
 fn protected_header(kid: KeyId, claims: &Claims, cosignatures: Option<&[[u8; 64]]>) -> Vec<u8> {
-    cbor::write(|w| {
+    cbor::write_in(HEADER_ROOM, |w| {
         w.map(if cosignatures.is_some() { 5 } else { 4 })?;
         w.i64(ALG)?.i64(EDDSA)?;
         w.i64(CONTENT_TYPE)?.str(CONTENT_TYPE_V1)?;
@@ -334,7 +349,7 @@ fn write_claims(w: &mut Writer<'_>, claims: &Claims) -> Written {
     w.map(if claims.signers.is_empty() { 6 } else { 7 })?;
     w.i64(1)?.str(&claims.issuer)?;
     w.i64(2)?.str(claims.subject.as_str())?;
-    w.i64(3)?.str(&claims.ledger.to_string())?;
+    w.i64(3)?.str(hex_in(claims.ledger.as_bytes(), &mut [0; 64]))?;
     w.i64(4)?.u64(claims.expires_s)?;
     w.i64(6)?.u64(claims.issued_s)?;
     w.i64(7)?.bytes(&claims.nonce)?;
