@@ -4,8 +4,9 @@
 //! the one code it refuses with. The frame checks, in this order: the subject's kind, existence and owner; what the act relies on
 //! exists; `prior`; signers; guards. The stage then says what the act writes.
 
+use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use ledger_event::event::Act as Kind;
 use ledger_event::{Digest, HashAlgorithm, LedgerRecord};
@@ -85,10 +86,10 @@ impl Act<'_> {
         self.check_subject(rule)?;
         self.check_prior(rule)?;
         let resolve = |place: Who| match place {
-            Who::Issuer => Some(self.issuer().to_string()),
+            Who::Issuer => Some(Cow::Borrowed(self.issuer())),
             Who::Anyone => None,
-            Who::Subject => Some(self.subject().name().to_string()),
-            other => Some(who(other).unwrap_or_default()),
+            Who::Subject => Some(Cow::Borrowed(self.subject().name())),
+            other => Some(Cow::Owned(who(other).unwrap_or_default())),
         };
         signers::check(&self.signers, rule.signers, &resolve)
             .map_err(|refusal| self.refuse(rule, refusal.code, &refusal.detail))?;
@@ -138,16 +139,16 @@ impl Act<'_> {
 
     fn check_prior<G>(&self, rule: &Rule<G>) -> Result<(), Refusal> {
         let stated = &self.entry.event().prior;
-        let found = self.state.timeline(self.subject().as_str()).head;
-        if stated.is_empty() {
-            // What genesis made has no history that anybody could state.
-            if rule.binding && !found.is_empty() {
-                return Err(self.refuse(rule, Code::PriorMissing, "`prior` is empty"));
-            }
+        if stated.is_empty() && !rule.binding {
             return Ok(());
         }
+        let found = self.state.timeline(self.subject().as_str()).head;
+        // What genesis made has no history that anybody could state: both are empty.
         if *stated == found {
             return Ok(());
+        }
+        if stated.is_empty() {
+            return Err(self.refuse(rule, Code::PriorMissing, "`prior` is empty"));
         }
         let hex = ledger_format::digest::hex;
         let now = if found.is_empty() { "it has no history".into() } else { hex(&found) };
@@ -184,8 +185,15 @@ pub(crate) fn optional_hash(name: &str, bytes: &[u8]) -> Check {
 
 /// A text field within its limit in characters.
 pub(crate) fn text(name: &str, value: &str, most: usize) -> Check {
-    let length = value.chars().count();
-    ensure(length <= most && !value.chars().any(char::is_control), || {
+    // A character takes a byte or more; and most texts are ASCII, where each byte is one.
+    let is_short = value.len() <= most || value.chars().count() <= most;
+    let has_control = if value.is_ascii() {
+        value.bytes().fold(false, |found, byte| found | byte.is_ascii_control())
+    } else {
+        value.chars().any(char::is_control)
+    };
+    ensure(is_short && !has_control, || {
+        let length = value.chars().count();
         format!("{name}: {length} characters, at most {most} and no control characters")
     })
 }

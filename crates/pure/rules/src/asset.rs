@@ -69,7 +69,7 @@ impl<'b> Draft<'_, 'b> {
     fn fields(&self) -> Check {
         let d = self.description()?;
         ensure(d.kind() != AssetKind::Unspecified, || "kind: must be stated".into())?;
-        stated_text("name", &format!("{}{}", d.name_en, d.name_zh), 600)?;
+        stated_text("name", &[d.name_en.as_str(), &d.name_zh].concat(), 600)?;
         for (name, value, most) in [
             ("summary", &d.summary, 4_000),
             ("industry", &d.industry, 20),

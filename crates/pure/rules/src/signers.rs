@@ -1,13 +1,16 @@
 //! Who must sign an act: keys in force, roles granted, factors of different classes (docs/spec/rules.md, signers).
 
+use alloc::borrow::Cow;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use ledger_event::{Factor, Purpose, Role};
+use ledger_event::{Factor, PartyRecord, Purpose, Role};
 use ledger_format::digest::KeyId;
 use ledger_format::entry::Entry;
+use ledger_format::limits::MAX_SIGNERS;
 
 use crate::code::{Code, Refusal};
 use crate::view::State;
@@ -21,7 +24,7 @@ pub(crate) struct ActiveSigner {
     pub(crate) role: Option<Role>,
     pub(crate) factor: Factor,
     pub(crate) officer: Bytes,
-    roles: Vec<i32>,
+    granted: Rc<PartyRecord>,
 }
 
 /// A key that the entry itself enrols, whose holder signs to show that it has it.
@@ -163,7 +166,7 @@ fn active(
         role,
         factor: key.factor(),
         officer: key.officer.clone(),
-        roles: record.roles.clone(),
+        granted: record,
     };
     if let Some(role) = role {
         signer.check_granted(role)?;
@@ -173,7 +176,7 @@ fn active(
 
 impl ActiveSigner {
     fn has(&self, role: Role) -> bool {
-        role == Role::Unspecified || self.roles.contains(&i32::from(role))
+        role == Role::Unspecified || self.granted.roles.contains(&i32::from(role))
     }
 
     fn check_granted(&self, role: Role) -> Result<(), Refusal> {
@@ -206,32 +209,33 @@ impl ActiveSigner {
 /// A key stands in one place only: who has two roles signs with two keys. Which key stands where is for nobody to say, so any
 /// way to fill all places will do, and the order of the signers decides nothing. Further keys of a place's party and role say
 /// nothing new and do no harm; a key that stands in no place is refused.
-pub(crate) fn check(
+pub(crate) fn check<'a>(
     signers: &Signers,
     needs: &[Need],
-    resolve: &dyn Fn(Who) -> Option<String>,
+    resolve: &dyn Fn(Who) -> Option<Cow<'a, str>>,
 ) -> Result<(), Refusal> {
-    let mut called_for = alloc::vec![false; signers.active.len()];
-    let mut places = Places::new(&signers.active);
+    let mut called_for = Numbers::default();
+    let mut places = Places::default();
     for need in needs.iter().copied() {
         let party = resolve(need.who);
-        let mut serving = Vec::new();
-        for (number, (signer, called)) in signers.active.iter().zip(&mut called_for).enumerate() {
+        let mut serving = Numbers::default();
+        for (number, signer) in signers.active.iter().enumerate() {
             if !signer.serves(need, party.as_deref()) {
                 continue;
             }
             signer.check_granted(need.role)?;
             signer.check_factor(need)?;
-            *called = true;
-            serving.push((number, signer));
+            called_for.add(number);
+            serving.add(number);
         }
-        if !keys(need, &serving).into_iter().all(|able| places.fill(able)) {
-            return Err(unfilled(need, party.as_deref(), serving.len()));
+        let keys = keys(need, &signers.active, serving);
+        if !keys.into_iter().flatten().all(|able| places.fill(able)) {
+            return Err(unfilled(need, party.as_deref(), serving.count()));
         }
     }
-    match signers.active.iter().zip(&called_for).find(|(_, called)| !**called) {
+    match signers.active.iter().enumerate().find(|(number, _)| !called_for.has(*number)) {
         None => Ok(()),
-        Some((signer, _)) => {
+        Some((_, signer)) => {
             let role = signer.role.map_or("its own", |role| role.as_str_name());
             let detail = format!("{} signed as {role}", signer.party);
             Err(Refusal::new(Code::SigUncalledFor, detail))
@@ -239,23 +243,56 @@ pub(crate) fn check(
     }
 }
 
-/// For each key that a need asks for: the numbers of the signers that can be it, of those that serve the need.
-fn keys(need: Need, serving: &[(usize, &ActiveSigner)]) -> Vec<Vec<usize>> {
-    let those = |fits: &dyn Fn(&ActiveSigner) -> bool| -> Vec<usize> {
-        serving.iter().filter(|(_, signer)| fits(signer)).map(|(number, _)| *number).collect()
+/// Some of an entry's signers, by number: a bit each, so that no entry takes memory for them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Numbers(u32);
+
+const _: () = assert!(MAX_SIGNERS < 32, "each signer has its bit");
+
+impl Numbers {
+    fn bit(number: usize) -> u32 {
+        u32::try_from(number).map_or(0, |number| 1_u32.unbounded_shl(number))
+    }
+
+    fn add(&mut self, number: usize) {
+        self.0 |= Self::bit(number);
+    }
+
+    fn has(self, number: usize) -> bool {
+        self.0 & Self::bit(number) != 0
+    }
+
+    fn count(self) -> u32 {
+        self.0.count_ones()
+    }
+}
+
+impl FromIterator<usize> for Numbers {
+    fn from_iter<I: IntoIterator<Item = usize>>(numbers: I) -> Self {
+        let mut all = Self::default();
+        numbers.into_iter().for_each(|number| all.add(number));
+        all
+    }
+}
+
+/// For each key that a need asks for, one or two: the signers that can be it, of those that serve the need.
+fn keys(need: Need, signers: &[ActiveSigner], serving: Numbers) -> [Option<Numbers>; 2] {
+    let serving = || signers.iter().enumerate().filter(move |(number, _)| serving.has(*number));
+    let those = |fits: &dyn Fn(&ActiveSigner) -> bool| -> Option<Numbers> {
+        Some(serving().filter(|(_, signer)| fits(signer)).map(|(number, _)| number).collect())
     };
     match need.keys {
-        Keys::One => alloc::vec![those(&|_| true)],
-        Keys::TwoFactors => alloc::vec![
+        Keys::One => [those(&|_| true), None],
+        Keys::TwoFactors => [
             those(&|signer| signer.factor == Factor::OrgHsm),
             those(&|signer| signer.factor == Factor::OfficerToken),
         ],
         // The first officer and any other one: all that can be told apart, as no other need of such an act takes a key away.
         Keys::TwoOfficers => {
-            let mut officers = serving.iter().map(|(_, signer)| &signer.officer);
+            let mut officers = serving().map(|(_, signer)| &signer.officer);
             let first = officers.find(|officer| !officer.is_empty());
             let known = |signer: &ActiveSigner| !signer.officer.is_empty();
-            alloc::vec![
+            [
                 those(&|signer| known(signer) && Some(&signer.officer) == first),
                 those(&|signer| known(signer) && Some(&signer.officer) != first),
             ]
@@ -264,32 +301,30 @@ fn keys(need: Need, serving: &[(usize, &ActiveSigner)]) -> Vec<Vec<usize>> {
 }
 
 /// The places that are filled, each with one signer, no signer in two of them: a matching, grown along augmenting paths.
+#[derive(Debug, Default)]
 struct Places {
     /// Of each place, who can stand there.
-    able: Vec<Vec<usize>>,
+    able: Vec<Numbers>,
     /// Of each signer, the place in which it stands.
-    stands: Vec<Option<usize>>,
+    stands: [Option<usize>; MAX_SIGNERS],
 }
 
 impl Places {
-    fn new(signers: &[ActiveSigner]) -> Self {
-        Self { able: Vec::new(), stands: alloc::vec![None; signers.len()] }
-    }
-
     /// Fills one more place, where needed by moving those who stand in others. `false`: there is no way to fill all of them.
-    fn fill(&mut self, able: Vec<usize>) -> bool {
+    fn fill(&mut self, able: Numbers) -> bool {
         let place = self.able.len();
         self.able.push(able);
-        self.place(place, &mut alloc::vec![false; self.stands.len()])
+        self.place(place, &mut Numbers::default())
     }
 
     /// Finds somebody for a place who is free, or whose own place another can take. Nobody is `asked` twice, so it ends.
-    fn place(&mut self, place: usize, asked: &mut [bool]) -> bool {
-        for number in self.able.get(place).cloned().unwrap_or_default() {
-            let Some(asked_before) = asked.get_mut(number) else { continue };
-            if core::mem::replace(asked_before, true) {
+    fn place(&mut self, place: usize, asked: &mut Numbers) -> bool {
+        let able = self.able.get(place).copied().unwrap_or_default();
+        for number in (0..MAX_SIGNERS).filter(|number| able.has(*number)) {
+            if asked.has(number) {
                 continue;
             }
+            asked.add(number);
             let before = self.stands.get(number).copied().flatten();
             if before.is_none_or(|other| self.place(other, asked)) {
                 if let Some(stands) = self.stands.get_mut(number) {
@@ -308,7 +343,7 @@ fn name(role: Role) -> &'static str {
 }
 
 /// Why a need has not the keys that it asks for, though so many signers serve it.
-fn unfilled(need: Need, party: Option<&str>, serving: usize) -> Refusal {
+fn unfilled(need: Need, party: Option<&str>, serving: u32) -> Refusal {
     let (code, why) = match (need.keys, serving) {
         (_, 0) => (need.missing, "no signature"),
         (Keys::One, _) => (need.missing, "who signed so is needed in another place"),
@@ -330,9 +365,10 @@ mod tests {
     const SIGNERS: usize = 4;
     const PLACES: usize = 3;
 
-    fn filled(able: &[Vec<usize>]) -> Option<Vec<Option<usize>>> {
-        let mut places = Places { able: Vec::new(), stands: alloc::vec![None; SIGNERS] };
-        able.iter().cloned().all(|able| places.fill(able)).then_some(places.stands)
+    fn filled(able: &[Vec<usize>]) -> Option<[Option<usize>; MAX_SIGNERS]> {
+        let mut places = Places::default();
+        let mut able = able.iter().map(|able| able.iter().copied().collect());
+        able.all(|able| places.fill(able)).then_some(places.stands)
     }
 
     /// Whether there is a way at all, by trying every one.
