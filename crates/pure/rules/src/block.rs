@@ -1,9 +1,9 @@
 //! A block on its way through the rules: entry by entry, then what the whole block changed.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use crate::budget;
 use crate::code::{Code, Refusal};
 use crate::genesis::LEDGER;
 use crate::protocol::Protocol;
-use crate::view::{Register, State, Typed as _, View, Writes, read, read_as};
+use crate::view::{Changed, Opened, Register, State, Typed as _, View, Writes, decode, read_as};
 use crate::{
     asset, contract, delivery, governance, identity, listing, membership, misconduct, protocol,
     registration, review, signers,
@@ -57,7 +57,7 @@ pub struct BlockRules<'a> {
     /// Shared, so that what an entry costs does not borrow the block that it changes.
     budgets: Option<Rc<budget::Limits>>,
     register: Register,
-    changed: BTreeMap<String, Record>,
+    changed: Changed,
     links: Vec<Vec<Link>>,
 }
 
@@ -74,7 +74,7 @@ impl<'a> BlockRules<'a> {
         let limits = ledger.limits?;
         let id = Hash::try_from(ledger.genesis.as_ref()).ok()?;
         let budgets = budget::Limits::of(base, &ledger, height, time_ms).map(Rc::new);
-        let (register, changed, links) = (Register::default(), BTreeMap::new(), Vec::new());
+        let (register, changed, links) = (Register::default(), Changed::new(), Vec::new());
         Some(Self { base, ledger, limits, id, height, time_ms, budgets, register, changed, links })
     }
 
@@ -108,7 +108,7 @@ impl<'a> BlockRules<'a> {
         self.write(entry, leaf_index, writes, activities);
         if let Some(charge) = charge {
             for payer in charge.payers() {
-                charge.take_from(payer, self.open(&payer.record()));
+                charge.take_from(payer, &mut self.open(payer.record()).record);
             }
         }
         Ok(())
@@ -126,9 +126,10 @@ impl<'a> BlockRules<'a> {
 
     /// What the entries applied so far have changed.
     pub fn finish(self) -> Changes {
-        let encode = |(id, record): (&String, &Record)| (state_key(id), message::encode(record));
-        let mut records: Vec<_> = self.changed.iter().map(encode).collect();
-        records.sort_unstable();
+        let opened = self.changed.into_values();
+        let encoded = opened.map(|opened| (opened.key, message::encode(&opened.record)));
+        let mut records: Vec<_> = encoded.collect();
+        records.sort_unstable_by_key(|(key, _)| *key);
         Changes { records, links: self.links }
     }
 
@@ -167,56 +168,64 @@ impl<'a> BlockRules<'a> {
         Ok(())
     }
 
-    fn write(&mut self, entry: &Entry, leaf: u64, writes: Writes, activities: BTreeSet<String>) {
+    fn write(&mut self, entry: &Entry, leaf: u64, writes: Writes, activities: Vec<String>) {
         let mut links = Vec::with_capacity(writes.records.len().saturating_add(activities.len()));
         for (id, body) in writes.records {
-            let record = self.open(&id);
-            if body.is_some() {
-                record.body = body;
+            let opened = self.open(id);
+            if let Some(body) = body {
+                opened.record.body = Some(*body);
             }
-            links.push(append(record, entry.id(), leaf));
+            links.push(opened.append(entry.id(), leaf));
         }
         for id in activities {
-            let record = self.open(&id);
-            record.body.get_or_insert_with(|| ActivityRecord::default().into_body());
-            let link = append(record, entry.id(), leaf);
-            if !(planted::is(Bug::IssuerUnlinked) && id.starts_with("activity:party/")) {
-                links.push(link);
-            }
+            let is_linked =
+                !(planted::is(Bug::IssuerUnlinked) && id.starts_with("activity:party/"));
+            let opened = self.open(id);
+            opened.record.body.get_or_insert_with(|| ActivityRecord::default().into_body());
+            let link = opened.append(entry.id(), leaf);
+            links.extend(is_linked.then_some(link));
         }
         self.links.push(links);
     }
 
     /// The record of an id in the block's changes, copied from the base or new.
-    fn open(&mut self, id: &str) -> &mut Record {
+    fn open(&mut self, id: String) -> &mut Opened {
         let base = self.base;
-        self.changed.entry(id.to_string()).or_insert_with(|| {
-            read(base, id).unwrap_or_else(|| Record {
-                id: id.to_string(),
+        self.changed.entry(id).or_insert_with_key(|id| {
+            let key = state_key(id);
+            let record = base.record(&key).and_then(decode).unwrap_or_else(|| Record {
+                id: id.clone(),
                 timeline: Some(Timeline::default()),
                 ..Record::default()
-            })
+            });
+            Box::new(Opened { key, record })
         })
     }
 }
 
-fn append(record: &mut Record, entry: EntryId, leaf: u64) -> Link {
-    let timeline = record.timeline.get_or_insert_default();
-    let previous = (timeline.count > 0).then_some(timeline.last);
-    *timeline = Timeline {
-        count: timeline.count.saturating_add(1),
-        head: Bytes::copy_from_slice(&timeline_step(&timeline.head, &entry)),
-        last: leaf,
-    };
-    Link { key: state_key(&record.id), previous }
+impl Opened {
+    /// Adds an entry to the record's timeline.
+    fn append(&mut self, entry: EntryId, leaf: u64) -> Link {
+        let timeline = self.record.timeline.get_or_insert_default();
+        let previous = (timeline.count > 0).then_some(timeline.last);
+        *timeline = Timeline {
+            count: timeline.count.saturating_add(1),
+            head: Bytes::copy_from_slice(&timeline_step(&timeline.head, &entry)),
+            last: leaf,
+        };
+        Link { key: self.key, previous }
+    }
 }
 
-/// The timelines across subjects that an entry is on: one a signing party, one for the kind of act.
-fn activities(act: &Act<'_>) -> BTreeSet<String> {
+/// The timelines across subjects that an entry is on, in order: one a signing party, one for the kind of act.
+fn activities(act: &Act<'_>) -> Vec<String> {
     let kind = act.entry.event().act.as_ref().map_or("", act_name);
-    let parties =
-        act.signers.active.iter().map(|signer| format!("activity:party/{}", signer.party));
-    parties.chain(core::iter::once(format!("activity:kind/{kind}"))).collect()
+    let parties = act.signers.active.iter().map(|signer| ["activity:party/", &signer.party]);
+    let all = parties.chain(core::iter::once(["activity:kind/", kind]));
+    let mut all: Vec<String> = all.map(|id| id.concat()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 macro_rules! acts {

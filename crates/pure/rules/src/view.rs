@@ -1,6 +1,7 @@
 //! Reading the state: the map that an act is judged by, given from outside.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::rc::Rc;
@@ -37,7 +38,7 @@ pub fn read_as<T: Typed>(view: &dyn View, id: &str) -> Option<T> {
 }
 
 /// Records in a state were written by these rules; bytes that are no record count as none.
-fn decode(bytes: &[u8]) -> Option<Record> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<Record> {
     Record::decode(Bytes::copy_from_slice(bytes)).ok()
 }
 
@@ -105,20 +106,25 @@ where
     record
 }
 
+/// What the entries of a block have changed so far, by id. Boxed: a record is large, and is moved whenever one comes before it.
+pub(crate) type Changed = BTreeMap<String, Box<Opened>>;
+
+/// A record that a block changes, and its state key, which each entry on its timeline names.
+pub(crate) struct Opened {
+    pub(crate) key: Hash,
+    pub(crate) record: Record,
+}
+
 /// The state as a block sees it: what was in force before the block, and subjects as earlier entries of the block left them.
 #[derive(Clone, Copy)]
 pub(crate) struct State<'a> {
     base: &'a dyn View,
     register: &'a Register,
-    changed: &'a BTreeMap<String, Record>,
+    changed: &'a Changed,
 }
 
 impl<'a> State<'a> {
-    pub(crate) fn new(
-        base: &'a dyn View,
-        register: &'a Register,
-        changed: &'a BTreeMap<String, Record>,
-    ) -> Self {
+    pub(crate) fn new(base: &'a dyn View, register: &'a Register, changed: &'a Changed) -> Self {
         Self { base, register, changed }
     }
 
@@ -154,7 +160,8 @@ impl<'a> State<'a> {
 
     /// A subject as the entries before this one left it.
     pub(crate) fn record(&self, id: &str) -> Option<Record> {
-        self.changed.get(id).cloned().or_else(|| read(self.base, id))
+        let opened = self.changed.get(id).map(|opened| opened.record.clone());
+        opened.or_else(|| read(self.base, id))
     }
 
     /// A subject of the asked type.
@@ -168,16 +175,16 @@ impl<'a> State<'a> {
     }
 }
 
-/// What one entry writes: new bodies, and records that it only adds itself to.
+/// What one entry writes: new bodies, and records that it only adds itself to. Boxed: a map has room for eleven from its first on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writes {
-    pub(crate) records: BTreeMap<String, Option<Body>>,
+    pub(crate) records: BTreeMap<String, Option<Box<Body>>>,
 }
 
 impl Writes {
     /// Sets the body of a record, new or not.
     pub(crate) fn put(&mut self, id: &str, body: impl Typed) {
-        self.records.insert(id.to_string(), Some(body.into_body()));
+        self.records.insert(id.to_string(), Some(Box::new(body.into_body())));
     }
 
     /// Adds the entry to the timeline of a record that stays as it is.
