@@ -22,7 +22,7 @@ pub(crate) fn put<T>(
         entries: &block.body.entries,
         ids: &executed.ids,
         links: &links,
-        records: &executed.records,
+        records: &executed.records(),
         window: &window,
     })
 }

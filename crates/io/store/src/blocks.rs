@@ -70,7 +70,7 @@ pub struct NewBlock<'a> {
     /// Timelines that each entry is on.
     pub links: &'a [Vec<LinkRow>],
     /// Records that the block changed.
-    pub records: &'a [(Hash, Vec<u8>)],
+    pub records: &'a [(&'a Hash, &'a [u8])],
     /// What the block adds to the window of known entries.
     pub window: &'a [WindowRow],
 }

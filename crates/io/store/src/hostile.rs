@@ -41,7 +41,7 @@ fn written(path: &std::path::Path) -> Store {
             entries: &entries,
             ids: &ids,
             links: &links,
-            records: std::slice::from_ref(&record),
+            records: &[(&record.0, &record.1)],
             window: &[window],
         };
         store.commit(&block).unwrap();

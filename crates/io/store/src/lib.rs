@@ -304,7 +304,7 @@ mod tests {
         for height in 1..=BLOCKS {
             let entries = [Bytes::from(height.to_be_bytes().to_vec())];
             let ids = [tiles::id_of(&entries[0])];
-            let record = (height.to_be_bytes().repeat(4).try_into().unwrap(), vec![7; 100]);
+            let key = height.to_be_bytes().repeat(4).try_into().unwrap();
             let block = NewBlock {
                 height,
                 header: b"header",
@@ -314,7 +314,7 @@ mod tests {
                 entries: &entries,
                 ids: &ids,
                 links: &[vec![LinkRow { key: [1; 8], previous: None }]],
-                records: std::slice::from_ref(&record),
+                records: &[(&key, &[7; 100])],
                 window: &[],
             };
             store.commit(&block).unwrap();

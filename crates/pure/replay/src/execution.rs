@@ -35,14 +35,19 @@ pub struct Executed {
     pub first_entry: u64,
     /// Id of the leaf that is the header before; `None` at height 1.
     pub header_leaf: Option<EntryId>,
-    /// New record bytes by state key, ascending.
-    pub records: Vec<(Hash, Vec<u8>)>,
     /// The timelines that each entry is on.
     pub links: Vec<Vec<Link>>,
     /// What the block adds to the window.
     pub window: Vec<Known>,
     pub(crate) delta: Delta,
     pub(crate) frontier: Frontier,
+}
+
+impl Executed {
+    /// New record bytes by state key, ascending.
+    pub fn records(&self) -> Vec<(&Hash, &[u8])> {
+        self.delta.changes().collect()
+    }
 }
 
 /// What a proposer made of its candidates.
@@ -313,10 +318,10 @@ impl<'a> Execution<'a> {
                 return Err(Refusal::new(Code::GenesisPlace, "the first leaf must be genesis"));
             }
         }
-        self.window.check(entry)?;
+        let known = self.window.check(entry)?;
         misconduct::check(self.ledger, entry)?;
         self.rules.apply(entry, self.frontier.size())?;
-        self.window.add(entry);
+        self.window.add(known);
         self.bytes = self.bytes_with(entry);
         self.frontier.push(entry.id().0);
         self.ids.push(entry.id());
@@ -326,7 +331,8 @@ impl<'a> Execution<'a> {
     fn finish(self, proposer: KeyId) -> Result<Executed, TrieError> {
         let ledger = self.ledger;
         let changes = self.rules.finish();
-        let boxed = changes.records.iter().map(|(key, record)| (*key, record.as_slice().into()));
+        let records = changes.records.into_iter();
+        let boxed = records.map(|(key, record)| (key, record.into_boxed_slice()));
         let delta = ledger.trie.propose(ledger.trie.tip(), boxed.collect())?;
         let header = Header {
             protocol_version: ledger.protocol().version,
@@ -346,7 +352,6 @@ impl<'a> Execution<'a> {
             ids: self.ids,
             first_entry: self.first_entry,
             header_leaf: self.header_leaf,
-            records: changes.records,
             links: changes.links,
             window: self.window.into_rows(),
             delta,

@@ -299,12 +299,14 @@ impl Ledger {
     /// # Errors
     /// [`TrieError`] when the block was executed on another state; nothing has changed then.
     pub fn commit(&mut self, executed: Executed) -> Result<(), TrieError> {
-        let Executed { header, records, window, delta, frontier, .. } = executed;
+        let Executed { header, window, delta, frontier, .. } = executed;
+        let validators_key = state_key(VALIDATORS);
+        let set_changes = delta.changes().any(|(key, _)| *key == validators_key);
         let (version, retired) = self.trie.commit(delta)?;
         if self.validators.hash() != self.next_validators.hash() {
             self.validators = self.next_validators.clone();
         }
-        if records.binary_search_by_key(&state_key(VALIDATORS), |(key, _)| *key).is_ok()
+        if set_changes
             && let Some(set) = recorded_set(&StateView { trie: &self.trie, version }, VALIDATORS)
         {
             self.next_validators = set;

@@ -100,12 +100,12 @@ impl<'a> BlockWindow<'a> {
         Self { base, added: BTreeMap::new(), rows: Vec::new() }
     }
 
-    /// Refuses an entry that is known.
-    pub(crate) fn check(&self, entry: &Entry) -> Result<(), Refusal> {
+    /// The row of an entry. Refuses one that is known.
+    pub(crate) fn check(&self, entry: &Entry) -> Result<Known, Refusal> {
         let known = Known::of(entry);
         let added = self.added.get(&known.key).map(|before| verdict(before, &known));
         match added.or_else(|| self.base.seen(&known)) {
-            None => Ok(()),
+            None => Ok(known),
             Some(code) => Err(Refusal::new(
                 code,
                 format!("issuer {}, entry {}", entry.claims().issuer, entry.id()),
@@ -113,8 +113,7 @@ impl<'a> BlockWindow<'a> {
         }
     }
 
-    pub(crate) fn add(&mut self, entry: &Entry) {
-        let known = Known::of(entry);
+    pub(crate) fn add(&mut self, known: Known) {
         self.added.insert(known.key, known);
         self.rows.push(known);
     }

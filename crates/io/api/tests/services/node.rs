@@ -209,7 +209,7 @@ impl Node {
             entries: &bytes,
             ids: &executed.ids,
             links: &links,
-            records: &executed.records,
+            records: &executed.records(),
             window: &window,
         });
         stored.unwrap();
