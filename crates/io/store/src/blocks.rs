@@ -130,7 +130,7 @@ fn configuration() -> impl bincode::config::Config {
 
 /// Adds the rows and pages that are the ledger itself.
 pub(crate) fn put_block(batch: &mut sled::Batch, block: &NewBlock<'_>) -> Result<(), StoreError> {
-    let Pages { pages, first_items } = pages::pack(block.entries.iter().map(Bytes::as_ref))?;
+    let Pages { pages, first_items } = pages::pack(block.entries.iter())?;
     let row = BlockRow {
         header: block.header.to_vec(),
         certificate: block.certificate.to_vec(),
@@ -149,11 +149,9 @@ pub(crate) fn put_derived(
     batch: &mut sled::Batch,
     block: &NewBlock<'_>,
 ) -> Result<u64, StoreError> {
-    let links: Vec<Vec<u8>> = block.links.iter().map(|links| link_item(links)).collect();
-    let links = pages::pack(links.iter().map(Vec::as_slice))?;
-    let items: Vec<Vec<u8>> =
-        block.records.iter().map(|(key, record)| [key.as_slice(), record].concat()).collect();
-    let records = pages::pack(items.iter().map(Vec::as_slice))?;
+    let links = pages::pack(block.links.iter().map(|links| link_item(links)))?;
+    let records = block.records.iter().map(|(key, record)| [key.as_slice(), record].concat());
+    let records = pages::pack(records)?;
     let window = window_pages(block.window)?;
     let bytes: usize = records.pages.iter().map(Vec::len).sum();
     let row = DerivedRow {
@@ -176,11 +174,9 @@ pub(crate) fn put_pages(batch: &mut sled::Batch, letter: u8, number: u64, pages:
 }
 
 fn link_item(links: &[LinkRow]) -> Vec<u8> {
-    let row = |link: &LinkRow| {
-        let previous = link.previous.unwrap_or(u64::MAX).to_be_bytes();
-        [link.key, previous].concat()
-    };
-    links.iter().flat_map(row).collect()
+    let row = |link: &LinkRow| [link.key, link.previous.unwrap_or(u64::MAX).to_be_bytes()];
+    let rows: Vec<[[u8; 8]; 2]> = links.iter().map(row).collect();
+    rows.into_flattened().into_flattened()
 }
 
 fn read_links(item: &[u8]) -> Vec<LinkRow> {
@@ -193,11 +189,9 @@ fn read_links(item: &[u8]) -> Vec<LinkRow> {
 }
 
 pub(crate) fn window_pages(rows: &[WindowRow]) -> Result<Pages, StoreError> {
-    let items: Vec<Vec<u8>> = rows
-        .iter()
-        .map(|row| [row.key.as_slice(), &row.entry, &row.expires_s.to_be_bytes()].concat())
-        .collect();
-    pages::pack(items.iter().map(Vec::as_slice))
+    let item =
+        |row: &WindowRow| [row.key.as_slice(), &row.entry, &row.expires_s.to_be_bytes()].concat();
+    pages::pack(rows.iter().map(item))
 }
 
 pub(crate) fn read_window(item: &[u8]) -> Result<WindowRow, StoreError> {

@@ -23,12 +23,13 @@ pub(crate) struct Pages {
     pub(crate) first_items: Vec<u32>,
 }
 
-/// Packs items in order.
-pub(crate) fn pack<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Pages, StoreError> {
+/// Packs items in order. They are asked for one by one, so that whoever makes them on the way holds one at a time.
+pub(crate) fn pack<T: AsRef<[u8]>>(items: impl Iterator<Item = T>) -> Result<Pages, StoreError> {
     let mut packed = Pages::default();
     let mut raw: Vec<u8> = Vec::with_capacity(PAGE_BYTES);
     let mut first = 0;
     for (number, item) in (0_u32..).zip(items) {
+        let item = item.as_ref();
         if !raw.is_empty() && raw.len() + item.len() + 4 > PAGE_BYTES {
             packed.close(&mut raw, first)?;
             first = number;
