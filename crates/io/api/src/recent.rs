@@ -1,7 +1,7 @@
 //! Which entries came into the pool lately: nodes pass entries on to each other more than once, and checking a signature is the most
 //! expensive thing that a node does.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use ledger_format::digest::EntryId;
@@ -15,7 +15,7 @@ pub struct Recent(Mutex<Ids>);
 
 #[derive(Debug, Default)]
 struct Ids {
-    known: BTreeSet<EntryId>,
+    known: HashSet<EntryId>,
     order: VecDeque<EntryId>,
 }
 
