@@ -3,6 +3,8 @@
 //! What the engine must see again after a crash: votes, proposals, elapsed timeouts, proposed values, polka certificates; and the
 //! bodies of the blocks that they are about, which the engine does not know.
 
+use std::borrow::Cow;
+
 use bincode::{Decode, Encode};
 use consensus::{Input, ProposedValue};
 use consensus_types::{Timeout, TimeoutKind, Validity, ValueOrigin};
@@ -16,9 +18,9 @@ const LIMIT: usize = 20 * 1024 * 1024;
 
 /// One record. Every record names its height: those of other heights are of no use and are skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub(crate) enum LogRecord {
+pub(crate) enum LogRecord<'a> {
     /// Body bytes of a block that is about to be proposed or voted on.
-    Body { height: u64, body: Vec<u8> },
+    Body { height: u64, body: Cow<'a, [u8]> },
     /// Something that the engine was told or did.
     Input { height: u64, input: LogInput },
     /// All that is left of an emptied log: the block of this height is durable elsewhere.
@@ -59,7 +61,7 @@ fn configuration() -> impl bincode::config::Config {
     bincode::config::standard().with_big_endian().with_fixed_int_encoding().with_limit::<LIMIT>()
 }
 
-impl LogRecord {
+impl LogRecord<'_> {
     pub(crate) const fn height(&self) -> u64 {
         match self {
             Self::Body { height, .. }

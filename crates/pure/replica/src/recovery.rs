@@ -50,7 +50,7 @@ pub(crate) fn recover(
     log: &[Vec<u8>],
 ) -> Result<Recovered, StartError> {
     let unreadable = || EngineStopped("the consensus log holds an unreadable record".into());
-    let records: Vec<LogRecord> = log
+    let records: Vec<LogRecord<'_>> = log
         .iter()
         .map(|bytes| LogRecord::decode(bytes).ok_or_else(unreadable))
         .collect::<Result<_, _>>()?;
@@ -67,7 +67,7 @@ pub(crate) fn recover(
     let (mut bodies, mut inputs) = (Vec::new(), Vec::new());
     for record in records.into_iter().filter(|record| record.height() == next) {
         match record {
-            LogRecord::Body { body, .. } => bodies.push(body),
+            LogRecord::Body { body, .. } => bodies.push(body.into_owned()),
             LogRecord::Input { input, .. } if is_forgotten(&input, own) => {}
             LogRecord::Input { input, .. } => inputs.push(input),
             LogRecord::Done { .. } | LogRecord::Vouched { .. } => {}

@@ -432,7 +432,7 @@ pub fn done(height: u64) -> Vec<u8> {
     LogRecord::Done { height }.encode()
 }
 
-fn log(record: &LogRecord) -> Action {
+fn log(record: &LogRecord<'_>) -> Action {
     Action::Log(record.encode())
 }
 

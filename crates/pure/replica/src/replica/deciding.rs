@@ -1,5 +1,7 @@
 //! What others say about a height: when it is opened for it, how proposals and bodies are judged, and what is said in turn.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use ledger_event::Clock;
 use ledger_format::digest::{BlockHash, KeyId};
@@ -251,8 +253,8 @@ impl Replica {
         let mut actions = Vec::new();
         match examine(ledger, bytes.clone(), |id| self.pool.get(id)) {
             Ok((body, executed, new)) => {
-                let (height, body_bytes) = (next(ledger), bytes.to_vec());
                 if !planted::is(Bug::BodyNotLogged) {
+                    let (height, body_bytes) = (next(ledger), Cow::Borrowed(&**bytes));
                     actions.push(log(&LogRecord::Body { height, body: body_bytes }));
                 }
                 self.unflushed = true;

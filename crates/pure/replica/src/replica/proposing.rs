@@ -196,8 +196,8 @@ impl Replica {
         let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
         let hash = candidate.hash;
         // The body first: the engine's records hold only its hash.
-        let mut actions =
-            vec![log(&LogRecord::Body { height: engine.height(), body: candidate.body.encode() })];
+        let (height, body) = (engine.height(), candidate.body.encode().into());
+        let mut actions = vec![log(&LogRecord::Body { height, body })];
         self.unflushed = true;
         self.bodies.add(candidate);
         let outputs = engine.propose(engine.height(), round, hash)?;
