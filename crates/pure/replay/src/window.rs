@@ -37,11 +37,16 @@ fn cut(hash: &[u8; 32]) -> [u8; 16] {
     half
 }
 
+/// The key of a row as a number, which has the order of the bytes and is compared without a call.
+const fn place(key: &[u8; 16]) -> u128 {
+    u128::from_be_bytes(*key)
+}
+
 /// Entries of the past that have not expired. Older ones cannot come again: they are expired themselves.
 #[derive(Clone, Debug, Default)]
 pub struct Window {
-    known: BTreeMap<[u8; 16], Known>,
-    by_expiry: BTreeSet<(u64, [u8; 16])>,
+    known: BTreeMap<u128, Known>,
+    by_expiry: BTreeSet<(u64, u128)>,
 }
 
 impl Window {
@@ -52,34 +57,35 @@ impl Window {
     }
 
     fn seen(&self, known: &Known) -> Option<Code> {
-        self.known.get(&known.key).map(|before| verdict(before, known))
+        self.known.get(&place(&known.key)).map(|before| verdict(before, known))
     }
 
     /// Adds rows in the order of their blocks. A cti that was used again after its first entry had expired is known by the later
     /// one: stored rows still hold both.
     pub fn extend(&mut self, rows: impl IntoIterator<Item = Known>) {
         for row in rows {
-            if let Some(before) = self.known.insert(row.key, row) {
-                self.by_expiry.remove(&(before.expires_s, before.key));
+            let place = place(&row.key);
+            if let Some(before) = self.known.insert(place, row) {
+                self.by_expiry.remove(&(before.expires_s, place));
             }
-            self.by_expiry.insert((row.expires_s, row.key));
+            self.by_expiry.insert((row.expires_s, place));
         }
     }
 
     /// Forgets what has expired at a header time.
     pub fn expire(&mut self, time_ms: u64) {
-        while let Some(&(expires_s, key)) = self.by_expiry.first() {
+        while let Some(&(expires_s, place)) = self.by_expiry.first() {
             if expires_s.saturating_mul(1000) > time_ms {
                 break;
             }
             self.by_expiry.pop_first();
-            self.known.remove(&key);
+            self.known.remove(&place);
         }
     }
 
     /// All rows, earliest expiry first.
     pub fn rows(&self) -> impl Iterator<Item = &Known> {
-        self.by_expiry.iter().filter_map(|(_, key)| self.known.get(key))
+        self.by_expiry.iter().filter_map(|(_, place)| self.known.get(place))
     }
 }
 
@@ -91,7 +97,7 @@ fn verdict(before: &Known, now: &Known) -> Code {
 #[derive(Debug)]
 pub(crate) struct BlockWindow<'a> {
     base: &'a Window,
-    added: BTreeMap<[u8; 16], Known>,
+    added: BTreeMap<u128, Known>,
     rows: Vec<Known>,
 }
 
@@ -103,7 +109,7 @@ impl<'a> BlockWindow<'a> {
     /// The row of an entry. Refuses one that is known.
     pub(crate) fn check(&self, entry: &Entry) -> Result<Known, Refusal> {
         let known = Known::of(entry);
-        let added = self.added.get(&known.key).map(|before| verdict(before, &known));
+        let added = self.added.get(&place(&known.key)).map(|before| verdict(before, &known));
         match added.or_else(|| self.base.seen(&known)) {
             None => Ok(known),
             Some(code) => Err(Refusal::new(
@@ -114,7 +120,7 @@ impl<'a> BlockWindow<'a> {
     }
 
     pub(crate) fn add(&mut self, known: Known) {
-        self.added.insert(known.key, known);
+        self.added.insert(place(&known.key), known);
         self.rows.push(known);
     }
 
