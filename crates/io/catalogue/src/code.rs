@@ -97,7 +97,7 @@ codes! {
         "make the directory again with its convert.py";
     FileDigest "CAT_FILE_DIGEST" Error
         "a table is not the one that its directory's description declares"
-        "fetch or make the directory again; do not import what was read";
+        "fetch or make the directory again; none of it was imported, unless a table changed while it was read";
     CatalogueRefused "CAT_CATALOGUE_REFUSED" Error
         "the file is a catalogue server's refusal, not an answer"
         "repeat the request to the server";

@@ -113,6 +113,14 @@ impl Feed {
         Ok(false)
     }
 
+    /// Takes all that is left.
+    pub(crate) fn finish(&mut self) -> Result<(), SourceError> {
+        while self.peek()?.is_some() {
+            self.position = self.buffer.len();
+        }
+        Ok(())
+    }
+
     fn fill(&mut self) -> Result<(), SourceError> {
         self.buffer.resize(1 << 16, 0);
         self.position = 0;

@@ -118,6 +118,8 @@ fn read_manifest(path: &Path, limits: &Limits) -> Result<Manifest, SourceError> 
 }
 
 impl Table {
+    /// Compares the whole file with its declared digest before a row is given: rows are sent to a ledger while others are read, and
+    /// nothing that was sent can be taken back.
     fn open(
         directory: &Path,
         name: &str,
@@ -125,7 +127,12 @@ impl Table {
         manifest: &Manifest,
         limits: &Limits,
     ) -> Result<Self, SourceError> {
-        let feed = Feed::gzip(&directory.join(name), limits)?;
+        let path = directory.join(name);
+        let digest = manifest.digests.get(name).cloned().unwrap_or_default();
+        let mut whole = Feed::gzip(&path, limits)?;
+        whole.finish()?;
+        whole.check_digest(&digest)?;
+        let feed = Feed::gzip(&path, limits)?;
         let mut rows = Rows::new(feed, b',', limits)?;
         let names = header_cells(&mut rows)?;
         if let Some(missing) =
@@ -136,11 +143,10 @@ impl Table {
                 reason: format!("expected the column `{missing}`; make the directory again"),
             });
         }
-        let digest = manifest.digests.get(name).cloned().unwrap_or_default();
         Ok(Self { rows, names, digest })
     }
 
-    /// The next row; at the end, the table as a whole is compared with its declared digest.
+    /// The next row. At the end the table is compared with its declared digest again: the file may have changed meanwhile.
     fn next(&mut self) -> Result<Option<Placed<'_>>, SourceError> {
         let Some(row) = self.rows.next_row()? else {
             self.rows.feed().check_digest(&self.digest)?;

@@ -282,15 +282,20 @@ fn danish_cases() -> Vec<(&'static str, &'static str, &'static str, &'static [Co
     ]
 }
 
+/// Writes a table of the Danish form. It is packed without compression, so that the same beginning is the same bytes.
+fn write_table(directory: &Path, name: &str, text: &str) {
+    use std::io::Write;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    packed.write_all(text.as_bytes()).unwrap();
+    fs::write(directory.join(name), packed.finish().unwrap()).unwrap();
+}
+
 /// Writes a directory of the Danish form whose digests are right, whatever is in its tables.
 pub(crate) fn write_danish(directory: &Path, tables: [(&str, &str); 3]) {
     use sha2::Digest;
-    use std::io::Write;
     let mut files = Vec::new();
     for (name, text) in tables {
-        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        packed.write_all(text.as_bytes()).unwrap();
-        fs::write(directory.join(name), packed.finish().unwrap()).unwrap();
+        write_table(directory, name, text);
         let digest = hex(&sha2::Sha256::digest(text));
         files.push(format!(r#""{name}": {{"sha256": "{digest}"}}"#));
     }
@@ -316,6 +321,32 @@ fn danish_faults() {
         check_messages(&outcome);
         fs::remove_dir_all(directory).unwrap();
     }
+}
+
+#[test]
+fn a_danish_table_that_changes_while_it_is_read_is_refused_at_its_end() {
+    let directory = scratch();
+    let registers = "register,title_da,title_en,url_datasets\nA,Æ,E,https://x.example\n";
+    let datasets =
+        "register,dataset,created_raw,created_iso,n_variables,n_observations,n_bytes,raw\n";
+    let mut history =
+        "register,category_da,category_en,reason_da,reason_en,update_date\n".to_owned();
+    history.push_str(&"A,x,x,x,x,01/01/2020\n".repeat(20_000));
+    let tables = [
+        ("registers.csv.gz", registers),
+        ("datasets.csv.gz", datasets),
+        ("history.csv.gz", history.as_str()),
+    ];
+    write_danish(&directory, tables);
+    let mut source = open(&directory, &Options::default()).unwrap();
+    assert!(source.next().unwrap().is_ok());
+    let changed = format!("{}1\n", history.strip_suffix("0\n").unwrap());
+    write_table(&directory, "history.csv.gz", &changed);
+    let codes: Vec<Code> =
+        source.by_ref().filter_map(|item| item.err().map(|error| error.code())).collect();
+    assert_eq!(codes, [Code::FileDigest]);
+    assert!(!source.summary().complete);
+    fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
