@@ -118,7 +118,7 @@ codes! {
         "the record holds JSON that has no value, such as a number out of range"
         "correct the record";
     RecordTooLarge "CAT_RECORD_TOO_LARGE" Skip
-        "the record is larger than the limit"
+        "the record, or what it refers to, is larger than the limit"
         "shorten the record, or raise the limit `record_bytes`";
     RecordTooDeep "CAT_RECORD_TOO_DEEP" Skip
         "the record is nested deeper than the limit"

@@ -54,7 +54,7 @@ pub struct Limits {
     pub catalogue_bytes: u64,
     /// Items of one source: records, claims and skips together.
     pub items: u64,
-    /// Bytes of one record or row.
+    /// Bytes of one record or row; of what a record of a DCAT graph refers to as many again.
     pub record_bytes: u64,
     /// Bytes of one text in a record.
     pub text_bytes: u64,

@@ -176,36 +176,61 @@ impl Graph {
     }
 
     /// Puts the nodes that a record refers to in the place of the references. Publishers that are people are left out.
-    fn embed(&self, json: Json, hops: u32) -> Json {
-        let Json::Object(object) = json else { return json };
+    fn embed(&self, json: Json, hops: u32, room: &mut Room) -> Result<Json, Refusal> {
+        let Json::Object(object) = json else { return Ok(json) };
         let mut embedded = Object::new();
         for (key, value) in object {
             let local = self.terms.local(&key);
             let value = match value {
                 value if !EMBEDDED.contains(&local) => value,
                 Json::List(list) => {
-                    Json::List(list.into_iter().map(|one| self.resolve(one, hops)).collect())
+                    let list = list.into_iter().map(|one| self.resolve(one, hops, room));
+                    Json::List(list.collect::<Result<_, _>>()?)
                 }
-                one => self.resolve(one, hops),
+                one => self.resolve(one, hops, room)?,
             };
             let person = |one: &Json| one.as_object().is_some_and(|o| self.terms.is_a(o, "Person"));
             if !(local == "publisher" && value.elements().iter().any(person)) {
                 embedded.insert(key, value);
             }
         }
-        Json::Object(embedded)
+        Ok(Json::Object(embedded))
     }
 
-    fn resolve(&self, value: Json, hops: u32) -> Json {
-        let Some(hops) = hops.checked_sub(1) else { return value };
+    fn resolve(&self, value: Json, hops: u32, room: &mut Room) -> Result<Json, Refusal> {
+        let Some(hops) = hops.checked_sub(1) else { return Ok(value) };
         let id = match &value {
             Json::Text(text) => Some(text.as_str()),
             Json::Object(object) if object.len() == 1 => object.get("@id").and_then(Json::as_text),
             _ => None,
         };
-        let node = id.and_then(|id| self.nodes.get(id));
-        let node = node.and_then(|raw| Json::parse(raw.get(), &self.limits).ok());
-        self.embed(node.unwrap_or(value), hops)
+        let Some(node) = id.and_then(|id| self.nodes.get(id)) else {
+            return self.embed(value, hops, room);
+        };
+        room.take(node)?;
+        let node = Json::parse(node.get(), &self.limits).unwrap_or(value);
+        self.embed(node, hops, room)
+    }
+}
+
+/// Bytes of nodes that may yet become part of a record. A reference is short, and the node that it is replaced by may be large and
+/// hold references itself: without a bound a small file asks for any amount of memory.
+struct Room {
+    left: u64,
+    limit: u64,
+}
+
+impl Room {
+    const fn new(limits: &Limits) -> Self {
+        Self { left: limits.record_bytes, limit: limits.record_bytes }
+    }
+
+    /// Counts a node before it is copied.
+    fn take(&mut self, node: &RawValue) -> Result<(), Refusal> {
+        let length = u64::try_from(node.get().len()).unwrap_or(u64::MAX);
+        let left = self.left.checked_sub(length);
+        self.left = left.ok_or_else(|| Refusal::too_large(self.limit))?;
+        Ok(())
     }
 }
 
@@ -229,7 +254,8 @@ impl Iterator for Datasets {
 
 impl Graph {
     fn record(&self, raw: &RawValue, locator: Locator) -> Result<CatalogueRecord, Refusal> {
-        let json = self.embed(Json::parse(raw.get(), &self.limits)?, HOPS);
+        let own = Json::parse(raw.get(), &self.limits)?;
+        let json = self.embed(own, HOPS, &mut Room::new(&self.limits))?;
         let object = match &json {
             Json::Object(object) if object.len() > 1 || !object.contains_key("@id") => object,
             Json::Object(_) | Json::Text(_) => {

@@ -220,6 +220,37 @@ fn limits_hold() {
     assert_eq!(read(&fixture("commas.csv"), &content).codes(), [Code::FileUnusable]);
 }
 
+/// A data set whose distributions are these nodes, beside the nodes.
+fn graph(references: &[&str], nodes: &[String]) -> String {
+    let references: Vec<String> =
+        references.iter().map(|id| format!(r#"{{"@id": "{id}"}}"#)).collect();
+    format!(
+        r#"[{{"@id": "https://x.example/1", "@type": "dcat:Dataset", "distribution": [{}]}}, {}]"#,
+        references.join(","),
+        nodes.join(",")
+    )
+}
+
+/// A reference costs few bytes, and what it stands for many, over several hops.
+#[test]
+fn a_record_does_not_grow_without_bound_by_what_it_refers_to() {
+    let node = |id: &str, rest: &str| format!(r#"{{"@id": "{id}"{rest}}}"#);
+    let text = |bytes: usize| format!(r#", "title": "{}""#, "x".repeat(bytes));
+    let read = |json: String| read_bytes("a.jsonld", json, &Options::default());
+
+    let fits = read(graph(&["a"; 100], &[node("a", &text(10_000))]));
+    assert_eq!((fits.codes(), fits.records().len()), (vec![], 1));
+    let wide = read(graph(&["a"; 200], &[node("a", &text(1 << 19))]));
+    assert_eq!(wide.codes(), [Code::RecordTooLarge]);
+    assert!(wide.error.is_none());
+
+    // Each of the copies refers a thousand times to a third node.
+    let more = vec![r#"{"@id": "b"}"#; 1_000].join(",");
+    let hop = node("a", &format!(r#", "checksum": [{more}]"#));
+    let deep = read(graph(&["a"; 50], &[hop, node("b", &text(1_000))]));
+    assert_eq!(deep.codes(), [Code::RecordTooLarge]);
+}
+
 #[test]
 fn paths_that_cannot_be_opened() {
     let nowhere = Path::new("/nowhere/at/all.json");
