@@ -1,14 +1,12 @@
 //! The side that is dialled.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ledger_format::digest::KeyId;
-use ledger_proto::address::network_of;
 use ledger_proto::peer as v1;
 use ledger_proto::peer::peer_service_server::{PeerService, PeerServiceServer};
 use rustls::ServerConfig;
@@ -26,6 +24,7 @@ use crate::hello::{Introduced, Sender};
 use crate::link::{Link, LinkIo};
 use crate::local::Local;
 use crate::outbox::{Outbox, Responses};
+use crate::places::{Place, Places};
 use crate::session::{self, Failure, Session, Why, farewell, next};
 use crate::settings::Settings;
 use crate::tls::refusal_of;
@@ -35,9 +34,6 @@ pub(crate) const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 pub(crate) const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// Bytes of a call's headers. Ours are below 1 KiB.
 pub(crate) const MAX_HEADER_BYTES: u32 = 8 * 1024;
-/// Connections that have not said who they are: all, and those of one address, so that one machine cannot keep out the others.
-const MAX_PENDING: usize = 256;
-const MAX_PENDING_OF_ADDRESS: usize = 32;
 /// How long to wait after a connection could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long what a refused side still sends is read. Closing a socket with unread bytes resets the connection, and some systems then
@@ -49,17 +45,14 @@ pub(crate) async fn listen(local: Arc<Local>, listener: TcpListener, tls: Arc<Se
     let acceptor = TlsAcceptor::from(tls);
     let (sender, receiver) = mpsc::channel(1);
     local.tasks.spawn(serve(Arc::clone(&local), ReceiverStream::new(receiver)));
-    let pending = Arc::new(Pending::default());
+    let places = Arc::<Places>::default();
     while let Some(accepted) = tokio::select! {
         accepted = listener.accept() => Some(accepted),
         () = local.stop.cancelled() => None,
     } {
         match accepted {
             Ok((connection, remote)) => {
-                let Some(place) = pending.enter(remote.ip()) else {
-                    tracing::debug!(address = %remote, "too many connections that say nothing");
-                    continue;
-                };
+                let Some(place) = place(&local, &places, remote) else { continue };
                 let (local, acceptor) = (Arc::clone(&local), acceptor.clone());
                 let (sender, tasks) = (sender.clone(), local.tasks.clone());
                 tasks.spawn(async move {
@@ -73,6 +66,17 @@ pub(crate) async fn listen(local: Arc<Local>, listener: TcpListener, tls: Arc<Se
             }
         }
     }
+}
+
+/// A place for a connection. One that gets none is closed and counted.
+fn place(local: &Local, places: &Arc<Places>, remote: SocketAddr) -> Option<Place> {
+    let is_familiar = local.registry.is_familiar(remote.ip());
+    let place = places.enter(remote.ip(), is_familiar);
+    if place.is_none() {
+        let detail = "too many connections have not said who they are";
+        local.refuse(&Refusal::new(Code::Places, detail), remote, None);
+    }
+    place
 }
 
 async fn serve(local: Arc<Local>, incoming: ReceiverStream<io::Result<LinkIo>>) {
@@ -269,64 +273,4 @@ async fn accepted(
     let why = local.judged(&failure, &link, peer);
     farewell(&outbox, why);
     link.close().await;
-}
-
-/// Counts connections that have not said who they are.
-#[derive(Debug, Default)]
-struct Pending(Mutex<BTreeMap<IpAddr, usize>>);
-
-/// A place among them, given back when dropped.
-#[derive(Debug)]
-struct Place {
-    pending: Arc<Pending>,
-    address: IpAddr,
-}
-
-impl Pending {
-    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let address = network_of(address);
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = places.values().sum();
-        let of_address = places.get(&address).copied().unwrap_or_default();
-        if all >= MAX_PENDING || of_address >= MAX_PENDING_OF_ADDRESS {
-            return None;
-        }
-        places.insert(address, of_address.saturating_add(1));
-        Some(Place { pending: Arc::clone(self), address })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut places = self.pending.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = places.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                places.remove(&self.address);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_cannot_take_all_places_and_places_come_back() {
-        let pending = Arc::new(Pending::default());
-        let address = |n: u8| IpAddr::from([10, 0, 0, n]);
-        let mut places: Vec<_> = (0..40).filter_map(|_| pending.enter(address(0))).collect();
-        assert_eq!(places.len(), MAX_PENDING_OF_ADDRESS);
-        places.extend((0..=255).filter_map(|n| pending.enter(address(n))));
-        assert_eq!(places.len(), MAX_PENDING);
-        drop(places);
-        assert!(pending.enter(address(0)).is_some());
-        let address = |n| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, n]);
-        let places: Vec<_> = (0..40).filter_map(|n| pending.enter(address(n))).collect();
-        assert_eq!(places.len(), MAX_PENDING_OF_ADDRESS);
-        assert!(pending.enter(IpAddr::from([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1])).is_some());
-        drop(places);
-        assert!(pending.0.lock().unwrap().is_empty());
-    }
 }

@@ -72,6 +72,9 @@ codes! {
     NotAllowed = "PEER_NOT_ALLOWED",
         "The node takes only followers that its operator has listed.",
         "Ask its operator to add this node's identity to peer.allowed, or follow another node.";
+    Places = "PEER_PLACES",
+        "The node has as many connections that have not said who they are as it takes, of that address, of strangers, or of all.",
+        "Keep strangers from the port of the nodes by a firewall; name validators in peer.known by their IP addresses, for which places are kept.";
     Listen = "PEER_LISTEN",
         "The node cannot listen for its peers.",
         "Check the address: another process may have the port (`ss -ltnp`).";
@@ -117,6 +120,7 @@ impl Refusal {
 pub(crate) struct Refusals {
     counts: Mutex<BTreeMap<(Code, By), u64>>,
     gate: Mutex<Gate>,
+    gate_of_places: Mutex<Gate>,
 }
 
 impl Refusals {
@@ -130,10 +134,20 @@ impl Refusals {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether one more refusal may be logged: whoever reaches the port can cause them.
+    /// Whether one more line may be logged: whoever reaches the port can cause them.
     pub(crate) fn may_log(&self) -> bool {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner).pass(Instant::now())
+        pass(&self.gate)
     }
+
+    /// The same for a refusal by this node. One for lack of a place costs no more than a packet: those have lines of their own, so that
+    /// they keep no other line out of the log.
+    pub(crate) fn may_log_own(&self, code: Code) -> bool {
+        pass(if code == Code::Places { &self.gate_of_places } else { &self.gate })
+    }
+}
+
+fn pass(gate: &Mutex<Gate>) -> bool {
+    gate.lock().unwrap_or_else(PoisonError::into_inner).pass(Instant::now())
 }
 
 /// Lets [`Gate::EACH`] through in each [`Gate::SPAN`].
@@ -174,5 +188,12 @@ mod tests {
         let (mut gate, now) = (Gate::default(), Instant::now());
         assert_eq!((0..100).filter(|_| gate.pass(now)).count(), 20);
         assert!(gate.pass(now + Gate::SPAN));
+    }
+
+    #[test]
+    fn a_flood_of_connections_does_not_keep_other_refusals_out_of_the_log() {
+        let refusals = Refusals::default();
+        assert!((0..100).any(|_| !refusals.may_log_own(Code::Places)));
+        assert!(refusals.may_log_own(Code::Twin));
     }
 }

@@ -17,7 +17,7 @@ pub const SIGNED_BYTES: usize = 148;
 const MARK: &[u8; 15] = b"ledger/peer/v1\0";
 
 /// Who sends a Hello. A Hello that is sent back is not valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sender {
     /// The side that opened the connection.
     Dialler,

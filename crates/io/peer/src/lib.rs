@@ -17,6 +17,7 @@ mod link;
 mod local;
 mod network;
 mod outbox;
+mod places;
 mod registry;
 mod session;
 mod settings;

@@ -104,6 +104,7 @@ impl Local {
             &Expected { sender, binding, dialled, own: self.own().id, members },
         )?;
         link.introduced.store(true, Ordering::Release);
+        self.registry.note_network((introduced.peer, sender), link.remote.ip(), members);
         Ok(introduced)
     }
 
@@ -115,7 +116,7 @@ impl Local {
     /// Counts and logs a refusal of a peer.
     pub(crate) fn refuse(&self, refusal: &Refusal, remote: SocketAddr, peer: Option<KeyId>) {
         let Refusal { code, detail } = refusal;
-        if self.count(*code, By::Us, peer) && self.refusals.may_log() {
+        if self.count(*code, By::Us, peer) && self.refusals.may_log_own(*code) {
             let peer = peer.map(tracing::field::display);
             tracing::warn!(%code, peer, address = %remote, detail, "peer refused");
         }

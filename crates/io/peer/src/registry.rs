@@ -1,14 +1,17 @@
 //! Who is connected: one connection of each identity.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
 use ledger_format::digest::{Hash, KeyId};
+use ledger_proto::address::network_of;
 use tokio_util::sync::CancellationToken;
 
 use crate::code::{By, Code, Refusal};
-use crate::local::Local;
+use crate::hello::Sender;
+use crate::local::{Local, Members};
 use crate::session::{Counts, Failure, Session, Traffic, Why};
 use crate::settings::{Lanes, Neighbours, Peer, Role};
 
@@ -37,6 +40,8 @@ pub(crate) struct Known {
     pub(crate) peer: Peer,
     /// Cancelled when the peer is not to be dialled there any more.
     pub(crate) forgotten: CancellationToken,
+    /// Where it is, if the settings say so by an IP address.
+    network: Option<IpAddr>,
     traffic: Arc<Traffic>,
     refusals: Mutex<Repeated>,
 }
@@ -64,6 +69,9 @@ struct Sessions {
     live: BTreeMap<KeyId, Arc<Session>>,
     /// The last processes that connected as each validator, by the key of the certificate that a node makes when it starts.
     instances: BTreeMap<KeyId, Vec<Hash>>,
+    /// Where the last good Hello of each validator, and of each node that the settings name, was from: where it dials from, and where
+    /// it is dialled. Who is neither any more is forgotten when another one comes, so that there are never many.
+    networks: BTreeMap<(KeyId, Sender), IpAddr>,
     stopped: bool,
 }
 
@@ -86,6 +94,7 @@ impl Sessions {
                     let known = Arc::new(Known {
                         peer: peer.clone(),
                         forgotten: stop.child_token(),
+                        network: network(&peer.address),
                         traffic: counted.or_else(live).unwrap_or_default(),
                         refusals: Mutex::default(),
                     });
@@ -139,6 +148,7 @@ impl Registry {
                 known: BTreeMap::new(),
                 live: BTreeMap::new(),
                 instances: BTreeMap::new(),
+                networks: BTreeMap::new(),
                 stopped: false,
             }),
         }
@@ -178,6 +188,35 @@ impl Registry {
     /// Whether the settings name a node.
     pub(crate) fn is_known(&self, peer: &KeyId) -> bool {
         self.read().known.contains_key(peer)
+    }
+
+    /// Notes where a good Hello was from, if a validator or a node that the settings name has sent it.
+    pub(crate) fn note_network(
+        &self,
+        (peer, sender): (KeyId, Sender),
+        address: IpAddr,
+        members: &Members,
+    ) {
+        let network = network_of(address);
+        let sessions = self.read();
+        let is_noted = sessions.networks.get(&(peer, sender)) == Some(&network);
+        let counts = sessions.known.contains_key(&peer) || members(&peer).is_some();
+        drop(sessions);
+        if is_noted || !counts {
+            return;
+        }
+        let mut sessions = self.write();
+        let Sessions { networks, known, .. } = &mut *sessions;
+        networks.insert((peer, sender), network);
+        networks.retain(|(peer, _), _| known.contains_key(peer) || members(peer).is_some());
+    }
+
+    /// Whether a validator, or a node that the settings name, was or should be in the network of an address.
+    pub(crate) fn is_familiar(&self, address: IpAddr) -> bool {
+        let network = network_of(address);
+        let sessions = self.read();
+        sessions.networks.values().any(|one| *one == network)
+            || sessions.known.values().any(|known| known.network == Some(network))
     }
 
     pub(crate) fn traffic(&self, peer: &KeyId) -> Arc<Traffic> {
@@ -277,6 +316,11 @@ impl Registry {
     }
 }
 
+/// The network of an address that is no name. Names are not looked up: whoever answers for them would say who is familiar.
+fn network(address: &str) -> Option<IpAddr> {
+    address.parse::<SocketAddr>().ok().map(|address| network_of(address.ip()))
+}
+
 /// A node that the settings name has its place, also while it is a follower to this node: one of the two may be behind.
 fn may_enter(sessions: &Sessions, peer: &KeyId, role: Role) -> Result<(), Refusal> {
     if sessions.known.contains_key(peer) {
@@ -311,5 +355,32 @@ mod tests {
         assert!(news(Code::Twin) && news(Code::OtherIdentity));
         let stranger = KeyId([8; 32]);
         assert!((0..5).all(|_| registry.note_refusal(&stranger, Code::Twin, By::Them)));
+    }
+
+    #[test]
+    fn networks_of_validators_and_of_named_nodes_are_familiar() {
+        let (named, member, other) = (KeyId([1; 32]), KeyId([2; 32]), KeyId([3; 32]));
+        let address = |n: u8| IpAddr::from([10, 0, 0, n]);
+        let peer = |address: &str| Peer { identity: named, address: address.into() };
+        let registry = Registry::new();
+        let meet =
+            |peers| drop(registry.meet(Neighbours::knowing(peers), &CancellationToken::new()));
+        meet(vec![peer("[2001:db8::1]:7441")]);
+        assert!(registry.is_familiar("2001:db8::2".parse().unwrap()));
+        meet(vec![peer("10.0.0.1:7441")]);
+        assert!(registry.is_familiar(address(1)) && !registry.is_familiar(address(2)));
+        meet(vec![peer("node.example:7441")]);
+        assert!(!registry.is_familiar(address(1)));
+
+        let note = |peer, n, now: KeyId| {
+            let members = move |peer: &KeyId| (*peer == now).then_some([0; 32]);
+            registry.note_network((peer, Sender::Dialler), address(n), &members);
+            registry.is_familiar(address(n))
+        };
+        assert!(note(named, 3, member) && note(member, 4, member) && !note(other, 5, member));
+        // It has moved, and is taken out of the set.
+        assert!(note(member, 6, member) && !registry.is_familiar(address(4)));
+        assert!(note(other, 7, other) && !registry.is_familiar(address(6)));
+        assert!(registry.is_familiar(address(3)));
     }
 }

@@ -113,7 +113,7 @@ pub(crate) fn status(code: Code) -> Status {
     details.set_error_info(code.as_str(), ERROR_DOMAIN, metadata);
     let grpc = match code {
         Code::Timeout => tonic::Code::DeadlineExceeded,
-        Code::Followers => tonic::Code::ResourceExhausted,
+        Code::Followers | Code::Places => tonic::Code::ResourceExhausted,
         Code::Twin => tonic::Code::AlreadyExists,
         Code::TooLarge => tonic::Code::OutOfRange,
         Code::Malformed => tonic::Code::InvalidArgument,

@@ -13,6 +13,8 @@ mod impostor;
 mod members;
 mod neighbours;
 mod node;
+#[cfg(target_os = "linux")]
+mod places;
 mod refused_by_acceptor;
 mod refused_by_dialler;
 mod replaced;
