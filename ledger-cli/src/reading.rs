@@ -270,6 +270,8 @@ pub(crate) async fn status(common: &Common) -> Result<Answer, ClientError> {
     let status = common.connect().await?.status().await?;
     let suspects: Vec<Value> = status.suspects.iter().map(ledger_client::status::suspect).collect();
     let seen: Vec<Value> = status.seen.iter().map(ledger_client::status::seen).collect();
+    let refusals: Vec<Value> =
+        status.refusals.iter().map(ledger_client::status::refusals).collect();
     let value = json!({
         "node": common.node, "version": status.version, "ledger": status.ledger_name,
         "genesis": hex(&status.ledger_id), "height": status.height, "tree_size": status.tree_size,
@@ -280,7 +282,7 @@ pub(crate) async fn status(common: &Common) -> Result<Answer, ClientError> {
         "planned_protocol_version": status.planned_protocol_version,
         "planned_protocol_height": status.planned_protocol_height, "records": status.records,
         "pool_entries": status.pool_entries, "pool_bytes": status.pool_bytes,
-        "uptime_s": status.uptime_s, "evidence": status.evidence, "suspects": suspects,
+        "uptime_s": status.uptime_s, "evidence": status.evidence, "suspects": suspects, "refusals": refusals,
         "recovering": status.recovering, "seen": seen, "notices": status.notices,
     });
     let text = text::render(&value);

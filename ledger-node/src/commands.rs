@@ -272,11 +272,14 @@ fn online_status(status: &v1::GetStatusResponse, output: Output) -> Result<(), F
     let id = LedgerId::from_slice(&status.ledger_id)?;
     let suspects: Vec<Value> = status.suspects.iter().map(ledger_client::status::suspect).collect();
     let seen: Vec<Value> = status.seen.iter().map(ledger_client::status::seen).collect();
+    let refusals: Vec<Value> =
+        status.refusals.iter().map(ledger_client::status::refusals).collect();
+    let refused = status.refusals.iter().map(refusals_line);
     let suspected = suspects.iter().map(|suspect| format!("\nsuspect       {}", line(suspect)));
     let notices = status.notices.iter().map(|notice| format!("\nnotice        {notice}"));
     let text = format!(
         "ledger        {} ({id})\nheight        {}\nleaves        {}\nrecords       {}\nledger time   {} ({} clock)\n\
-         validators    {} (tolerates {} faulty){}\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nevidence      {}\nrecovering    {}\nversion       {}\nup            {} s{}{}",
+         validators    {} (tolerates {} faulty){}\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nevidence      {}\nrecovering    {}\nversion       {}\nup            {} s{}{}{}",
         status.ledger_name,
         status.height,
         status.tree_size,
@@ -297,6 +300,7 @@ fn online_status(status: &v1::GetStatusResponse, output: Output) -> Result<(), F
         status.version,
         status.uptime_s,
         suspected.collect::<String>(),
+        refused.collect::<String>(),
         notices.collect::<String>(),
     );
     let json = json!({
@@ -322,6 +326,7 @@ fn online_status(status: &v1::GetStatusResponse, output: Output) -> Result<(), F
         "evidence": status.evidence,
         "recovering": status.recovering,
         "suspects": suspects,
+        "refusals": refusals,
         "seen": seen,
         "notices": status.notices,
     });
@@ -353,6 +358,11 @@ fn url(listen: SocketAddr) -> String {
 }
 
 /// Validators and their last heights, as the node sees them, a line each.
+fn refusals_line(v1::Refusals { code, count, by_others }: &v1::Refusals) -> String {
+    let whom = if *by_others { ", of this node by others" } else { "" };
+    format!("\nrefused       {code}: {count}{whom}")
+}
+
 fn seen_lines(all: &[v1::SeenValidator]) -> String {
     let width = all.iter().map(|seen| seen.name.len()).max().unwrap_or_default();
     let lines: Vec<String> = all.iter().map(|seen| seen_line(seen, width)).collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use ledger_api::problem::Problem;
-use ledger_api::seals::{AskValidators, RefusedPeer, Seal};
+use ledger_api::seals::{AskValidators, Refusals, RefusedPeer, Seal};
 use ledger_api::{Shared, Term};
 use ledger_format::block::Block;
 use ledger_format::digest::{Hash, KeyId, sha256};
@@ -124,6 +124,16 @@ impl AskValidators for Asking {
             Some(RefusedPeer { peer: peer.identity, by_us: by == By::Us, why })
         };
         apart.filter_map(refused).collect()
+    }
+
+    fn refusals(&self) -> Vec<Refusals> {
+        let all = self.0.refusals().into_iter();
+        let told = |((code, by), count): ((ledger_peer::Code, By), u64)| Refusals {
+            code: code.as_str(),
+            count,
+            by_others: by == By::Them,
+        };
+        all.map(told).collect()
     }
 }
 

@@ -133,6 +133,14 @@ fn who_is_refused_by_another_node_reads_it_in_its_own_status() {
     };
     assert!(told.contains(" refuses ") && told.contains("Compare genesis hashes"), "{told}");
     assert!(identities.iter().any(|identity| told.contains(identity)), "{told}");
+    let counts = |node: &Running| {
+        let status = runtime.block_on(async { connect(node).await.status().await.unwrap() });
+        status.refusals.iter().any(|refusals| refusals.code == "PEER_OTHER_LEDGER")
+    };
+    while !running.iter().all(counts) {
+        assert!(begun.elapsed() < STOP_LIMIT, "both count what one of them refused");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     for node in running {
         assert_eq!(node.end(Signal::Terminate), 0);
     }

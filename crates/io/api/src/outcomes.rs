@@ -1,6 +1,6 @@
 //! Who waits for what became of an entry.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -162,6 +162,8 @@ impl UnderWay {
 #[derive(Debug, Default)]
 pub struct Outcomes {
     board: Mutex<Board>,
+    /// How often entries were refused since the node started, by code.
+    refusals: Mutex<BTreeMap<&'static str, u64>>,
     /// How many validators have what is placed.
     pub replication: Replication,
 }
@@ -219,6 +221,7 @@ impl Outcomes {
         let mut board = lock(&self.board);
         for (id, outcome) in outcomes {
             if let Outcome::Refused(refused) = &outcome {
+                self.count(refused.problem.code);
                 board.remember(id, refused.clone());
             }
             let waiting = board.waiting.remove(&id).unwrap_or_default();
@@ -230,6 +233,18 @@ impl Outcomes {
                 }
             }
         }
+    }
+
+    /// Counts a refusal of an entry.
+    pub(crate) fn count(&self, code: &'static str) {
+        let mut refusals = lock(&self.refusals);
+        let count = refusals.entry(code).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// How often entries were refused, by code.
+    pub(crate) fn refusals(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.refusals).clone()
     }
 
     /// A refusal of the recent past.

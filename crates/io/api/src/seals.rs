@@ -60,6 +60,20 @@ pub trait AskValidators: Debug + Send + Sync {
 
     /// The nodes that are not, since one of the two refuses the other.
     fn refused(&self) -> Vec<RefusedPeer>;
+
+    /// How often nodes were refused, or refused this one, by code.
+    fn refusals(&self) -> Vec<Refusals>;
+}
+
+/// How often something was refused for a reason, since the node started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusals {
+    /// The stable code.
+    pub code: &'static str,
+    /// How often.
+    pub count: u64,
+    /// Whether it was this node that was refused.
+    pub by_others: bool,
 }
 
 /// A node that this one is set to connect with, and why they are not connected.
@@ -134,6 +148,11 @@ impl Seals {
     /// The nodes that are not, since one of the two refuses the other.
     pub(crate) fn refused(&self) -> Vec<RefusedPeer> {
         self.asks().map(|asks| asks.refused()).unwrap_or_default()
+    }
+
+    /// How often nodes were refused, or refused this one, by code.
+    pub(crate) fn refusals(&self) -> Vec<Refusals> {
+        self.asks().map(|asks| asks.refusals()).unwrap_or_default()
     }
 
     fn asks(&self) -> Option<Arc<dyn AskValidators>> {

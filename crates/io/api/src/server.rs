@@ -30,6 +30,7 @@ use crate::held::Bounds;
 use crate::query::Query;
 use crate::reach;
 use crate::reads::{self, Reads};
+use crate::seals::Refusals;
 use crate::sets::NodeRole;
 use crate::shared::Shared;
 use crate::submit::Submit;
@@ -120,6 +121,7 @@ impl NodeService for Node {
             evidence: count(self.shared.evidence.count()),
             recovering: self.shared.is_recovering(),
             suspects: suspects(&self.shared),
+            refusals: refusals(&self.shared),
             seen: reach::seen(
                 &validators,
                 &self.shared.vote_keys,
@@ -142,6 +144,18 @@ fn suspects(shared: &Shared) -> Vec<v1::Suspect> {
         detail: suspect.why.detail,
     };
     all.map(suspect).collect()
+}
+
+fn refusals(shared: &Shared) -> Vec<v1::Refusals> {
+    let entries = shared.outcomes.refusals().into_iter();
+    let entries = entries.map(|(code, count)| Refusals { code, count, by_others: false });
+    let all = shared.seals.refusals().into_iter().chain(entries);
+    let told = |Refusals { code, count, by_others }| v1::Refusals {
+        code: code.to_owned(),
+        count,
+        by_others,
+    };
+    all.map(told).collect()
 }
 
 fn notices(shared: &Shared, validators: &Validators, connected: &[KeyId]) -> Vec<String> {

@@ -87,6 +87,7 @@ impl Submit {
                     Some(id)
                 }
                 Err(problem) => {
+                    self.0.outcomes.count(problem.code);
                     group.settle(index, Outcome::refused(problem));
                     None
                 }

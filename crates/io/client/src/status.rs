@@ -10,6 +10,12 @@ pub fn suspect(suspect: &v1::Suspect) -> Value {
     json!({ "peer": hex(peer), "count": count, "height": height, "code": code, "detail": detail })
 }
 
+/// How often something was refused for a reason.
+pub fn refusals(refusals: &v1::Refusals) -> Value {
+    let v1::Refusals { code, count, by_others } = refusals;
+    json!({ "code": code, "count": count, "by_others": by_others })
+}
+
 /// A validator, as the node sees it.
 pub fn seen(seen: &v1::SeenValidator) -> Value {
     let v1::SeenValidator { key_id, name, power, own, connected, durable_height } = seen;

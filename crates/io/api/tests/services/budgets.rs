@@ -41,6 +41,9 @@ async fn beyond_a_budget_nothing_is_checked_until_the_next_window() {
         assert_eq!(refused(answer), (Code::ResourceExhausted, "BUDGET_SPENT".into()));
     }
     assert!(node.nothing_arrived());
+    let status = node.own().get_status(v1::GetStatusRequest {}).await.unwrap().into_inner();
+    let counted = v1::Refusals { code: "BUDGET_SPENT".into(), count: 2, by_others: false };
+    assert_eq!(status.refusals, [counted]);
     // What another node passes on is judged with the block: its client waits for the validators' verdict.
     let passed = vec![vec![7; 200], entry.bytes().to_vec(), Vec::new()];
     node.shared.take_from_peer(KeyId([7; 32]), passed, true).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ed25519_dalek::Signer as _;
-use ledger_api::seals::{AskValidators, RefusedPeer, Seal};
+use ledger_api::seals::{AskValidators, Refusals, RefusedPeer, Seal};
 use ledger_api::{NodeKeys, Shared};
 use ledger_event::Clock;
 use ledger_format::block::{Block, Body};
@@ -94,6 +94,10 @@ impl AskValidators for Everybody {
     }
 
     fn refused(&self) -> Vec<RefusedPeer> {
+        Vec::new()
+    }
+
+    fn refusals(&self) -> Vec<Refusals> {
         Vec::new()
     }
 }

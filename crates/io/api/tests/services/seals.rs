@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use ledger_api::Shared;
-use ledger_api::seals::{AskValidators, RefusedPeer, Seal};
+use ledger_api::seals::{AskValidators, Refusals, RefusedPeer, Seal};
 use ledger_format::digest::KeyId;
 use ledger_format::validators::Validators;
 use ledger_proto::v1;
@@ -41,6 +41,10 @@ impl AskValidators for Script {
     }
 
     fn refused(&self) -> Vec<RefusedPeer> {
+        Vec::new()
+    }
+
+    fn refusals(&self) -> Vec<Refusals> {
         Vec::new()
     }
 }
