@@ -2,22 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger_client::{Node as Client, keys};
+use ledger_client::keys;
 use ledger_event::{Clock, PartyKind, PartyProfile, Role};
 use ledger_format::digest::LedgerId;
-use ledger_format::header::Header;
-use ledger_proto::v1;
 use ledger_replica::{Replica, Settings, StartError};
-use ledger_store::{DataDirectory, Store, StoreError, Wal};
-use serde_json::{Value, json};
+use ledger_store::Wal;
+use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::args::{ClockArg, DEFAULT_LISTEN, DirArgs, Founding, InitArgs, RunArgs, StatusArgs};
+use crate::args::{ClockArg, DirArgs, Founding, InitArgs, RunArgs};
 use crate::config::{self, Config, Sources};
 use crate::descriptors;
 use crate::failure::Failure;
@@ -27,9 +23,6 @@ use crate::open::{Layout, Opened, reindex as rebuild};
 use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
 use crate::setup::{FounderKey, NewLedger, founder_keys, prepare};
-
-/// How long `status` waits for an answer.
-const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Names the file of a passphrase where none is typed.
 const PASSPHRASE_FILE: &str = "LEDGER_PASSPHRASE_FILE";
@@ -244,259 +237,9 @@ pub(crate) fn show_config(args: &RunArgs, output: Output) -> Result<(), Failure>
     Ok(())
 }
 
-/// `status`.
-///
-/// # Errors
-/// `NODE_NOT_RUNNING` when no node answers, whatever its directory tells, `NODE_SILENT` when a process has that; `NODE_CONFIG` when it has
-/// settings that are wrong, or what is wrong with the directory.
-pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Failure> {
-    let asked = match Client::connect(&address(args)?, STATUS_TIMEOUT).await {
-        Ok(mut client) => client.status().await,
-        // Not a node that does not answer, but an address that is none.
-        Err(error) if error.failure == ledger_client::Failure::Usage => return Err(error.into()),
-        Err(error) => Err(error),
-    };
-    match (asked, &args.data_dir) {
-        (Ok(status), _) => online_status(&status, output),
-        (Err(error), directory) => {
-            if let Some(directory) = directory {
-                offline_status(directory, output)?;
-            }
-            Err(Failure::not_running(error.message))
-        }
-    }
-}
-
-/// What a node tells of itself.
-fn online_status(status: &v1::GetStatusResponse, output: Output) -> Result<(), Failure> {
-    let id = LedgerId::from_slice(&status.ledger_id)?;
-    let suspects: Vec<Value> = status.suspects.iter().map(ledger_client::status::suspect).collect();
-    let seen: Vec<Value> = status.seen.iter().map(ledger_client::status::seen).collect();
-    let refusals: Vec<Value> =
-        status.refusals.iter().map(ledger_client::status::refusals).collect();
-    let refused = status.refusals.iter().map(refusals_line);
-    let suspected = suspects.iter().map(|suspect| format!("\nsuspect       {}", line(suspect)));
-    let notices = status.notices.iter().map(|notice| format!("\nnotice        {notice}"));
-    let text = format!(
-        "ledger        {} ({id})\nheight        {}\nleaves        {}\nrecords       {}\nledger time   {} ({} clock)\n\
-         validators    {} (tolerates {} faulty){}\nrole          {}\nprotocol      {} (this program knows 1 to {}){}\nwaiting       {} entries, {} bytes\nevidence      {}\nrecovering    {}\nversion       {}\nup            {} s{}{}{}",
-        status.ledger_name,
-        status.height,
-        status.tree_size,
-        status.records,
-        instant(status.time_ms),
-        status.clock,
-        status.validators,
-        status.tolerated_faults,
-        seen_lines(&status.seen),
-        status.role,
-        status.protocol_version,
-        status.known_protocol_version,
-        planned(status.planned_protocol_version, status.planned_protocol_height),
-        status.pool_entries,
-        status.pool_bytes,
-        status.evidence,
-        if status.recovering { "yes: it does not vote" } else { "no" },
-        status.version,
-        status.uptime_s,
-        suspected.collect::<String>(),
-        refused.collect::<String>(),
-        notices.collect::<String>(),
-    );
-    let json = json!({
-        "running": true,
-        "ledger": status.ledger_name,
-        "genesis": id.to_string(),
-        "height": status.height,
-        "tree_size": status.tree_size,
-        "records": status.records,
-        "time_ms": status.time_ms,
-        "clock": status.clock,
-        "validators": status.validators,
-        "tolerated_faults": status.tolerated_faults,
-        "role": status.role,
-        "protocol_version": status.protocol_version,
-        "known_protocol_version": status.known_protocol_version,
-        "planned_protocol_version": status.planned_protocol_version,
-        "planned_protocol_height": status.planned_protocol_height,
-        "pool_entries": status.pool_entries,
-        "pool_bytes": status.pool_bytes,
-        "version": status.version,
-        "uptime_s": status.uptime_s,
-        "evidence": status.evidence,
-        "recovering": status.recovering,
-        "suspects": suspects,
-        "refusals": refusals,
-        "seen": seen,
-        "notices": status.notices,
-    });
-    report::result(output, &text, &json);
-    Ok(())
-}
-
-/// Where to ask: as typed, or where the settings have the node listen.
-fn address(args: &StatusArgs) -> Result<String, Failure> {
-    let StatusArgs { node, data_dir, config } = args;
-    if let Some(node) = node {
-        return Ok(node.clone());
-    }
-    if data_dir.is_none() && config.is_none() {
-        return Ok(url(DEFAULT_LISTEN));
-    }
-    let data_dir = data_dir.clone().unwrap_or_default();
-    Ok(url(settings_of(&DirArgs { data_dir, config: config.clone() })?.listen))
-}
-
-/// Where a node that listens on an address is asked on its own machine.
-fn url(listen: SocketAddr) -> String {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    format!("http://{}", SocketAddr::new(ip, listen.port()))
-}
-
-/// Validators and their last heights, as the node sees them, a line each.
-fn refusals_line(v1::Refusals { code, count, by_others }: &v1::Refusals) -> String {
-    let whom = if *by_others { ", of this node by others" } else { "" };
-    format!("\nrefused       {code}: {count}{whom}")
-}
-
-fn seen_lines(all: &[v1::SeenValidator]) -> String {
-    let width = all.iter().map(|seen| seen.name.len()).max().unwrap_or_default();
-    let lines: Vec<String> = all.iter().map(|seen| seen_line(seen, width)).collect();
-    lines.concat()
-}
-
-fn seen_line(seen: &v1::SeenValidator, width: usize) -> String {
-    let where_it_is = match (seen.own, seen.connected) {
-        (true, _) => "this node",
-        (false, true) => "connected",
-        (false, false) => "not connected",
-    };
-    match seen.durable_height {
-        0 => format!("\n  {:<width$}  {where_it_is}", seen.name),
-        height => format!("\n  {:<width$}  {where_it_is}, has all to height {height}", seen.name),
-    }
-}
-
-fn line(suspect: &Value) -> String {
-    let text = |name: &str| suspect[name].as_str().unwrap_or_default();
-    let (count, height) = (&suspect["count"], &suspect["height"]);
-    format!(
-        "{} {count} times, at height {height}: {} ({})",
-        text("peer"),
-        text("code"),
-        text("detail")
-    )
-}
-
-fn planned(version: u32, height: u64) -> String {
-    match version {
-        0 => String::new(),
-        version => format!(", {version} from height {height}"),
-    }
-}
-
-/// What a directory tells when no node runs on it.
-fn offline_status(path: &Path, output: Output) -> Result<(), Failure> {
-    let genesis = Layout(path.to_owned()).read_genesis()?.document;
-    let id = genesis.id();
-    let directory = DataDirectory::open(path, &id).map_err(|error| match error {
-        StoreError::Locked { .. } => Failure::silent(path.display()),
-        other => other.into(),
-    });
-    let store = Store::open(directory?)?;
-    let height = store.height().unwrap_or(0);
-    let header = store.header(height)?.map(|(header, _)| Header::decode(header)).transpose()?;
-    let (size, time) = header.map_or((0, 0), |header| (header.tree_size, header.time_ms));
-    let text = format!(
-        "no node runs\nledger        {} ({id})\nheight        {height}\nleaves        {size}\nledger time   {}",
-        genesis.message().name,
-        instant(time),
-    );
-    let json = json!({
-        "running": false,
-        "ledger": genesis.message().name,
-        "genesis": id.to_string(),
-        "height": height,
-        "tree_size": size,
-        "time_ms": time,
-    });
-    report::result(output, &text, &json);
-    Ok(())
-}
-
 /// An instant for people, in UTC.
 pub(crate) fn instant(time_ms: u64) -> String {
     let millis = i64::try_from(time_ms).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(millis)
         .map_or_else(|_| time_ms.to_string(), |time| time.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::recover::tests::{founded, run_once};
-
-    #[test]
-    fn a_node_that_listens_everywhere_is_asked_here() {
-        let asked = ["0.0.0.0:7441", "[::]:1", "10.0.0.7:7440", "[fd00::1]:2"]
-            .map(|listen| url(listen.parse().unwrap()));
-        let expected = ["127.0.0.1:7441", "[::1]:1", "10.0.0.7:7440", "[fd00::1]:2"];
-        assert_eq!(asked, expected.map(|address| format!("http://{address}")));
-    }
-
-    #[test]
-    fn a_node_is_asked_where_its_settings_have_it_listen() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = |name: &str, port: u16| {
-            let path = directory.path().join(name);
-            fs::write(&path, format!("listen = \"127.0.0.1:{port}\"\n")).unwrap();
-            path
-        };
-        let (_inside, outside) = (file("config.toml", 1), file("outside.toml", 2));
-        let data_dir = Some(directory.path().to_owned());
-        let asked = |node: Option<&str>, data_dir: &Option<PathBuf>, config: Option<&PathBuf>| {
-            let (node, data_dir) = (node.map(str::to_owned), data_dir.clone());
-            address(&StatusArgs { node, data_dir, config: config.cloned() }).unwrap()
-        };
-        assert_eq!(asked(None, &data_dir, None), "http://127.0.0.1:1");
-        assert_eq!(asked(None, &data_dir, Some(&outside)), "http://127.0.0.1:2");
-        assert_eq!(asked(None, &None, Some(&outside)), "http://127.0.0.1:2");
-        assert_eq!(asked(None, &None, None), url(DEFAULT_LISTEN));
-        assert_eq!(asked(Some("http://x:3"), &data_dir, Some(&outside)), "http://x:3");
-    }
-
-    /// Whoever watches a node by the exit code of `status` has to hear of it, and whoever reads must not be told to end what works.
-    #[test]
-    fn a_node_that_does_not_answer_is_no_success() {
-        let directory = founded();
-        run_once(&directory).unwrap();
-        let args = StatusArgs {
-            node: Some("http://127.0.0.1:1".to_owned()),
-            data_dir: Some(directory.path().to_owned()),
-            config: None,
-        };
-        let asked = || crate::blocking(status(&args, Output::Json)).unwrap_err();
-        let down = asked();
-        assert_eq!((down.code.as_str(), down.exit), ("NODE_NOT_RUNNING", 20));
-        let genesis = Layout(directory.path().to_owned()).read_genesis().unwrap().document;
-        let _locked = DataDirectory::open(directory.path(), &genesis.id()).unwrap();
-        let silent = asked();
-        assert_eq!((silent.code.as_str(), silent.exit), ("NODE_SILENT", 20));
-        assert!(!silent.help.contains("Stop"), "{}", silent.help);
-    }
-
-    #[test]
-    fn a_validators_name_stands_apart_from_where_it_is() {
-        let seen = |name: &str, connected, durable_height| {
-            let name = name.to_owned();
-            v1::SeenValidator { name, connected, durable_height, ..v1::SeenValidator::default() }
-        };
-        let all = [seen("ledger.invalid/exchange", true, 7), seen("short", false, 0)];
-        let expected = "\n  ledger.invalid/exchange  connected, has all to height 7\n  short                    not connected";
-        assert_eq!(seen_lines(&all), expected);
-    }
 }

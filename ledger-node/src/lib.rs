@@ -24,6 +24,7 @@ mod requests;
 mod restore;
 mod running;
 pub mod setup;
+mod status;
 mod stored;
 mod telemetry;
 mod testnet;
@@ -68,7 +69,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Recover(args) => recover::run(&args, output),
         Command::Restore(args) => restore::restore(&args, output),
         Command::Reindex(args) => commands::reindex(&args, output),
-        Command::Status(args) => blocking(commands::status(&args, output)),
+        Command::Status(args) => blocking(status::status(&args, output)),
         Command::Config(args) => commands::show_config(&args, output),
         Command::Keys(args) => keys::run(&args, output),
         Command::Testnet(args) => blocking(testnet::testnet(&args, output)),
