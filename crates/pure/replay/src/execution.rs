@@ -9,6 +9,7 @@ use ledger_event::event::Act;
 use ledger_format::block::Body;
 use ledger_format::digest::{EntryId, Hash, KeyId};
 use ledger_format::entry::Entry;
+use ledger_format::evidence::Evidence;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
 use ledger_format::header::{HEADER_BYTES, Header};
 use ledger_merkle::log::Frontier;
@@ -39,6 +40,8 @@ pub struct Executed {
     pub links: Vec<Vec<Link>>,
     /// What the block adds to the window.
     pub window: Vec<Known>,
+    /// Evidence that its entries record.
+    pub evidence: Vec<Evidence>,
     pub(crate) delta: Delta,
     pub(crate) frontier: Frontier,
 }
@@ -276,6 +279,7 @@ struct Execution<'a> {
     header_leaf: Option<EntryId>,
     first_entry: u64,
     ids: Vec<EntryId>,
+    evidence: Vec<Evidence>,
     bytes: usize,
     time_ms: u64,
 }
@@ -293,6 +297,7 @@ impl<'a> Execution<'a> {
             frontier,
             header_leaf: ledger.header().map(Header::leaf),
             ids: Vec::new(),
+            evidence: Vec::new(),
             bytes: BODY_HEAD_BYTES,
             time_ms,
         })
@@ -319,8 +324,9 @@ impl<'a> Execution<'a> {
             }
         }
         let known = self.window.check(entry)?;
-        misconduct::check(self.ledger, entry)?;
+        let evidence = misconduct::check(self.ledger, entry)?;
         self.rules.apply(entry, self.frontier.size())?;
+        self.evidence.extend(evidence);
         self.window.add(known);
         self.bytes = self.bytes_with(entry);
         self.frontier.push(entry.id().0);
@@ -354,6 +360,7 @@ impl<'a> Execution<'a> {
             header_leaf: self.header_leaf,
             links: changes.links,
             window: self.window.into_rows(),
+            evidence: self.evidence,
             delta,
             frontier: self.frontier,
         })

@@ -37,11 +37,12 @@ impl Ledger {
     }
 }
 
-/// Refuses an entry whose evidence proves nothing, before the rules see it. Entries without evidence pass.
-pub(crate) fn check(ledger: &Ledger, entry: &Entry) -> Result<(), Refusal> {
-    let Some(Act::MisconductRecorded(event)) = &entry.event().act else { return Ok(()) };
+/// The evidence that an entry records, if it records any. Refuses what proves nothing, before the rules see it.
+pub(crate) fn check(ledger: &Ledger, entry: &Entry) -> Result<Option<Evidence>, Refusal> {
+    let Some(Act::MisconductRecorded(event)) = &entry.event().act else { return Ok(None) };
     let evidence = Evidence::decode(event.evidence.clone())
         .map_err(|error| Refusal::new(Code::Field, format!("evidence: {error}")))?;
     let unproven = |verdict: Verdict| Refusal::new(Code::MisconductUnproven, verdict.reason());
-    ledger.judge(&evidence).map(drop).map_err(unproven)
+    ledger.judge(&evidence).map_err(unproven)?;
+    Ok(Some(evidence))
 }

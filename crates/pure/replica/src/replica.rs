@@ -95,6 +95,8 @@ pub struct Replica {
     witness: Witness,
     /// Evidence that could not be judged yet, by who told it.
     put_off: BTreeMap<KeyId, VecDeque<Evidence>>,
+    /// Evidence that the block records which is being committed.
+    recorded: Vec<Evidence>,
     /// Something was logged and is not durable yet.
     unflushed: bool,
     now_ms: u64,
@@ -153,6 +155,7 @@ impl Replica {
             verdicts: Verdicts::default(),
             witness: Witness::default(),
             put_off: BTreeMap::new(),
+            recorded: Vec::new(),
             unflushed: false,
             now_ms: 0,
             committed_ms: 0,
@@ -402,6 +405,7 @@ impl Replica {
         actions.push(Action::Broadcast(Message::tip(ledger.height())));
         actions.extend(self.drop_expired(ledger));
         actions.extend(self.judge_again(ledger));
+        actions.extend(self.keep_recorded(ledger));
         actions.extend(self.conclude(ledger));
         actions.extend(self.go_on(ledger)?);
         Ok(actions)

@@ -156,6 +156,12 @@ impl Replica {
         actions
     }
 
+    /// Keeps what the block that was just committed records, as if somebody had told it.
+    pub(super) fn keep_recorded(&mut self, ledger: &Ledger) -> Vec<Action> {
+        let recorded = std::mem::take(&mut self.recorded).into_iter();
+        recorded.flat_map(|evidence| self.accuse(ledger, evidence)).collect()
+    }
+
     /// Keeps evidence if it proves and is new, and tells everybody.
     pub(super) fn accuse(&mut self, ledger: &Ledger, evidence: Evidence) -> Vec<Action> {
         let Ok(culprits) = judge(ledger, &evidence) else {

@@ -29,6 +29,7 @@ impl Replica {
             self.askers.take(id);
             self.verdicts.settle(id);
         }
+        self.recorded.extend(decided.executed.evidence.iter().cloned());
         let answered = u64::try_from(decided.executed.ids.len()).unwrap_or(u64::MAX);
         self.expected = self.pool.added().saturating_add(answered);
         vec![Action::CancelTimers, Action::Commit(Box::new(decided))]

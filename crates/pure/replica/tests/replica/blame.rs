@@ -2,13 +2,18 @@
 
 use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
+use ledger_event::{Clock, Role};
 use ledger_format::digest::{BlockHash, KeyId};
 use ledger_format::evidence::{Evidence, SignedVote};
 use ledger_format::vote::{VoteStep, proposal_bytes, vote_bytes};
 use ledger_replica::{Action, Event, Message, Statement, StatementKind};
-use ledger_story::validator_key_of;
+use ledger_story::cast::EXCHANGE;
+use ledger_story::deed::Place;
+use ledger_story::members::{misconduct_recorded, voted};
+use ledger_story::{LIMITS, acts, china, genesis_with, validator_key_of};
 use ledger_verify::block::proposer;
 
+use crate::network::Network;
 use crate::several::{NAMES, One, four, genesis};
 
 /// Evidence that is kept against one key.
@@ -257,4 +262,39 @@ fn of_much_that_cannot_be_judged_little_is_looked_at() {
         let actions = first.hears(other.id, &Message::evidence(vec![evidence(liar, 1).encode()]));
         assert_eq!(accused(&actions).len(), 1 - named);
     }
+}
+
+/// Whoever was told by an entry knows as much as whoever was told by a node: what is on the ledger is on the node's list as well.
+#[test]
+fn evidence_that_a_block_records_is_kept_and_told() {
+    let set = genesis().message().validators.clone().unwrap();
+    let genesis = genesis_with(set, 5, Clock::Wall, china("2026-08-03"), LIMITS);
+    let mut network =
+        Network::start(&genesis, &NAMES.map(|name| vec![validator_key_of(name, "vote")]));
+    let place = |serial| Place {
+        ledger: genesis.id(),
+        time_ms: genesis.message().start_ms,
+        head: Vec::new(),
+        serial,
+        signed: true,
+    };
+    let liar = key_of_name(NAMES[1]);
+    let evidence = voted(genesis.id(), NAMES[1], 1, [1, 2]);
+    network.liars.insert(liar);
+    let deeds = [
+        acts::genesis_published(&genesis),
+        misconduct_recorded(&evidence, EXCHANGE, Role::Exchange),
+    ];
+    for (height, deed) in (1..).zip(&deeds) {
+        network.submit(&deed.seal(&place(height)));
+        network.reach(height);
+    }
+    assert!(network.settle(10_000));
+    let mut accusers = network.accused.clone();
+    accusers.sort_unstable();
+    assert_eq!(accusers, [0, 1, 2, 3].map(|number| (number, liar)));
+}
+
+fn key_of_name(name: &str) -> KeyId {
+    KeyId::of(validator_key_of(name, "vote").verifying_key().as_bytes())
 }
