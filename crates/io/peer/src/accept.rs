@@ -125,7 +125,7 @@ async fn admit(
         }
         Err(_elapsed) => return local.refuse(&timeout(), remote, None),
     };
-    let (link, io) = match Link::new(stream, remote, deadline) {
+    let (link, io) = match Link::new(stream, remote, deadline, local.settings.keep_alive) {
         Ok(made) => made,
         Err(error) => {
             tls_failed(local, &io::Error::other(error), remote, None);

@@ -58,7 +58,7 @@ codes! {
         "The certificate is missing, malformed, expired, not yet valid, or not the sender's own.",
         "Check the clocks of both machines; a node makes its certificate when it starts.";
     Timeout = "PEER_TIMEOUT",
-        "The peer did not say who it is in time.",
+        "The peer did not say who it is in time, or does not answer any more.",
         "Check that a node answers at the address, and the network between.";
     TooLarge = "PEER_TOO_LARGE",
         "The peer sent a message above the limit.",

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -156,7 +157,11 @@ async fn open(
             return Ok(Err(Why::Refused { code: Code::Timeout, by: crate::By::Us }));
         }
     };
-    Link::new(stream, remote, deadline).map(Ok).map_err(io::Error::other)
+    let made = Link::new(stream, remote, deadline, local.settings.keep_alive);
+    let (link, io) = made.map_err(io::Error::other)?;
+    // The call is this side's own.
+    link.called.store(true, Ordering::Release);
+    Ok(Ok((link, io)))
 }
 
 /// HTTP/2, both Hellos, and the session.

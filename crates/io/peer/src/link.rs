@@ -57,6 +57,7 @@ impl Link {
         stream: TlsStream<TcpStream>,
         remote: SocketAddr,
         deadline: Instant,
+        keep_alive: Duration,
     ) -> Result<(Arc<Self>, LinkIo), rustls::Error> {
         let (_, session) = stream.get_ref();
         let certificates = session.peer_certificates().unwrap_or_default();
@@ -75,7 +76,9 @@ impl Link {
             read: AtomicUsize::new(0),
         });
         let closing = Box::pin(link.closed.clone().cancelled_owned());
-        let io = LinkIo { stream, link: Arc::clone(&link), closing };
+        let heard = Instant::now();
+        let io =
+            LinkIo { stream, link: Arc::clone(&link), closing, heard, keep_alive, is_over: false };
         Ok((link, io))
     }
 
@@ -119,6 +122,11 @@ pub(crate) struct LinkIo {
     stream: TlsStream<TcpStream>,
     link: Arc<Link>,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// When the other side said something last. It answers a ping of HTTP/2 in each such time.
+    heard: Instant,
+    keep_alive: Duration,
+    /// Whether the other side has closed the connection, or it broke.
+    is_over: bool,
 }
 
 impl LinkIo {
@@ -129,7 +137,8 @@ impl LinkIo {
         Ok(())
     }
 
-    fn noted(&self, error: io::Error) -> io::Error {
+    fn noted(&mut self, error: io::Error) -> io::Error {
+        self.is_over = true;
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         if let Some(fault) = tls.and_then(refusal_of) {
             self.link.note(fault);
@@ -138,8 +147,24 @@ impl LinkIo {
     }
 }
 
+impl LinkIo {
+    /// Notes why HTTP/2 gave up a connection that neither side has closed: it reports no more than that it is broken.
+    fn judge_end(&self) {
+        if self.is_over || self.link.closed.is_cancelled() {
+            return;
+        }
+        let said_something = self.link.read.load(Ordering::Relaxed) > 0;
+        if self.heard.elapsed() >= self.keep_alive {
+            self.link.note((Code::Timeout, By::Us));
+        } else if said_something && !self.link.called.load(Ordering::Acquire) {
+            self.link.note((Code::Malformed, By::Us));
+        }
+    }
+}
+
 impl Drop for LinkIo {
     fn drop(&mut self) {
+        self.judge_end();
         self.link.closed.cancel();
     }
 }
@@ -152,10 +177,13 @@ impl AsyncRead for LinkIo {
     ) -> Poll<io::Result<()>> {
         self.check_open(cx)?;
         let before = buffer.filled().len();
-        match ready!(Pin::new(&mut self.stream).poll_read(cx, buffer)) {
+        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
+        let read = buffer.filled().len().saturating_sub(before);
+        self.heard = Instant::now();
+        self.is_over = read == 0;
+        match result {
             Ok(()) if self.link.is_open.load(Ordering::Acquire) => Poll::Ready(Ok(())),
             Ok(()) => {
-                let read = buffer.filled().len().saturating_sub(before);
                 let sum = self.link.read.fetch_add(read, Ordering::Relaxed).saturating_add(read);
                 if sum > self.link.most() {
                     self.link.note((Code::TooLarge, By::Us));

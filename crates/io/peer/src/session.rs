@@ -1,7 +1,7 @@
 //! A connection with a peer whose identity is known.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use ledger_format::digest::KeyId;
@@ -18,6 +18,8 @@ use crate::wire::{self, Incoming, Said};
 
 /// Why this node ends a connection itself for what came over it.
 const NO_MESSAGE: &str = "what is no message of this protocol version";
+/// How long the end of a connection may take to tell why.
+const TELLS_WITHIN: Duration = Duration::from_millis(50);
 
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,8 +215,17 @@ pub(crate) async fn next<M: Incoming>(
             Said::Refused(None) => Err(Failure::Ended(Why::Closed)),
             said => Ok(said),
         },
-        Ok(None) => Err(Failure::Ended(Why::Closed)),
-        Err(status) => Err(Failure::of(&status, link)),
+        ended => {
+            // The stream hears of a broken connection, or just ends with it, before that has told why.
+            let _either = tokio::time::timeout(TELLS_WITHIN, link.closed.cancelled()).await;
+            Err(match (ended, link.fault()) {
+                (Err(status), _) => Failure::of(&status, link),
+                (Ok(_), None) => Failure::Ended(Why::Closed),
+                (Ok(_), Some((code, by))) => {
+                    Failure::with(Why::Refused { code, by }, "a connection that HTTP/2 gave up")
+                }
+            })
+        }
     }
 }
 

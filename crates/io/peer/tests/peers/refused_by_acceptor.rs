@@ -344,6 +344,13 @@ async fn garbage_instead_of_tls_and_inside_of_it() {
     let mut rest = Vec::new();
     // Closed by the node, in whatever way.
     drop(timeout(PATIENCE, stream.read_to_end(&mut rest)).await.unwrap());
+    let counts = || other.network.refusals()[&(Code::Malformed, By::Us)];
+    let counted = async {
+        while counts() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, counted).await.unwrap();
     still_exchange(&mut one, &mut other).await;
 }
 

@@ -13,6 +13,9 @@ use crate::node::Node;
 use crate::node::{PATIENCE, id, knowing, pair_with, settings, still_exchange, validators};
 use crate::stranger::{Card, code, dial, hello, tls};
 
+/// What pings find out.
+const FROZE: ledger_peer::Why = ledger_peer::Why::Refused { code: Code::Timeout, by: By::Us };
+
 fn hasty() -> Settings {
     hasty_knowing(&[])
 }
@@ -94,7 +97,8 @@ async fn a_peer_that_froze_is_given_up() {
     let peer = id(&validators()[2]);
     other.connected(&peer).await;
     let gone = timeout(Duration::from_secs(5), other.disconnected(&peer)).await;
-    assert_eq!(gone.expect("pings notice"), ledger_peer::Why::Closed);
+    assert_eq!(gone.expect("pings notice"), FROZE);
+    other.counted(Code::Timeout, By::Us).await;
     still_exchange(&mut one, &mut other).await;
 }
 
@@ -121,5 +125,6 @@ async fn an_acceptor_that_froze_is_given_up() {
     let peer = id(&validators()[2]);
     node.connected(&peer).await;
     let gone = timeout(Duration::from_secs(5), node.disconnected(&peer)).await;
-    assert_eq!(gone.expect("pings notice"), ledger_peer::Why::Closed);
+    assert_eq!(gone.expect("pings notice"), FROZE);
+    node.counted(Code::Timeout, By::Us).await;
 }
