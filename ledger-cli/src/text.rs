@@ -1,6 +1,7 @@
 //! Answers for people: times, nested values, reports.
 
 use jiff::Timestamp;
+use ledger_verify::finding::Place;
 use ledger_verify::verdict::{Line, Report, Verdict};
 use serde_json::{Value, json};
 
@@ -72,14 +73,15 @@ fn scalar(name: &str, value: &Value) -> String {
 
 /// A report as JSON.
 pub(crate) fn report_json(report: &Report) -> Value {
-    let Report { verdict, lines } = report;
+    let Report { verdict, lines, height } = report;
     let place = match verdict {
-        Verdict::Refuted(refuted) => json!({
-            "height": refuted.place.height, "leaf_index": refuted.place.leaf,
-            "entry": refuted.place.entry.map(|entry| entry.to_string()), "record": refuted.place.record,
-        }),
-        _ => Value::Null,
+        Verdict::Refuted(refuted) => Some(refuted.place.as_ref().clone()),
+        _ => height.map(Place::block),
     };
+    let place = place.map(|Place { height, entry, leaf, record }| {
+        let entry = entry.map(|entry| entry.to_string());
+        json!({ "height": height, "leaf_index": leaf, "entry": entry, "record": record })
+    });
     json!({
         "verdict": verdict.word(), "code": verdict.code(), "reason": verdict.reason(), "place": place,
         "exit": verdict.exit_code(), "lines": lines.iter().map(line_json).collect::<Vec<_>>(),
@@ -105,7 +107,7 @@ fn line_text(line: &Line) -> String {
 
 /// A report for people: the verdict first, then what was checked, then what was not.
 pub(crate) fn report_text(report: &Report) -> String {
-    let Report { verdict, lines } = report;
+    let Report { verdict, lines, .. } = report;
     let mut text = vec![verdict.word().to_uppercase()];
     if *verdict != Verdict::Proven {
         text.push(format!("  {}", verdict.reason()));

@@ -406,8 +406,18 @@ fn the_command_line_says_so_with_its_exit_code() {
         (&told["code"], &told["place"]["height"]),
         (&"V_CERTIFICATE_BLOCK".into(), &MIDDLE.into())
     );
+    let before = chain.changed(|chain| {
+        chain.blocks.truncate(MIDDLE - 1);
+        chain.records.clear();
+    });
+    let begins = before.file().len() - frame(FrameKind::End, &[0; 16]).len();
     let mut damaged = chain.file();
-    damaged[9_000] ^= 1;
-    assert_eq!(verify(&damaged, &trust, 11)["code"], "FMT_CHECKSUM");
+    damaged[begins + 100] ^= 1;
+    let cut = chain.file()[..begins + 100].to_vec();
+    for (file, code) in [(damaged, "FMT_CHECKSUM"), (cut, "FMT_TRUNCATED")] {
+        let told = verify(&file, &trust, 11);
+        assert_eq!((&told["code"], &told["place"]["height"]), (&code.into(), &MIDDLE.into()));
+        assert!(told["reason"].as_str().unwrap().ends_with("after block 11"), "{told}");
+    }
     assert_eq!(verify(b"not a chain", &trust, 11)["verdict"], "malformed");
 }

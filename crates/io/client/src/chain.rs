@@ -153,7 +153,7 @@ pub fn verify_executed(
     mut keep: impl FnMut(&Block, &Executed),
     mut progress: impl FnMut(Progress),
 ) -> Result<VerifiedChain, ClientError> {
-    let mut frames = Frames { reader, bytes: 0 };
+    let mut frames = Frames { reader, bytes: 0, kind: None };
     let mut ledger = None;
     let mut replay = None;
     let result = run(&mut frames, trust, &mut ledger, &mut replay, &mut keep, &mut progress);
@@ -166,7 +166,8 @@ pub fn verify_executed(
             Ok(VerifiedChain { report, replay, ledger })
         }
         Err(Stop::Verdict(verdict)) => {
-            Ok(VerifiedChain { report: Report::bare(verdict), replay: None, ledger })
+            let report = placed(verdict, frames.kind, replay.as_ref());
+            Ok(VerifiedChain { report, replay: None, ledger })
         }
         Err(Stop::Io(error)) => Err(error),
     }
@@ -233,6 +234,22 @@ fn run<R: Read>(
     }
 }
 
+/// A verdict that ended the reading. Damaged bytes do not say where they stand: what came before them does, so that somebody knows what
+/// is left of the chain, and which block to fetch.
+fn placed(verdict: Verdict, kind: Option<FrameKind>, replay: Option<&Replay>) -> Report {
+    let (Verdict::Malformed(malformed), Some(replay)) = (&verdict, replay) else {
+        return Report::bare(verdict);
+    };
+    let after = replay.ledger().height();
+    let is_block = match kind {
+        Some(kind) => kind == FrameKind::Block,
+        None => replay.counts().records == 0,
+    };
+    let detail = format!("{}, after block {after}", malformed.detail);
+    let height = Some(if is_block { after + 1 } else { after });
+    Report { height, ..Report::bare(Malformed::new(malformed.kind, malformed.at, detail)) }
+}
+
 fn out_of_order(kind: FrameKind) -> Malformed {
     Malformed::new(Kind::Value, "chain file", format!("a {kind:?} frame out of order"))
 }
@@ -240,6 +257,8 @@ fn out_of_order(kind: FrameKind) -> Malformed {
 struct Frames<'a, R> {
     reader: &'a mut R,
     bytes: u64,
+    /// Of the frame that is read, once its head was.
+    kind: Option<FrameKind>,
 }
 
 impl<R: Read> Frames<'_, R> {
@@ -265,8 +284,10 @@ impl<R: Read> Frames<'_, R> {
 
     fn next(&mut self) -> Result<(FrameKind, Bytes), Stop> {
         let mut head = [0; FRAME_HEAD_BYTES];
+        self.kind = None;
         self.read(&mut head)?;
         let head = FrameHead::decode(head)?;
+        self.kind = Some(head.kind);
         // Read as it comes: a damaged length must not ask for memory that the file does not fill.
         let mut payload = Vec::new();
         let length = u64::try_from(head.length).unwrap_or(u64::MAX);

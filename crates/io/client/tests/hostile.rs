@@ -316,3 +316,46 @@ fn chains() {
     assert!(matches!(verdict(&claimed), Verdict::Malformed(_)));
     assert!(matches!(verdict(&Bytes::new()), Verdict::Malformed(_)));
 }
+
+/// A chain of three blocks that verifies.
+fn good_chain() -> Vec<u8> {
+    let vectors = include_str!("../../../../docs/spec/vectors/chain-file.json");
+    let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+    let of = |vector: &serde_json::Value| vector["input"]["bytes"].as_str().unwrap().to_owned();
+    base16ct::lower::decode_vec(of(&vectors["vectors"][0])).unwrap()
+}
+
+#[test]
+fn damage_of_a_chain_has_a_height() {
+    let good = good_chain();
+    let (mut at, mut ends) = (CHAIN_MARK.len(), Vec::new());
+    while at < good.len() {
+        let length: [u8; 4] = good[at + 1..at + 5].try_into().unwrap();
+        at += 9 + usize::try_from(u32::from_be_bytes(length)).unwrap();
+        ends.push(at);
+    }
+    let placed = |mut bytes: &[u8]| {
+        let report = chain::verify(&mut bytes, None, |_| {}, |_| {}).unwrap().report;
+        assert!(matches!(report.verdict, Verdict::Malformed(_)), "{report:?}");
+        (report.height, report.verdict.reason())
+    };
+    // Genesis, blocks 1 to 3, records, the end.
+    for height in 1..=3 {
+        let (begins, after) = (ends[height - 1], format!(", after block {}", height - 1));
+        for cut in [begins, begins + 3, begins + 20, ends[height] - 1] {
+            let (place, reason) = placed(&good[..cut]);
+            assert_eq!(place, Some(u64::try_from(height).unwrap()), "{reason}");
+            assert!(reason.ends_with(&after), "{reason}");
+        }
+        let mut flipped = good.clone();
+        flipped[begins + 20] ^= 1;
+        let (place, reason) = placed(&flipped);
+        assert_eq!(place, Some(u64::try_from(height).unwrap()), "{reason}");
+        assert!(reason.starts_with("FMT_CHECKSUM") && reason.ends_with(&after), "{reason}");
+    }
+    // What follows the last block is of its height.
+    for cut in [ends[3] + 20, good.len() - 1] {
+        assert_eq!(placed(&good[..cut]).0, Some(3));
+    }
+    assert_eq!(placed(&good[..ends[0] - 1]).0, None);
+}

@@ -240,7 +240,7 @@ fn check_genesis(genesis: &GenesisDocument, trust: &LedgerId) -> Result<(), Verd
 }
 
 fn report(file: &EvidenceFile, culprits: &[Culprit]) -> Report {
-    let mut report = Report { verdict: Verdict::Proven, lines: Vec::new() };
+    let mut report = Report::bare(Verdict::Proven);
     let Evidence { height, offence, .. } = &file.evidence;
     let what = format!(
         "{} at height {height}, round {}: signed statements that no honest validator signs together",

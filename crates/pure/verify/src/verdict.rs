@@ -131,12 +131,14 @@ pub struct Report {
     pub verdict: Verdict,
     /// What was checked and what was not.
     pub lines: Vec<Line>,
+    /// The block that malformed bytes of a chain stand in the place of. A refutation has its own place.
+    pub height: Option<u64>,
 }
 
 impl Report {
     /// A report with nothing but its verdict.
     pub fn bare(verdict: impl Into<Verdict>) -> Self {
-        Self { verdict: verdict.into(), lines: Vec::new() }
+        Self { verdict: verdict.into(), lines: Vec::new(), height: None }
     }
 
     /// The same findings where nobody said which ledger is trusted: what would be proven is not determined.
