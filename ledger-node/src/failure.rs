@@ -132,6 +132,18 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// A pinned checkpoint and a chain that are of two histories, by the verifier's own code.
+    pub(crate) fn other_history(refuted: &Refuted) -> Self {
+        Self {
+            code: refuted.code.as_str().to_owned(),
+            message: format!("The checkpoint is not of the chain file's history. ({refuted})"),
+            help: "No later chain file mends that. See who signed the checkpoint (`ledger-cli verify checkpoint NOTE --chain FILE --trust HASH`), export the chain of a node that stands by it, and have `ledger-cli evidence compare` show where the two part; nothing was restored.".to_owned(),
+            exit: Verdict::Refuted(refuted.clone()).exit_code(),
+        }
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let help =

@@ -12,13 +12,14 @@ use std::path::Path;
 use ledger_client::chain::verify_executed;
 use ledger_client::keys::kid;
 use ledger_format::block::Block;
-use ledger_format::digest::{BlockHash, Hash, KeyId};
+use ledger_format::digest::{BlockHash, Hash, KeyId, hex};
 use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
 use ledger_format::note::{Checkpoint, Note};
 use ledger_format::validators::Validators;
 use ledger_replay::{Executed, Ledger};
 use ledger_store::{DataDirectory, Store};
+use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::Verdict;
 use serde_json::json;
 
@@ -65,10 +66,24 @@ impl Pin {
         Ok(Self::Tree { size: checkpoint.size, root: checkpoint.root })
     }
 
-    fn is_after(&self, header: &Header) -> bool {
+    /// Holds a block against it: whether it is the one, or shows that the pinned one is of another history; `None`: one that follows
+    /// may tell. A hash has no height, so that no block contradicts it.
+    fn judge(&self, header: &Header) -> Option<Result<(), Refuted>> {
+        let place = || Place::block(header.height);
         match self {
-            Self::Block(hash) => header.hash() == *hash,
-            Self::Tree { size, root } => header.tree_size == *size && header.tree_root == *root,
+            Self::Block(hash) => (header.hash() == *hash).then_some(Ok(())),
+            Self::Tree { size, .. } if header.tree_size < *size => None,
+            Self::Tree { size, .. } if header.tree_size > *size => {
+                let detail =
+                    format!("the checkpoint has {size} leaves, and no block ends with them");
+                Some(Err(Refuted::new(Code::TreeSize, place(), detail)))
+            }
+            Self::Tree { root, .. } if header.tree_root == *root => Some(Ok(())),
+            Self::Tree { root, .. } => {
+                let (chain, pinned) = (hex(&header.tree_root), hex(root));
+                let detail = format!("the chain has {chain}, the checkpoint {pinned}");
+                Some(Err(Refuted::new(Code::TreeRoot, place(), detail)))
+            }
         }
     }
 }
@@ -76,7 +91,7 @@ impl Pin {
 /// `restore`.
 ///
 /// # Errors
-/// `NODE_EXISTS`, `NODE_CHECKPOINT`, the verifier's code, or what cannot be read or written. Nothing is left behind then.
+/// `NODE_EXISTS`, `NODE_CHECKPOINT`, the verifier's code (also where a checkpoint is of another history than the chain), or what cannot be read or written. Nothing is left behind then.
 pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure> {
     let layout = Layout(args.data_dir.clone());
     let genesis = layout.read_genesis()?.document;
@@ -169,9 +184,9 @@ fn fill(
     let store = Store::open(directory)?;
     let file = File::open(snapshot).map_err(Failure::at(snapshot))?;
     let mut reader = BufReader::with_capacity(READ_BYTES, file);
-    let (mut written, mut head, mut pinned) = (Ok(()), None, false);
+    let (mut written, mut head, mut pinned) = (Ok(()), None, None);
     let keep = |block: &Block, executed: &Executed| {
-        pinned |= pin.is_after(&executed.header);
+        pinned = pinned.take().or_else(|| pin.judge(&executed.header));
         head = Some(executed.header.clone());
         if written.is_ok() {
             written = stored::put(block, executed, |new| store.commit(new));
@@ -189,9 +204,10 @@ fn fill(
     }
     written?;
     store.flush()?;
-    match (head, verified.replay) {
-        (Some(head), Some(replay)) if pinned => Ok((head, replay.into_ledger())),
-        (head, _) => {
+    match (head, verified.replay, pinned) {
+        (_, _, Some(Err(refuted))) => Err(Failure::other_history(&refuted)),
+        (Some(head), Some(replay), Some(Ok(()))) => Ok((head, replay.into_ledger())),
+        (head, ..) => {
             let height = head.map_or(0, |head| head.height);
             Err(Failure::checkpoint(format!("none of the {height} blocks is the pinned one")))
         }
@@ -201,4 +217,47 @@ fn fill(
 fn clear(directory: &Path) -> Result<(), Failure> {
     fs::remove_dir_all(directory).map_err(Failure::at(directory))?;
     fs::create_dir(directory).map_err(Failure::at(directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_format::digest::LedgerId;
+
+    use super::*;
+
+    fn after(height: u64, tree_size: u64, tree_root: Hash) -> Header {
+        Header {
+            protocol_version: 1,
+            ledger: LedgerId([1; 32]),
+            height,
+            previous: [2; 32],
+            time_ms: height,
+            proposer: KeyId([3; 32]),
+            tree_size,
+            tree_root,
+            state_root: [4; 32],
+            validators: [5; 32],
+            next_validators: [5; 32],
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_within_a_chain_is_its_own_or_of_another_history() {
+        let pin = Pin::Tree { size: 5, root: [9; 32] };
+        let code = |header| pin.judge(&header).map(|judged| judged.map_err(|why| why.code));
+        assert_eq!(code(after(2, 4, [8; 32])), None);
+        assert_eq!(code(after(3, 5, [9; 32])), Some(Ok(())));
+        assert_eq!(code(after(3, 5, [8; 32])), Some(Err(Code::TreeRoot)));
+        assert_eq!(code(after(3, 6, [9; 32])), Some(Err(Code::TreeSize)));
+
+        let refuted = pin.judge(&after(3, 5, [8; 32])).unwrap().unwrap_err();
+        let told = Failure::other_history(&refuted);
+        assert_eq!((told.code.as_str(), told.exit), ("V_TREE_ROOT", 10));
+        assert!(told.message.contains("at height 3"), "{told:?}");
+        assert!(told.help.contains("ledger-cli evidence compare"), "{told:?}");
+
+        let hash = Pin::Block(after(3, 5, [9; 32]).hash());
+        assert_eq!(hash.judge(&after(3, 5, [9; 32])), Some(Ok(())));
+        assert_eq!(hash.judge(&after(4, 7, [9; 32])), None);
+    }
 }

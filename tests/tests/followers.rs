@@ -342,6 +342,20 @@ fn died_while_moving(path: &std::path::Path) {
     }
 }
 
+/// The same chain, exported when it had three blocks.
+fn three_blocks_of(chain: &Exported) -> Exported {
+    chain.changed(|chain| {
+        chain.blocks.truncate(3);
+        chain.records.clear();
+    })
+}
+
+/// A checkpoint of the same size with another root.
+fn of_another_history(note: &str) -> String {
+    let root = note.lines().nth(2).unwrap();
+    note.replacen(root, &format!("{}=", "A".repeat(43)), 1)
+}
+
 #[test]
 fn a_follower_starts_from_a_chain_that_contains_the_pinned_block() {
     let (mut network, top) = with_empty_follower(6);
@@ -352,7 +366,8 @@ fn a_follower_starts_from_a_chain_that_contains_the_pinned_block() {
     let note = network
         .runtime
         .block_on(async { patient(network.node(0)).await.checkpoint(top).await.unwrap().note });
-    fs::write(at("note"), note).unwrap();
+    fs::write(at("note"), &note).unwrap();
+    fs::write(at("other"), of_another_history(&note)).unwrap();
     let hash = |height: usize| truth.block(height).body.header.hash().to_string();
     let path = network.path(FOLLOWER);
     let restore = |to: &std::path::Path, file: &str, checkpoint: &str| {
@@ -370,11 +385,7 @@ fn a_follower_starts_from_a_chain_that_contains_the_pinned_block() {
     fs::write(at("truncated"), &whole[..whole.len() / 2]).unwrap();
     let forged = truth.with(3, |block| block.body.entries = truth.block(4).body.entries);
     fs::write(at("forged"), forged.file()).unwrap();
-    let early = truth.changed(|chain| {
-        chain.blocks.truncate(3);
-        chain.records.clear();
-    });
-    fs::write(at("early"), early.file()).unwrap();
+    fs::write(at("early"), three_blocks_of(&truth).file()).unwrap();
     let cases = [
         ("stranger", at("note"), "NODE_SNAPSHOT", 13),
         ("truncated", at("note"), "FMT_TRUNCATED", 11),
@@ -382,6 +393,7 @@ fn a_follower_starts_from_a_chain_that_contains_the_pinned_block() {
         ("early", at("note"), "NODE_CHECKPOINT", 12),
         ("early", hash(4), "NODE_CHECKPOINT", 12),
         ("chain", "ab".repeat(32), "NODE_CHECKPOINT", 12),
+        ("chain", at("other"), "V_TREE_ROOT", 10),
         ("chain", at("chain"), "NODE_CHECKPOINT", 12),
         ("chain", at("nothing"), "NODE_CHECKPOINT", 12),
     ];
@@ -389,6 +401,7 @@ fn a_follower_starts_from_a_chain_that_contains_the_pinned_block() {
         let refused = restore(&path, &at(file), &checkpoint);
         assert_eq!(refused.error_code(), code, "{file}: {refused:?}");
         assert_eq!(refused.code, exit, "{file}: {refused:?}");
+        assert!(file != "truncated" || refused.err.contains(", after block "), "{refused:?}");
         for left in ["store", "wal", "FORMAT", "restoring"] {
             assert!(!path.join(left).exists(), "{file} leaves {left}");
         }
