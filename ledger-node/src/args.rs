@@ -131,20 +131,24 @@ const TESTNET_EXAMPLES: &str = "Examples:
   ledger-node testnet --validators 4 --data-dir /tmp/net --base-port 7500 \\
       -o json";
 
+/// As many as genesis has founders (`MAX_FOUNDERS`).
+const MAX_VALIDATORS: i64 = 16;
+
 /// Options of `testnet`.
 #[derive(Clone, Debug, Args)]
 pub struct TestnetArgs {
-    /// Validators, each of an exchange of its own.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
+    /// Validators, each of an exchange of its own: genesis has at most 16 founders.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=MAX_VALIDATORS))]
     pub validators: u16,
 
     /// Followers.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=32))]
     pub followers: u16,
 
-    /// Version of the protocol of a network that is made; an older one, to rehearse an upgrade.
-    #[arg(long, value_name = "N", default_value_t = NEWEST, value_parser = clap::value_parser!(u32).range(1..=i64::from(NEWEST)))]
-    pub protocol_version: u32,
+    /// Version of the protocol of a network that is made; an older one, to rehearse an upgrade. A network that is there keeps its own
+    /// [default: the newest].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(NEWEST)))]
+    pub protocol_version: Option<u32>,
 
     /// Where the nodes keep their data, each in a directory of its own.
     #[arg(long, value_name = "DIR", default_value = "ledger-data/testnet")]
@@ -417,6 +421,7 @@ pub struct StatusArgs {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+    use ledger_format::limits::MAX_FOUNDERS;
 
     use super::*;
 
@@ -433,6 +438,16 @@ mod tests {
         }
         assert!(shown > 10);
     }
+
+    #[test]
+    fn a_network_for_trying_out_has_no_more_exchanges_than_genesis_has_founders() {
+        assert_eq!(usize::try_from(MAX_VALIDATORS), Ok(MAX_FOUNDERS));
+        let parsed = |count: &str| {
+            Cli::try_parse_from(["ledger-node", "testnet", "--validators", count]).is_ok()
+        };
+        assert!(parsed("16") && !parsed("17") && !parsed("0"));
+    }
+
     #[test]
     fn whatever_takes_settings_takes_their_file() {
         for command in ["run", "config", "recover", "reindex", "status"] {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::task::Poll;
 
 use ledger_client::act::Signatory;
-use ledger_client::genesis::{GenesisPlan, default_limits, founder_signatory};
+use ledger_client::genesis::{GenesisPlan, NEWEST, default_limits, founder_signatory};
 use ledger_client::keys;
 use ledger_event::{
     Clock, Founder, PartyKind, PartyProfile, Purpose, Role, Validator, ValidatorSet,
@@ -61,6 +61,7 @@ pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Fa
         return Err(other_network(args, &there));
     } else {
         keeps_ports(args, &there)?;
+        keeps_version(args, &there)?;
     }
     if args.init_only {
         let lines: Vec<String> = directories
@@ -213,6 +214,20 @@ fn keeps_ports(args: &TestnetArgs, there: &[PathBuf]) -> Result<(), Failure> {
     )))
 }
 
+/// The same of the version that genesis states.
+fn keeps_version(args: &TestnetArgs, there: &[PathBuf]) -> Result<(), Failure> {
+    let (Some(asked), Some(first)) = (args.protocol_version, there.first()) else { return Ok(()) };
+    let genesis = Layout(first.clone()).read_genesis()?.document;
+    let version = genesis.message().protocol_version;
+    if asked == version {
+        return Ok(());
+    }
+    let path = args.data_dir.display();
+    Err(Failure::exists(format!(
+        "{path} was made with protocol version {version}: leave --protocol-version out, or state that"
+    )))
+}
+
 /// Makes all directories: keys, the genesis that all founders sign, and a configuration.
 fn create(
     args: &TestnetArgs,
@@ -227,7 +242,7 @@ fn create(
         Ok(Exchange { party, founder: founder_keys()?, node: node_keys()? })
     };
     let exchanges: Vec<Exchange> = (1..=args.validators).map(exchange).collect::<Result<_, _>>()?;
-    let (id, file) = genesis(&exchanges, args.protocol_version)?;
+    let (id, file) = genesis(&exchanges, args.protocol_version.unwrap_or(NEWEST))?;
     let known: Vec<String> = exchanges
         .iter()
         .zip(0_u16..)

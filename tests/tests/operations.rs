@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ledger_client::genesis::NEWEST;
 use ledger_fixtures::Rng;
 use ledger_proto::v1;
 use ledger_tests::{
@@ -240,6 +241,11 @@ fn a_network_for_trying_out_is_neither_started_in_part_nor_added_to() {
     let _same = run(NODE, ports("7500")).expect(0);
     let failed = fails(&ports("7600"), 24, "NODE_EXISTS");
     assert!(failed.err.contains("ports from 7500 on"), "{}", failed.err);
+    let (newest, older) = (NEWEST.to_string(), (NEWEST - 1).to_string());
+    let version = |version| [&net("2", "1")[..], &["--protocol-version", version]].concat();
+    let _same = run(NODE, version(&newest)).expect(0);
+    let failed = fails(&version(&older), 24, "NODE_EXISTS");
+    assert!(failed.err.contains(&format!("protocol version {newest}")), "{}", failed.err);
 }
 
 /// The settings in force, or why there are none.
