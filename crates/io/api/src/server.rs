@@ -171,12 +171,7 @@ fn notices(shared: &Shared, validators: &Validators, connected: &[KeyId]) -> Vec
         reach::of_others(validators, connected)
     });
     notices.extend(shared.seals.refused().iter().map(|peer| reach::refusal(validators, peer)));
-    if validators.tolerated_faults() == 0 {
-        let count = validators.members().len();
-        notices.push(format!(
-            "{count} validator(s): the ledger stops, or can be rewritten, with the failure of one"
-        ));
-    }
+    notices.extend(intolerant(validators));
     if shared.genesis.clock() == Clock::Declared {
         notices.push(
             "the clock is declared: times follow what entries claim, and prove nothing".to_owned(),
@@ -189,6 +184,20 @@ fn notices(shared: &Shared, validators: &Validators, connected: &[KeyId]) -> Vec
         ));
     }
     notices
+}
+
+/// What a set that tolerates no fault means. Of two or three validators of equal power all have to sign: without one the ledger stands,
+/// and a second history needs every honest one's votes as well (docs/adr/0025). Only who signs blocks alone can write another.
+fn intolerant(validators: &Validators) -> Option<String> {
+    let count = validators.members().len();
+    match (count, validators.tolerated_faults()) {
+        (1, _) => Some(
+            "1 validator: the ledger stops with its failure, and its operator alone can rewrite it"
+                .to_owned(),
+        ),
+        (_, 0) => Some(format!("{count} validators: the ledger stops with the failure of one")),
+        _ => None,
+    }
 }
 
 /// What a server is told beside what it serves.
