@@ -16,8 +16,6 @@ use crate::outbox::{NotQueued, Outbox};
 use crate::settings::{Lane, Lanes, Role};
 use crate::wire::{self, Incoming, Said};
 
-/// Why this node ends a connection itself for what came over it.
-const NO_MESSAGE: &str = "what is no message of this protocol version";
 /// How long the end of a connection may take to tell why.
 const TELLS_WITHIN: Duration = Duration::from_millis(50);
 
@@ -246,7 +244,7 @@ pub(crate) async fn run<M: Incoming>(
     let failure = loop {
         tokio::select! {
             biased;
-            () = session.ended.cancelled() => break Failure::with(session.why(), NO_MESSAGE),
+            () = session.ended.cancelled() => break ended(session.why()),
             received = receive(local, session, inbound) => {
                 if let Err(failure) = received {
                     break failure;
@@ -259,6 +257,14 @@ pub(crate) async fn run<M: Incoming>(
         tracing::info!(peer = %session.peer, address = %session.link.remote, ?why, "peer disconnected");
     }
     why
+}
+
+/// What a connection ends for that this node ended elsewhere, in the middle: for what came over it, or since its operator took the peer
+/// off the list.
+fn ended(why: Why) -> Failure {
+    let is_unlisted = matches!(why, Why::Refused { code: Code::NotAllowed, .. });
+    let no_message = "what is no message of this protocol version";
+    Failure::with(why, if is_unlisted { "it is listed no more" } else { no_message })
 }
 
 async fn receive<M: Incoming>(
@@ -297,5 +303,21 @@ pub(crate) fn farewell(outbox: &Outbox, why: Why) {
         Why::Refused { .. } | Why::Closed | Why::Replaced | Why::Changed | Why::Overflow(_) => {
             outbox.abort(None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_of_a_connection_that_this_node_ends_belongs_to_its_code() {
+        let detail = |code| match ended(Why::Refused { code, by: By::Us }) {
+            Failure::Refused(refusal) => refusal.detail,
+            Failure::Ended(why) => panic!("{why:?}"),
+        };
+        assert_eq!(detail(Code::NotAllowed), "it is listed no more");
+        assert!(detail(Code::Malformed).contains("no message"));
+        assert!(matches!(ended(Why::Changed), Failure::Ended(Why::Changed)));
     }
 }
