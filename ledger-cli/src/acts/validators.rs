@@ -110,7 +110,7 @@ pub(crate) async fn validators(
                 power: add.power,
                 ..Validator::default()
             };
-            set.push(with_keys(member, common, &add.keys_of)?);
+            set.push(with_new_keys(member, common, &add.keys_of, &set)?);
             Box::new(add.sign)
         }
         Validators::Remove { identity, sign } => {
@@ -118,8 +118,11 @@ pub(crate) async fn validators(
             sign
         }
         Validators::Rotate { identity, keys_of, sign } => {
-            let member = set.remove(place(common, &set, &identity)?);
-            set.push(with_keys(member, common, &keys_of)?);
+            let place = place(common, &set, &identity)?;
+            let member = set.get(place).cloned().unwrap_or_default();
+            let member = with_new_keys(member, common, &keys_of, &set)?;
+            set.remove(place);
+            set.push(member);
             sign
         }
     };
@@ -197,6 +200,42 @@ pub(crate) fn with_keys(
     })
 }
 
+/// The same, of keys that no validator of a set has.
+fn with_new_keys(
+    member: Validator,
+    common: &Common,
+    directory: &std::path::Path,
+    set: &[Validator],
+) -> Result<Validator, ClientError> {
+    let member = with_keys(member, common, directory)?;
+    match taken(&member, set) {
+        None => Ok(member),
+        Some((name, other)) => {
+            let (path, id, party) = (directory.display(), id(other), &other.party);
+            let why = format!("{path}/{name}.pub is a key of validator {id} of {party}");
+            let help = "`ledger-cli validator show` lists the keys of all. The operator makes new ones: `ledger-node keys next`, or `ledger-node keys new` at a node that has none.";
+            Err(ClientError { help: help.to_owned(), ..ClientError::usage(why) })
+        }
+    }
+}
+
+/// Which of a validator's keys another has already, and who. The ledger would refuse the set and name neither.
+fn taken<'a>(member: &Validator, set: &'a [Validator]) -> Option<(&'static str, &'a Validator)> {
+    let keys = |of: &Validator| {
+        let (log, cosign) = (of.log_key.clone(), of.cosign_key.clone());
+        [
+            ("vote", of.vote_key.clone()),
+            ("log", log),
+            ("cosign", cosign),
+            ("receipt", of.receipt_key.clone()),
+        ]
+    };
+    keys(member).into_iter().find_map(|(name, key)| {
+        let has = |other: &&Validator| keys(other).iter().any(|(_, theirs)| *theirs == key);
+        Some((name, set.iter().find(has)?))
+    })
+}
+
 fn shown(set: &[Validator]) -> Answer {
     let member = |member: &Validator| {
         json!({
@@ -231,6 +270,26 @@ mod tests {
         let answer = shown(&set(&["gzdex", "hkdex"]));
         let rows = answer.rows.and_then(|rows| answer.value.get(rows)?.as_array());
         assert_eq!(rows.map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn whose_keys_are_taken_is_named() {
+        let keys = |number: u8| Validator {
+            party: format!("exchange-{number}"),
+            vote_key: vec![number; 32].into(),
+            log_key: vec![number + 1; 32].into(),
+            cosign_key: vec![number + 2; 32].into(),
+            receipt_key: vec![number + 3; 32].into(),
+            ..Validator::default()
+        };
+        let two = [keys(10), keys(20)];
+        let named = |member: &Validator| {
+            taken(member, &two).map(|(name, other)| (name, other.party.clone()))
+        };
+        assert_eq!(named(&keys(30)), None);
+        assert_eq!(named(&keys(20)), Some(("vote", "exchange-20".to_owned())));
+        let shared = Validator { receipt_key: two[0].log_key.clone(), ..keys(30) };
+        assert_eq!(named(&shared), Some(("receipt", "exchange-10".to_owned())));
     }
 
     #[test]
