@@ -248,7 +248,7 @@ pub(crate) async fn watch(
         until_now: args.until_now,
     };
     let mut entries = node.watch(request).await?;
-    while let Some(response) = entries.next().await.transpose()? {
+    while let Some(response) = entries.next().await.transpose().map_err(ClientError::of_reading)? {
         let Some(leaf) = response.leaf else { continue };
         let entry = Entry::decode(leaf.entry.clone())?;
         let line = match format {

@@ -58,7 +58,9 @@ pub async fn export(
     if records {
         // The state first: it says which height it is of, and blocks can be had of any.
         let mut stream = node.records().await?;
-        while let Some(message) = stream.next().await.transpose()? {
+        while let Some(message) =
+            stream.next().await.transpose().map_err(ClientError::of_reading)?
+        {
             height = message.height;
             state.extend(message.records);
         }
@@ -68,7 +70,7 @@ pub async fn export(
     out.put(&frame(FrameKind::Genesis, genesis.bytes()))?;
     let mut blocks = node.blocks(1, height).await?;
     let mut count = 0;
-    while let Some(message) = blocks.next().await.transpose()? {
+    while let Some(message) = blocks.next().await.transpose().map_err(ClientError::of_reading)? {
         out.put(&frame(FrameKind::Block, &message.block))?;
         count += 1;
         progress(Progress { blocks: count, of: Some(height), entries: 0, bytes: out.bytes });

@@ -16,7 +16,7 @@ pub enum Failure {
     Other,
     /// The call itself is wrong.
     Usage,
-    /// The node cannot be reached.
+    /// The node cannot be reached, or does not answer.
     Connect,
     /// Not allowed: keys, roles, signatures.
     Denied,
@@ -152,6 +152,9 @@ codes! {
     interrupted: Unknown = "CLIENT_INTERRUPTED",
         "The connection broke before the answer came.",
         "Run the command again when the node answers: an entry or import that is there already counts once.";
+    unanswered: Connect = "CLIENT_UNANSWERED",
+        "The node did not answer in time, or the connection broke, while something was read from it.",
+        "Run the command again, with a longer --timeout, or ask another node with --node: reading changes nothing.";
     random: Other = "CLIENT_RANDOM",
         "The operating system gives no random bytes.",
         "Nothing was signed; see the message.";
@@ -169,6 +172,20 @@ impl ClientError {
             code: code.to_owned(),
             message: format!("{text} ({subject}: {})", refusal.detail),
             help: help.to_owned(),
+        }
+    }
+
+    /// The status of a call that only reads: nothing was submitted whose outcome could be unknown.
+    pub fn of_reading(status: Status) -> Self {
+        let said = status.message().to_owned();
+        let error = Self::from(status);
+        match (error.failure, error.code.as_str()) {
+            (Failure::Unknown, "CLIENT_INTERRUPTED") => Self::unanswered(said),
+            // A deadline of the transport; one of the node's own codes says itself what ended.
+            (Failure::Unknown, code) if code.starts_with("GRPC_") => {
+                Self { failure: Failure::Connect, ..error }
+            }
+            _ => error,
         }
     }
 

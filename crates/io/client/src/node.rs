@@ -14,8 +14,8 @@ use ledger_proto::v1::node_service_client::NodeServiceClient;
 use ledger_proto::v1::query_service_client::QueryServiceClient;
 use ledger_proto::v1::submit_service_client::SubmitServiceClient;
 use tokio_stream::Stream;
-use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status, Streaming};
 
 use crate::error::ClientError;
 use crate::level::Level;
@@ -25,6 +25,13 @@ const MAX_RESPONSE_BYTES: usize = 20 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a call may take, where nobody says otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The answer to a question, which is no submission.
+async fn read<T>(
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, ClientError> {
+    Ok(call.await.map_err(ClientError::of_reading)?.into_inner())
+}
 
 /// A connection to a node.
 #[derive(Clone, Debug)]
@@ -105,7 +112,7 @@ impl Node {
     /// # Errors
     /// What the node answers.
     pub async fn status(&mut self) -> Result<v1::GetStatusResponse, ClientError> {
-        Ok(self.own.get_status(v1::GetStatusRequest {}).await?.into_inner())
+        read(self.own.get_status(v1::GetStatusRequest {})).await
     }
 
     /// The ledger's genesis document. Whether it is the trusted one, the caller checks.
@@ -113,7 +120,7 @@ impl Node {
     /// # Errors
     /// What the node answers, or what is malformed.
     pub async fn genesis(&mut self) -> Result<GenesisDocument, ClientError> {
-        let response = self.audit.get_genesis(v1::GetGenesisRequest {}).await?.into_inner();
+        let response = read(self.audit.get_genesis(v1::GetGenesisRequest {})).await?;
         Ok(GenesisDocument::decode(response.document)?)
     }
 
@@ -196,7 +203,7 @@ impl Node {
         with_proof: bool,
     ) -> Result<ReadRecord, ClientError> {
         let request = v1::GetRecordRequest { id: id.to_owned(), height, at_ms, with_proof };
-        let response = self.query.get_record(request).await?.into_inner();
+        let response = read(self.query.get_record(request)).await?;
         let record = if response.record.is_empty() {
             None
         } else {
@@ -231,7 +238,7 @@ impl Node {
 
     async fn entry_by(&mut self, by: v1::get_entry_request::By) -> Result<v1::Leaf, ClientError> {
         let request = v1::GetEntryRequest { by: Some(by) };
-        let response = self.query.get_entry(request).await?.into_inner();
+        let response = read(self.query.get_entry(request)).await?;
         response.leaf.ok_or_else(|| ClientError::answer("entry: no leaf"))
     }
 
@@ -252,7 +259,7 @@ impl Node {
             page_token: page_token.to_owned(),
             with_entries,
         };
-        Ok(self.query.get_history(request).await?.into_inner())
+        read(self.query.get_history(request)).await
     }
 
     /// All entries about a subject that the node knows, oldest first. [`crate::verified::history`] also checks them.
@@ -289,7 +296,7 @@ impl Node {
         limit: u32,
     ) -> Result<v1::TraceLineageResponse, ClientError> {
         let request = v1::TraceLineageRequest { id: id.to_owned(), up, down, limit };
-        Ok(self.query.trace_lineage(request).await?.into_inner())
+        read(self.query.trace_lineage(request)).await
     }
 
     /// Follows entries from a cursor on.
@@ -300,7 +307,7 @@ impl Node {
         &mut self,
         request: v1::WatchRequest,
     ) -> Result<Streaming<v1::WatchResponse>, ClientError> {
-        Ok(self.query.watch(request).await?.into_inner())
+        read(self.query.watch(request)).await
     }
 
     /// The tree head after a height (0: the latest), as a signed note.
@@ -311,7 +318,7 @@ impl Node {
         &mut self,
         height: u64,
     ) -> Result<v1::GetCheckpointResponse, ClientError> {
-        Ok(self.audit.get_checkpoint(v1::GetCheckpointRequest { height }).await?.into_inner())
+        read(self.audit.get_checkpoint(v1::GetCheckpointRequest { height })).await
     }
 
     /// The proof file for an entry.
@@ -320,7 +327,7 @@ impl Node {
     /// What the node answers.
     pub async fn prove_entry(&mut self, id: &EntryId) -> Result<Bytes, ClientError> {
         let of = v1::get_proof_request::Of::EntryId(Bytes::copy_from_slice(id.as_bytes()));
-        Ok(self.audit.get_proof(v1::GetProofRequest { of: Some(of) }).await?.into_inner().proof)
+        Ok(read(self.audit.get_proof(v1::GetProofRequest { of: Some(of) })).await?.proof)
     }
 
     /// The proof file for a record, or for its absence.
@@ -329,7 +336,7 @@ impl Node {
     /// What the node answers.
     pub async fn prove_record(&mut self, id: &str) -> Result<Bytes, ClientError> {
         let of = v1::get_proof_request::Of::RecordId(id.to_owned());
-        Ok(self.audit.get_proof(v1::GetProofRequest { of: Some(of) }).await?.into_inner().proof)
+        Ok(read(self.audit.get_proof(v1::GetProofRequest { of: Some(of) })).await?.proof)
     }
 
     /// The receipt of an entry.
@@ -338,7 +345,7 @@ impl Node {
     /// What the node answers.
     pub async fn receipt(&mut self, id: &EntryId) -> Result<Bytes, ClientError> {
         let entry_id = Bytes::copy_from_slice(id.as_bytes());
-        Ok(self.audit.get_receipt(v1::GetReceiptRequest { entry_id }).await?.into_inner().receipt)
+        Ok(read(self.audit.get_receipt(v1::GetReceiptRequest { entry_id })).await?.receipt)
     }
 
     /// What the node holds against validators, in short.
@@ -346,8 +353,7 @@ impl Node {
     /// # Errors
     /// What the node answers.
     pub async fn list_evidence(&mut self) -> Result<Vec<v1::EvidenceSummary>, ClientError> {
-        let response = self.audit.list_evidence(v1::ListEvidenceRequest {}).await?;
-        Ok(response.into_inner().evidence)
+        Ok(read(self.audit.list_evidence(v1::ListEvidenceRequest {})).await?.evidence)
     }
 
     /// One evidence as a file that verifies offline.
@@ -356,7 +362,7 @@ impl Node {
     /// `API_NOT_FOUND`, or what else the node answers.
     pub async fn evidence(&mut self, id: &Hash) -> Result<Bytes, ClientError> {
         let request = v1::GetEvidenceRequest { id: Bytes::copy_from_slice(id) };
-        Ok(self.audit.get_evidence(request).await?.into_inner().file)
+        Ok(read(self.audit.get_evidence(request)).await?.file)
     }
 
     /// Blocks of a range, `to` inclusive.
@@ -368,7 +374,7 @@ impl Node {
         from: u64,
         to: u64,
     ) -> Result<Streaming<v1::StreamBlocksResponse>, ClientError> {
-        Ok(self.audit.stream_blocks(v1::StreamBlocksRequest { from, to }).await?.into_inner())
+        read(self.audit.stream_blocks(v1::StreamBlocksRequest { from, to })).await
     }
 
     /// All records at the latest height.
@@ -376,7 +382,7 @@ impl Node {
     /// # Errors
     /// What the node answers.
     pub async fn records(&mut self) -> Result<Streaming<v1::StreamRecordsResponse>, ClientError> {
-        Ok(self.audit.stream_records(v1::StreamRecordsRequest {}).await?.into_inner())
+        read(self.audit.stream_records(v1::StreamRecordsRequest {})).await
     }
 }
 

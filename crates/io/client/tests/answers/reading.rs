@@ -1,7 +1,10 @@
 //! Reads that come in pages.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use ledger_client::{Failure, Node};
+use ledger_format::digest::EntryId;
 use ledger_proto::v1;
 use tonic::{Code, Status};
 
@@ -61,4 +64,19 @@ async fn a_status_of_the_transport_says_what_to_do() {
     let error = answers.node().await.history("asset:acme/rain").await.unwrap_err();
     assert_eq!(error.code, "GRPC_OutOfRange");
     assert!(error.help.contains("smaller"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_says_nothing_leaves_no_outcome_open_where_nothing_was_submitted() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut node = Node::connect(&url, Duration::from_millis(200)).await.unwrap();
+    let read = node.status().await.unwrap_err();
+    assert_eq!((read.code.as_str(), read.failure), ("CLIENT_UNANSWERED", Failure::Connect));
+    assert_eq!(read.failure.exit_code(), 20);
+    assert!(read.message.contains("Timeout expired"), "{read}");
+    assert!(node.records().await.is_err_and(|error| error.code == read.code));
+    // What became of an entry is another question.
+    let waited = node.wait_for(&EntryId([7; 32]), 0).await.unwrap_err();
+    assert_eq!((waited.code.as_str(), waited.failure), ("CLIENT_INTERRUPTED", Failure::Unknown));
 }
