@@ -62,7 +62,7 @@ codes! {
         "Get the file that the founders signed again, and compare its hash with them.";
     keys: 22 = "NODE_KEYS",
         "The node's keys are not all there, or not those that genesis, or the set in force, lists for its validator.",
-        "Put back the keys whose public halves the members agreed on: all four belong together.";
+        "Put back the keys whose public halves the members agreed on: all four belong together. A new follower makes its own first: `ledger-node keys new`.";
     block: 31 = "NODE_BLOCK",
         "A stored block does not verify.",
         "Keep a copy of the directory. Blocks are the ledger itself: they can only be had again from a backup or another node.";
