@@ -57,6 +57,8 @@ pub struct Findings {
     pub planned: BTreeSet<&'static str>,
     /// Faults by kind.
     pub faults: BTreeMap<&'static str, u64>,
+    /// The trace of the run, where there was but one: the same seed twice gives the same.
+    pub trace: Option<[u8; 32]>,
     /// Runs that failed.
     pub failures: Vec<Failed>,
 }
@@ -129,6 +131,7 @@ impl Findings {
             _ => self.fewest_heights.min(report.heights),
         };
         self.seeds += 1;
+        self.trace = (self.seeds == 1).then_some(report.trace);
         self.heights += report.heights;
         self.simulated_ms += report.simulated_ms;
         self.acknowledged += report.acknowledged;

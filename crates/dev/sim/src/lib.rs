@@ -1,7 +1,8 @@
 //! A whole network on one thread, from a seed.
 //!
 //! Every node runs the product's own replica and ledger; network, disks, clocks and clients are simulated here, in virtual time. A
-//! seed decides everything, so a run that fails is one line to paste: `cargo xtask sim --seed S --nodes N`.
+//! seed decides everything, so a run that fails is one line to paste:
+//! `cargo xtask sim --first S --seeds 1 --nodes N --heights H --planted none`.
 //!
 //! A run has three parts. First the network starts and clients write, while faults of the plan ([`plan`]) happen: messages are lost,
 //! delayed, doubled, overtaken and cut off, disks fail, clocks jump, processes die, one validator may lie ([`liars`]). Then

@@ -7,9 +7,13 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, ValueEnum};
+use ledger_format::digest::hex;
 use ledger_sim::campaign::{Campaign, Findings};
 use ledger_sim::checks::Violation;
 use serde_json::json;
+
+/// Most validators of a network: a trace has a byte for the number of a node, and a network that large takes its time.
+const MAX_NODES: i64 = 128;
 
 /// Simulates whole networks
 #[derive(Debug, Parser)]
@@ -21,9 +25,9 @@ struct Cli {
     /// The first seed
     #[arg(long, alias = "seed", default_value_t = 1)]
     first: u64,
-    /// Validators of each network; without it half the runs have 4 and half 7
-    #[arg(long)]
-    nodes: Option<usize>,
+    /// Validators of each network, 1 to 128; without it half the runs have 4 and half 7
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=MAX_NODES))]
+    nodes: Option<u8>,
     /// Heights that each network must reach under faults
     #[arg(long, default_value_t = 50)]
     heights: u64,
@@ -62,7 +66,7 @@ struct Caught {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let validators = cli.nodes.map_or(vec![4, 7], |nodes| vec![nodes]);
+    let validators = cli.nodes.map_or(vec![4, 7], |nodes| vec![usize::from(nodes)]);
     if cli.seeds == 0 && cli.planted != Planting::Only {
         let why = "--seeds 0 would run nothing, and find nothing: at least 1, or --planted only";
         Cli::command().error(ErrorKind::ValueValidation, why).exit();
@@ -133,6 +137,7 @@ fn as_json(findings: &Findings, caught: &[Caught]) -> serde_json::Value {
         "messages": findings.messages,
         "acknowledged": findings.acknowledged,
         "longest_wait_heights": findings.waited,
+        "trace": findings.trace.map(|trace| hex(&trace)),
         "faults": findings.faults,
         "faults_that_never_happened": findings.never(),
         "forks": forks,
@@ -164,6 +169,9 @@ fn print_text(findings: &Findings, caught: &[Caught]) {
         );
         for (kind, count) in &findings.faults {
             println!("{count:>10} {kind}");
+        }
+        if let Some(trace) = &findings.trace {
+            println!("trace {}", hex(trace));
         }
         println!("{} failed", findings.failures.len());
     }
