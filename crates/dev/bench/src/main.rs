@@ -40,7 +40,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct CatchUpArgs {
     /// Validators; the last one is away
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=32))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=16))]
     validators: u16,
     /// Entries that are written meanwhile
     #[arg(long, default_value_t = 100_000)]
@@ -144,7 +144,11 @@ enum Format {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = Cli::parse();
+    eprintln!(
+        "cargo builds ledger-node and ledger-cli first, unless they are up to date; while another cargo builds here, it waits"
+    );
+    match cli.command {
         Command::Ingest(args) => ingest(&args),
         Command::Network(args) => network(&args),
         Command::CatchUp(args) => catch_up(&args),
