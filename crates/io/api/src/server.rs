@@ -186,18 +186,23 @@ fn notices(shared: &Shared, validators: &Validators, connected: &[KeyId]) -> Vec
     notices
 }
 
-/// What a set that tolerates no fault means. Of two or three validators of equal power all have to sign: without one the ledger stands,
-/// and a second history needs every honest one's votes as well (docs/adr/0025). Only who signs blocks alone can write another.
+/// What it means that a set tolerates no fault. Where a block needs everybody's signature, as with two or three of equal power, a second
+/// history needs every honest one's as well (docs/adr/0025): then the ledger only stops. Who signs alone can rewrite it, and so may one
+/// with whom others are a quorum in two ways.
 fn intolerant(validators: &Validators) -> Option<String> {
-    let count = validators.members().len();
-    match (count, validators.tolerated_faults()) {
-        (1, _) => Some(
-            "1 validator: the ledger stops with its failure, and its operator alone can rewrite it"
-                .to_owned(),
-        ),
-        (_, 0) => Some(format!("{count} validators: the ledger stops with the failure of one")),
-        _ => None,
+    if validators.tolerated_faults() > 0 {
+        return None;
     }
+    let count = validators.members().len();
+    let least = validators.members().iter().map(|member| u64::from(member.power)).min()?;
+    let needs_all = !validators.is_quorum(validators.total_power().saturating_sub(least));
+    Some(if count == 1 {
+        "1 validator: the ledger stops with its failure, and its operator alone can rewrite it"
+            .to_owned()
+    } else {
+        let rewritten = if needs_all { "" } else { ", or can be rewritten," };
+        format!("{count} validators: the ledger stops{rewritten} with the failure of one")
+    })
 }
 
 /// What a server is told beside what it serves.
@@ -286,4 +291,33 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(ledger_proto::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_story::members::{MEMBERS, set};
+
+    use super::*;
+
+    #[test]
+    fn only_a_ledger_that_one_can_fork_is_said_to_be_rewritten_by_one() {
+        let told = |powers: &[u32]| {
+            let mut set = set(&MEMBERS);
+            set.validators.truncate(powers.len());
+            for (member, power) in set.validators.iter_mut().zip(powers) {
+                member.power = *power;
+            }
+            assert_eq!(set.validators.len(), powers.len());
+            intolerant(&Validators::new(set).unwrap())
+        };
+        let rewritten = |powers: &[u32]| told(powers).unwrap().contains("can be rewritten");
+        assert!(told(&[1]).unwrap().ends_with("its operator alone can rewrite it"));
+        for all_sign in [&[1, 1][..], &[1, 1, 1]] {
+            let text = told(all_sign).unwrap();
+            assert!(text.ends_with("the ledger stops with the failure of one"), "{text}");
+        }
+        // The first with either of the others is a quorum; the first is one alone.
+        assert!(rewritten(&[40, 30, 30]) && rewritten(&[9, 1]));
+        assert_eq!(told(&[1, 1, 1, 1]), None);
+    }
 }
