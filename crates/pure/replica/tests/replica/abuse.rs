@@ -13,7 +13,7 @@ use ledger_story::{ANNOUNCED, acts, data, validator_key_of};
 use ledger_verify::block::proposer;
 
 use crate::network::Network;
-use crate::several::{NAMES, four, genesis, prevotes, proposed};
+use crate::several::{NAMES, at_the_start, four, genesis, prevotes, proposed};
 
 const CENTURY_MS: u64 = 100 * 365 * 86_400_000;
 const HOUR_MS: u64 = 3_600_000;
@@ -63,13 +63,6 @@ pub(crate) struct Begun {
 impl Begun {
     pub(crate) fn new() -> Self {
         let genesis = genesis();
-        let place = |serial| Place {
-            ledger: genesis.id(),
-            time_ms: genesis.message().start_ms,
-            head: Vec::new(),
-            serial,
-            signed: true,
-        };
         let calendars = ANNOUNCED.map(|name| acts::calendar_published(&data::calendar(name)));
         let mut deeds = vec![acts::genesis_published(&genesis)];
         deeds.extend(calendars);
@@ -77,7 +70,7 @@ impl Begun {
         let keys = NAMES.map(|name| vec![validator_key_of(name, "vote")]);
         let mut network = Network::start(&genesis, &keys);
         for (deed, serial) in deeds.iter().zip(0..) {
-            network.submit(&deed.seal(&place(serial)));
+            network.submit(&deed.seal(&at_the_start(&genesis, serial)));
         }
         network.reach(1);
         assert!(network.settle(10_000));

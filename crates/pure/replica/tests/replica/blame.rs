@@ -8,13 +8,12 @@ use ledger_format::evidence::{Evidence, SignedVote};
 use ledger_format::vote::{VoteStep, proposal_bytes, vote_bytes};
 use ledger_replica::{Action, Event, Message, Statement, StatementKind};
 use ledger_story::cast::EXCHANGE;
-use ledger_story::deed::Place;
 use ledger_story::members::{misconduct_recorded, voted};
 use ledger_story::{LIMITS, acts, china, genesis_with, validator_key_of};
 use ledger_verify::block::proposer;
 
 use crate::network::Network;
-use crate::several::{NAMES, One, four, genesis};
+use crate::several::{NAMES, One, at_the_start, four, genesis};
 
 /// Evidence that is kept against one key.
 const AGAINST_ONE: usize = 16;
@@ -271,13 +270,6 @@ fn evidence_that_a_block_records_is_kept_and_told() {
     let genesis = genesis_with(set, 5, Clock::Wall, china("2026-08-03"), LIMITS);
     let mut network =
         Network::start(&genesis, &NAMES.map(|name| vec![validator_key_of(name, "vote")]));
-    let place = |serial| Place {
-        ledger: genesis.id(),
-        time_ms: genesis.message().start_ms,
-        head: Vec::new(),
-        serial,
-        signed: true,
-    };
     let liar = key_of_name(NAMES[1]);
     let evidence = voted(genesis.id(), NAMES[1], 1, [1, 2]);
     network.liars.insert(liar);
@@ -286,7 +278,7 @@ fn evidence_that_a_block_records_is_kept_and_told() {
         misconduct_recorded(&evidence, EXCHANGE, Role::Exchange),
     ];
     for (height, deed) in (1..).zip(&deeds) {
-        network.submit(&deed.seal(&place(height)));
+        network.submit(&deed.seal(&at_the_start(&genesis, height)));
         network.reach(height);
     }
     assert!(network.settle(10_000));

@@ -33,6 +33,12 @@ impl One {
     }
 }
 
+/// Where an entry of a ledger that has just begun stands.
+pub(crate) fn at_the_start(genesis: &GenesisDocument, serial: u64) -> Place {
+    let (ledger, time_ms) = (genesis.id(), genesis.message().start_ms);
+    Place { ledger, time_ms, head: Vec::new(), serial, signed: true }
+}
+
 pub(crate) fn genesis() -> GenesisDocument {
     genesis_of(&NAMES, Clock::Wall, china("2026-08-03"), LIMITS)
 }
@@ -66,9 +72,8 @@ pub(crate) fn proposed(proposer: &mut One) -> (Message, Message, BlockHash) {
     deeds.extend(ANNOUNCED.map(|name| acts::calendar_published(&data::calendar(name))));
     deeds.push(acts::rule_set_published(&data::cn_nda_2026()));
     for (deed, serial) in deeds.iter().zip(0..) {
-        let (ledger, time_ms) = (genesis.id(), genesis.message().start_ms);
-        let place = Place { ledger, time_ms, head: Vec::new(), serial, signed: true };
-        let _actions = proposer.tell(Event::Submitted(Box::new(deed.seal(&place))));
+        let entry = deed.seal(&at_the_start(&genesis, serial));
+        let _actions = proposer.tell(Event::Submitted(Box::new(entry)));
     }
     let said = said(&proposer.tell(Event::Gathered));
     let body = said.iter().find(|message| message.as_body().is_some()).unwrap().clone();
