@@ -168,6 +168,7 @@ pub fn verify_executed(
             Ok(VerifiedChain { report, replay, ledger })
         }
         Err(Stop::Verdict(verdict)) => {
+            let verdict = before_damage(verdict, replay.as_mut());
             let report = placed(verdict, frames.kind, replay.as_ref());
             Ok(VerifiedChain { report, replay: None, ledger })
         }
@@ -233,6 +234,17 @@ fn run<R: Read>(
             }
             (other, _) => return Err(out_of_order(other).into()),
         }
+    }
+}
+
+/// Damage accuses nobody, and must not hide who is to blame for what came whole before it: signatures that were still to be checked are.
+fn before_damage(verdict: Verdict, replay: Option<&mut Replay>) -> Verdict {
+    match (verdict, replay) {
+        (Verdict::Malformed(malformed), Some(replay)) => match replay.settle() {
+            Ok(()) => malformed.into(),
+            Err(refuted) => refuted.into(),
+        },
+        (verdict, _) => verdict,
     }
 }
 

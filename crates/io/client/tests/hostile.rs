@@ -317,17 +317,18 @@ fn chains() {
     assert!(matches!(verdict(&Bytes::new()), Verdict::Malformed(_)));
 }
 
-/// A chain of three blocks that verifies.
-fn good_chain() -> Vec<u8> {
+/// A chain of the vectors.
+fn chain_named(name: &str) -> Vec<u8> {
     let vectors = include_str!("../../../../docs/spec/vectors/chain-file.json");
     let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
-    let of = |vector: &serde_json::Value| vector["input"]["bytes"].as_str().unwrap().to_owned();
-    base16ct::lower::decode_vec(of(&vectors["vectors"][0])).unwrap()
+    let mut all = vectors["vectors"].as_array().unwrap().iter();
+    let vector = all.find(|vector| vector["name"] == name).unwrap();
+    base16ct::lower::decode_vec(vector["input"]["bytes"].as_str().unwrap()).unwrap()
 }
 
 #[test]
 fn damage_of_a_chain_has_a_height() {
-    let good = good_chain();
+    let good = chain_named("three blocks");
     let (mut at, mut ends) = (CHAIN_MARK.len(), Vec::new());
     while at < good.len() {
         let length: [u8; 4] = good[at + 1..at + 5].try_into().unwrap();
@@ -358,4 +359,23 @@ fn damage_of_a_chain_has_a_height() {
         assert_eq!(placed(&good[..cut]).0, Some(3));
     }
     assert_eq!(placed(&good[..ends[0] - 1]).0, None);
+}
+
+#[test]
+fn damage_of_a_chain_does_not_hide_what_came_before_it() {
+    let forged = chain_named("all signed: a forged entry");
+    let end = forged.len() - 9 - 16;
+    let code = |mut bytes: &[u8]| {
+        let report = chain::verify(&mut bytes, None, |_| {}, |_| {}).unwrap().report;
+        (report.verdict.code(), report.verdict.exit_code())
+    };
+    // The whole file, without its end, within it, with a checksum that does not fit, and with a frame of no kind.
+    let mut flipped = forged.clone();
+    flipped[end + 10] ^= 1;
+    let other = [&forged[..end], &[9; 9]].concat();
+    for bytes in [&forged[..], &forged[..end], &forged[..end + 5], &flipped, &other] {
+        assert_eq!(code(bytes), (Some("V_SIGNATURE"), 10));
+    }
+    // Within the forged block itself nothing is whole.
+    assert_eq!(code(&forged[..end - 1]).1, 11);
 }

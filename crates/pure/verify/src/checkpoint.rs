@@ -141,6 +141,10 @@ fn judged(bytes: &[u8], known: &Known<'_>) -> Result<(Report, Vec<Signed>), Verd
         return Err(Verdict::TrustNotMet(reason));
     }
     let signed = signers(&note, origin, known.sets)?;
+    if let Some(head) = known.head {
+        // Whoever signed it: no block of the ledger ends with it.
+        check_root(Code::TreeRoot, Place::block(head.height), &head.tree_root, &checkpoint.root)?;
+    }
     if signed.is_empty() {
         let reason = "no validator that is known signed the checkpoint: if the validators have changed, a proof file or a chain of a later height shows whose keys these are";
         return Err(Verdict::NotDetermined(reason.to_owned()));
@@ -158,9 +162,6 @@ fn judged(bytes: &[u8], known: &Known<'_>) -> Result<(Report, Vec<Signed>), Verd
         ),
     );
     if let Some(head) = known.head {
-        let place = Place::block(head.height);
-        // Signed, and another root: whoever signed it has told two histories.
-        check_root(Code::TreeRoot, place, &head.tree_root, &checkpoint.root)?;
         let text = format!("it is the log after block {}, which a quorum certified", head.height);
         report.checked(Aspect::Quorum, text);
         report.claimed_time("the block's header says", head.time_ms);

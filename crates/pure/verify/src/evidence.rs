@@ -69,10 +69,10 @@ pub fn judge(
             check_signed(evidence, member, &signed, [&first.signature, &second.signature])?;
             Ok([Culprit::of(member)].into())
         }
-        Offence::ConflictingCertificates([first, second]) => {
+        Offence::ConflictingCertificates(certificates) => {
+            let [first, second] = certificates;
             differ(evidence, first.block == second.block)?;
-            let by_first = signers(evidence, validators, first)?;
-            let by_second = signers(evidence, validators, second)?;
+            let [by_first, by_second] = signers(evidence, validators, certificates)?;
             if first.round != second.round {
                 // Who precommitted in one round may rightly precommit something else in a later one, if a quorum's prevotes
                 // released it: these may be forged by the guilty, and are not in the certificates.
@@ -162,34 +162,56 @@ fn check_signed(
     Ok(())
 }
 
-/// Who signed a certificate, which must be one: of the evidence's height, with the good signatures of a quorum.
+/// Who signed certificates, which must be such: of the evidence's height, with the good signatures of a quorum. Each is asked of both
+/// before the next: with a signer that the set does not know, it is open which set signed, and so what a quorum of it is.
 fn signers<'a>(
     evidence: &Evidence,
     validators: &'a Validators,
-    certificate: &Certificate,
-) -> Result<Vec<&'a Member>, Verdict> {
-    if certificate.height != evidence.height {
-        let (expected, found) = (evidence.height, certificate.height);
-        return Err(Refuted::differs(Code::NoConflict, place(evidence), expected, found).into());
+    certificates: &[Certificate; 2],
+) -> Result<[Vec<&'a Member>; 2], Verdict> {
+    for certificate in certificates {
+        if certificate.height != evidence.height {
+            let (expected, found) = (evidence.height, certificate.height);
+            return Err(Refuted::differs(Code::NoConflict, place(evidence), expected, found).into());
+        }
     }
-    let message = certificate.signed_bytes(&evidence.ledger);
-    let mut batch = Batch::with_capacity(certificate.signatures.len());
-    let mut members = Vec::with_capacity(certificate.signatures.len());
-    for (validator, signature) in &certificate.signatures {
-        let member = known(validators, validator)?;
-        batch.push(&member.vote_key, &message, signature);
-        members.push(member);
+    let [first, second] = certificates;
+    let members = [members_of(validators, first)?, members_of(validators, second)?];
+    for (certificate, members) in certificates.iter().zip(&members) {
+        check_signatures(evidence, certificate, members)?;
     }
-    if let Err(failures) = batch.verify() {
-        let detail = format!("certificate of block {}: {failures}", certificate.block);
-        return Err(Refuted::new(Code::CertificateSignature, place(evidence), detail).into());
-    }
-    let power = members.iter().map(|member| u64::from(member.power)).sum();
-    if !validators.is_quorum(power) {
-        let detail = format!("power {power} of {}", validators.total_power());
-        return Err(Refuted::new(Code::Quorum, place(evidence), detail).into());
+    for members in &members {
+        let power = members.iter().map(|member| u64::from(member.power)).sum();
+        if !validators.is_quorum(power) {
+            let detail = format!("power {power} of {}", validators.total_power());
+            return Err(Refuted::new(Code::Quorum, place(evidence), detail).into());
+        }
     }
     Ok(members)
+}
+
+/// The members whose signatures a certificate has, in its order.
+fn members_of<'a>(
+    validators: &'a Validators,
+    certificate: &Certificate,
+) -> Result<Vec<&'a Member>, Verdict> {
+    certificate.signatures.iter().map(|(validator, _)| known(validators, validator)).collect()
+}
+
+fn check_signatures(
+    evidence: &Evidence,
+    certificate: &Certificate,
+    members: &[&Member],
+) -> Result<(), Refuted> {
+    let message = certificate.signed_bytes(&evidence.ledger);
+    let mut batch = Batch::with_capacity(members.len());
+    for (member, (_, signature)) in members.iter().zip(&certificate.signatures) {
+        batch.push(&member.vote_key, &message, signature);
+    }
+    batch.verify().map_err(|failures| {
+        let detail = format!("certificate of block {}: {failures}", certificate.block);
+        Refuted::new(Code::CertificateSignature, place(evidence), detail)
+    })
 }
 
 /// Verifies an evidence file for whoever trusts a ledger id, and names the culprits if it proves any. `genesis` is used when the

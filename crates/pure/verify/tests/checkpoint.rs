@@ -133,6 +133,13 @@ fn strangers_and_validators_that_are_not_known_prove_nothing() {
     });
     let (report, _) = judged(&chain, &unnamed, &sets, Some(chain.header_at(1)));
     assert!(matches!(report.verdict, Verdict::NotDetermined(_)), "{report:?}");
+    // A tree that no block ends with is none of the ledger's, whoever signed it.
+    let forged = note(&chain, 1, 0, |note| {
+        let true_one = Checkpoint::decode(&note.text).unwrap();
+        note.text = Checkpoint { root: [7; 32], ..true_one }.text();
+        note.signatures.iter_mut().for_each(|line| line.key_id[0] ^= 1);
+    });
+    assert_eq!(code(&chain, &forged, Some(chain.header_at(1))), Some("V_TREE_ROOT"));
     // Of another log.
     let other = World::with("notes", &[1], |genesis| genesis.origin = "other.example/log".into());
     let known = Known { genesis: &other.genesis, sets: &sets, head: None };

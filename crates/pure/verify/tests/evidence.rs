@@ -452,6 +452,21 @@ mod framed {
             "V_CERTIFICATE_SIGNATURE",
         );
     }
+
+    #[test]
+    fn whose_a_certificates_signer_is_comes_before_quorums_in_either_order() {
+        let (world, at) = (world(), at(&world()));
+        let stranger = Key::named("evidence stranger");
+        for (few, strange) in [(A, B), (B, A)] {
+            let few = certificate(&world, at, few, &[1, 2]);
+            let mut strange = certificate(&world, at, strange, &[0, 1, 2]);
+            let signature = vote(&stranger, at, Some(strange.block)).signature;
+            strange.signatures.push((stranger.id(), signature));
+            strange.signatures.sort_by_key(|(id, _)| *id);
+            let evidence = Evidence::conflicting_certificates(at.ledger, [few, strange]);
+            assert_eq!(named(&world, &evidence).unwrap_err().exit_code(), 12);
+        }
+    }
 }
 
 mod generated {

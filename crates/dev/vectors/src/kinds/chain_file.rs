@@ -193,7 +193,7 @@ pub(super) fn files() -> Kind {
     let parts = story.parts();
     Kind {
         name: "chain-file",
-        description: "Exported chains (chain-file.md), executed again under a trusted ledger id. Of those that are refuted all frames and checksums are right.",
+        description: "Exported chains (chain-file.md), executed again under a trusted ledger id. Of those that are refuted all frames and checksums are right, unless the name says otherwise.",
         vectors: [whole(&parts), damaged(&parts), tampered(&story, &parts), agreed(&story)]
             .concat(),
     }
@@ -403,6 +403,12 @@ fn agreed(story: &Story) -> Vec<Vector> {
             &begun.block(good.clone(), &[&not_allowed]),
         ),
         vector("a forged entry", "with all roots right", "V_SIGNATURE", &forged_block),
+        self::vector(
+            "all signed: a forged entry, cut off behind it",
+            "damage does not hide what came whole before it",
+            cut(&file(&forged_block)),
+            refuted("V_SIGNATURE"),
+        ),
     ]
 }
 
