@@ -146,3 +146,15 @@ fn strangers_and_validators_that_are_not_known_prove_nothing() {
     let (report, _) = verify_checkpoint(&bytes, &known);
     assert!(matches!(report.verdict, Verdict::TrustNotMet(_)), "{report:?}");
 }
+
+/// Else whoever stays in the set while others come and go would seem to have signed with twice its power.
+#[test]
+fn a_validator_of_two_sets_is_one_signer() {
+    let chain = chain();
+    let set = chain.world.genesis.validators().clone();
+    let (report, signed) =
+        judged(&chain, &note(&chain, 1, 2, |_| {}), &[set.clone(), set.clone()], None);
+    assert_eq!((report.verdict, signed.len()), (Verdict::Proven, 1));
+    let power = format!("power {} of {}", set.members()[2].power, set.total_power());
+    assert!(report.lines.iter().any(|line| line.text.contains(&power)), "{:?}", report.lines);
+}

@@ -169,6 +169,19 @@ mod proven {
     }
 
     #[test]
+    fn a_genesis_with_a_weak_key_proves_nobody_guilty() {
+        let world = World::with("evidence", &[1; 4], |genesis| {
+            genesis.founders[0].keys[0].public_key = Bytes::from_static(&[0; 32]);
+        });
+        let (key, at) = (key(&world, 0), at(&world));
+        let evidence = double_vote(at, key.id(), [vote(key, at, A), vote(key, at, B)]);
+        let bytes = EvidenceFile::encode(Some(&world.genesis), &[], &evidence);
+        let file = EvidenceFile::decode(bytes.into()).unwrap();
+        let (report, culprits) = verify_evidence_file(&file, None, &at.ledger);
+        assert_eq!((report.verdict.code(), culprits.len()), (Some("V_WEAK_KEY"), 0));
+    }
+
+    #[test]
     fn without_a_genesis_document_nobody_is_named() {
         let (world, at) = (world(), at(&world()));
         let key = key(&world, 0);
@@ -231,6 +244,32 @@ mod later {
         for height in [1, 2, 9] {
             let (report, named) = judged(&chain, &file(&chain, former, height, &changes(&chain)));
             assert_eq!((report.verdict, named), (Verdict::Proven, vec![former.id()]));
+        }
+    }
+
+    /// The key of a forged vote is known to the set of its height alone, so the verdict tells which set that was taken to be.
+    #[test]
+    fn of_what_proves_nothing_the_set_that_signs_the_height_decides_the_verdict() {
+        let mut chain = Chain::new(world());
+        for height in 1..=HEIGHT {
+            match height {
+                1 => chain.change("newcomers", &[1; 4]),
+                5 => chain.change("latest", &[1; 4]),
+                _ => {}
+            }
+            chain.push(&[], &[]);
+        }
+        let of = |height: usize| &chain.validators_at(height).1[1].vote;
+        for (height, set) in [(1, 1), (2, 2), (5, 2), (6, 6), (9, 6)] {
+            for by in [1, 2, 6] {
+                let mut forged = file(&chain, of(by), height, &changes(&chain));
+                if let Offence::DoubleVote { votes, .. } = &mut forged.evidence.offence {
+                    votes[1].signature[0] ^= 1;
+                }
+                let code = judged(&chain, &forged).0.verdict.code();
+                let expected = (by == set).then_some("V_SIGNATURE");
+                assert_eq!(code, expected, "height {height}, signed by one of {by}");
+            }
         }
     }
 
@@ -315,6 +354,17 @@ mod framed {
                 refuted(&world, &double_proposal(here, key.id(), proposals), "V_SIGNATURE");
             }
         }
+    }
+
+    /// Whoever votes on two ledgers with one key answers on each for what it signed there.
+    #[test]
+    fn statements_of_another_ledger_name_nobody_of_this_one() {
+        let world = world();
+        let there = At { ledger: LedgerId([7; 32]), ..at(&world) };
+        let key = key(&world, 1);
+        let evidence = double_vote(there, key.id(), [vote(key, there, A), vote(key, there, B)]);
+        assert!(judge(&there.ledger, world.set(), &evidence).is_ok());
+        assert_eq!(named(&world, &evidence).unwrap_err().exit_code(), 13);
     }
 
     #[test]

@@ -1,19 +1,23 @@
 //! Proofs that somebody else made: whatever their bytes are, the answer is a verdict, and spoiled ones are never proven.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a failed unwrap is a failed test"
 )]
 
 use bytes::Bytes;
-use ledger_event::{Clock, ProofFile, RecordProof, StateProof};
+use ledger_event::{Clock, Genesis, ProofFile, RecordProof, StateProof, Timeline};
 use ledger_fixtures::{Chain, Key, Rng, World, claims, record, sign, summary};
-use ledger_format::digest::LedgerId;
+use ledger_format::digest::{EntryId, LedgerId};
 use ledger_format::entry::Entry;
+use ledger_format::id::state_key;
 use ledger_format::limits::MAX_PROOF_BYTES;
 use ledger_format::message;
+use ledger_merkle::trie::Trie;
+use ledger_verify::finding::Code;
 use ledger_verify::proof::{
-    check_record, decode_state_proof, encode_state_proof, verify_proof_file,
+    check_record, check_timeline, decode_state_proof, encode_state_proof, verify_proof_file,
 };
 use ledger_verify::verdict::Verdict;
 
@@ -152,4 +156,53 @@ fn parts_of_different_proofs_do_not_make_one() {
         let file = ProofFile { statement, ..two.clone() };
         assert!(!proven(&message::encode(&file).into(), None, &trust));
     }
+}
+
+fn code(bytes: &Bytes, trust: &LedgerId) -> Code {
+    match verify_proof_file(bytes, None, trust).verdict {
+        Verdict::Refuted(refuted) => refuted.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Trust is in a hash, and that of a genesis document with an unsound key is as good as any other.
+#[test]
+fn a_genesis_with_a_weak_key_anchors_nothing() {
+    let weak = Bytes::from_static(&[0; 32]);
+    let of_founder = |genesis: &mut Genesis| genesis.founders[0].keys[1].public_key = weak.clone();
+    let of_validator = |genesis: &mut Genesis| {
+        genesis.validators.as_mut().unwrap().validators[0].receipt_key = weak.clone();
+    };
+    let changes: [&dyn Fn(&mut Genesis); 2] = [&of_founder, &of_validator];
+    for change in changes {
+        let mut chain = Chain::new(World::with("weak", &[1], change));
+        chain.push(&[], &[record("asset:supplier/rain", &[])]);
+        let file = chain.record_file(1, "asset:supplier/rain");
+        assert_eq!(code(&file, &chain.world.genesis.id()), Code::WeakKey);
+    }
+}
+
+/// What a state holds under an id is the record of that id, whoever certified the root.
+#[test]
+fn a_record_of_another_id_in_its_place_is_refused() {
+    let (id, other) = ("asset:supplier/rain", message::encode(&record("asset:supplier/snow", &[])));
+    let trie = Trie::from_sorted([(state_key(id), other.clone().into_boxed_slice())]).unwrap();
+    let path = trie.prove(trie.tip(), &state_key(id)).unwrap();
+    let proof = Some(encode_state_proof(&path));
+    let proof = RecordProof { id: id.to_owned(), record: other.into(), proof };
+    let verdict = check_record(&proof, 1, &trie.tip().root()).unwrap_err();
+    assert_eq!(verdict.code(), Some("V_RECORD"));
+}
+
+#[test]
+fn a_timeline_of_another_length_is_refused_whatever_its_head() {
+    let entries = [EntryId([1; 32]), EntryId([2; 32])];
+    let timeline = record("asset:supplier/rain", &entries).timeline.unwrap();
+    let code = |timeline: &Timeline| {
+        let checked = check_timeline("asset:supplier/rain", timeline, entries.into_iter());
+        checked.map_err(|refuted| refuted.code)
+    };
+    assert_eq!(code(&timeline), Ok(()));
+    let longer = Timeline { count: 3, ..timeline };
+    assert_eq!(code(&longer), Err(Code::Timeline));
 }

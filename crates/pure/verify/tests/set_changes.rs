@@ -139,6 +139,17 @@ fn every_part_of_a_change_is_checked() {
         change.header = header.encode().into();
     });
     assert_eq!(code(&chain, ledger, 7), Code::HeaderLedger);
+    // Nor is one that names another set as its own a sign that a change is missing: nobody certified it.
+    let replaced = |header: &Bytes| {
+        let mut header = Header::decode(header.clone()).unwrap();
+        header.validators[0] ^= 1;
+        Bytes::from(header.encode())
+    };
+    let within = altered(&chain, 0, |change| change.header = replaced(&change.header));
+    assert_eq!(code(&chain, within, 7), Code::CertificateBlock);
+    let mut last = chain.anchor(7);
+    last.header = replaced(&last.header);
+    assert_eq!(code(&chain, last, 7), Code::CertificateBlock);
     let malformed = altered(&chain, 0, |change| change.validators = Bytes::from_static(b"no set"));
     assert!(matches!(verdict(&chain, malformed, 7), Verdict::Malformed(_)));
 }
