@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{Clock, KeyRecord, PartyRecord, Purpose, Role};
-use ledger_rules::Code;
-use ledger_story::cast::{AUTHORITY, BUYER, ENROLLED, EXCHANGE, Key, Label, REGISTRY, SUPPLIER};
+use ledger_format::digest::EntryId;
+use ledger_rules::{Code, Refusal};
+use ledger_story::cast::{
+    AUTHORITY, BUYER, ENROLLED, EXCHANGE, Key, Label, OMNI, REGISTRY, SUPPLIER,
+};
 use ledger_story::deed::{Deed, sign, two_officers};
-use ledger_story::members::{MEMBERS, key_enrolled_by, key_revoked_by, set};
+use ledger_story::members::{MEMBERS, key_enrolled_by, key_revoked_by, set, validators_changed};
 use ledger_story::{LIMITS, Story, acts, china, genesis_with};
 
 const QUORUM: &[&str] = &[EXCHANGE, REGISTRY];
@@ -34,6 +37,10 @@ fn is_active(story: &Story, party: &'static str, label: Label) -> bool {
     story.record::<KeyRecord>(&format!("key:{}", Key(party, label).kid())).revoked_ms == 0
 }
 
+fn codes(taken: &[Result<EntryId, Refusal>]) -> Vec<Option<Code>> {
+    taken.iter().map(|taken| taken.as_ref().err().map(|refusal| refusal.code)).collect()
+}
+
 #[test]
 fn who_has_one_key_of_a_party_cannot_take_it_the_others() {
     let alone = by_buyer(Label::Seal, &[Label::Li]);
@@ -51,16 +58,34 @@ fn who_has_one_key_of_a_party_cannot_take_it_the_others() {
 #[test]
 fn keys_that_revoke_each_other_in_one_block_are_not_all_gone() {
     let (one, two, three) = (Label::Seal, Label::Li, Label::Wang);
+    // That the key on its way out signs as well does not leave one.
+    for last in [&[one, two][..], &[one, two, three]] {
+        let mut story = story(5);
+        let codes = codes(&story.block(&[
+            by_buyer(one, &[two, three]),
+            by_buyer(two, &[one, three]),
+            by_buyer(three, last),
+        ]));
+        assert_eq!(codes, [None, None, Some(Code::KeyInactive)]);
+        assert!(is_active(&story, BUYER, three));
+    }
+}
+
+/// Chains of then have such blocks, and are executed again as they were.
+#[test]
+fn before_version_5_two_keys_may_revoke_each_other_in_one_block() {
+    let (one, two) = (Label::Seal, Label::Li);
+    let mut story = story(4);
+    let codes = codes(&story.block(&[by_buyer(one, &[two]), by_buyer(two, &[one])]));
+    assert_eq!(codes, [None, None]);
+}
+
+#[test]
+fn a_key_is_revoked_once_in_a_block() {
     let mut story = story(5);
-    let taken = story.block(&[
-        by_buyer(one, &[two, three]),
-        by_buyer(two, &[one, three]),
-        by_buyer(three, &[one, two]),
-    ]);
-    let codes: Vec<Option<Code>> =
-        taken.iter().map(|taken| taken.as_ref().err().map(|refusal| refusal.code)).collect();
-    assert_eq!(codes, [None, None, Some(Code::KeyInactive)]);
-    assert!(is_active(&story, BUYER, three));
+    let revoked = acts::key_revoked_by_authority(BUYER, Label::SpareLi);
+    let codes = codes(&story.block(&[revoked.clone(), revoked]));
+    assert_eq!(codes, [None, Some(Code::KeyInactive)]);
 }
 
 #[test]
@@ -73,6 +98,19 @@ fn no_authority_alone_takes_a_founder_or_a_validators_party_its_keys() {
     // Others it may, as before.
     let of_a_buyer = acts::key_revoked_by_authority(BUYER, Label::SpareLi);
     assert_eq!(story(5).judge(&of_a_buyer), Ok(()));
+}
+
+#[test]
+fn a_founder_without_a_validator_and_a_validator_that_is_no_founder_are_guarded_alike() {
+    let members = set(&[("a-", EXCHANGE), ("b-", EXCHANGE), ("c-", EXCHANGE), ("d-", AUTHORITY)]);
+    let start = china("2026-08-03");
+    let mut story = Story::of(genesis_with(members, 5, Clock::Wall, start, LIMITS)).begun();
+    let of = |party| acts::key_revoked_by_authority(party, Label::SpareLi);
+    assert_eq!(story.refusal(&of(REGISTRY)), Some(Code::ValidatorsQuorum));
+    assert_eq!(story.judge(&of(OMNI)), Ok(()));
+    let members = [("a-", EXCHANGE), ("b-", EXCHANGE), ("c-", EXCHANGE), ("e-", OMNI)];
+    story.take(&validators_changed(set(&members), &[EXCHANGE, OMNI]));
+    assert_eq!(story.refusal(&of(OMNI)), Some(Code::ValidatorsQuorum));
 }
 
 #[test]

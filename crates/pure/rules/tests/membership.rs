@@ -251,6 +251,19 @@ fn validators_activate_the_next_version_of_the_protocol() {
     assert_eq!(record.governance_threshold, 2);
 }
 
+/// What is in force until then is what was activated before, and not what the ledger began with.
+#[test]
+fn between_two_activations_the_first_is_in_force() {
+    let mut story = story();
+    let second = story.height + 3;
+    story.take(&protocol_activated(2, second, QUORUM));
+    story.take(&acts::asset_described("one"));
+    let third = second + 2;
+    story.take(&protocol_activated(3, third, QUORUM));
+    let now = Protocol::at(&story.state, third - 1).unwrap();
+    assert_eq!(now, Protocol { version: 2, planned: Some((3, third)) });
+}
+
 #[test]
 fn a_ledger_may_begin_with_any_known_version() {
     let begun = |version| {

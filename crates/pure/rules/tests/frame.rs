@@ -1,0 +1,75 @@
+//! What is asked of every act before its own guards: this ledger, a time, a subject of its kind; and of the ledger's documents, their
+//! place.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use ledger_event::{Clock, GenesisPublished};
+use ledger_format::digest::LedgerId;
+use ledger_rules::Code;
+use ledger_story::acts::{self, founders};
+use ledger_story::cast::{EXCHANGE, REGISTRY, SUPPLIER};
+use ledger_story::data::{calendar, cn_nda_2026};
+use ledger_story::deed::Deed;
+use ledger_story::{LIMITS, RAIN, Story, china, genesis};
+
+/// Its signatures are good, and it was meant for the other one.
+#[test]
+fn an_entry_of_another_ledger_is_refused() {
+    let deed = acts::asset_described(RAIN);
+    assert_eq!(Story::opened().judge(&deed), Ok(()));
+    let elsewhere = Deed { ledger: Some(LedgerId([7; 32])), ..deed };
+    assert_eq!(Story::opened().refusal(&elsewhere), Some(Code::OtherLedger));
+}
+
+#[test]
+fn an_act_is_about_a_subject_of_its_kind() {
+    let elsewhere = acts::asset_described(RAIN).about(format!("listing:{SUPPLIER}/{RAIN}"));
+    assert_eq!(Story::opened().refusal(&elsewhere), Some(Code::SubjectKind));
+}
+
+/// A declared clock is what entries claim: there is nothing that it could be skewed against.
+#[test]
+fn on_a_declared_clock_no_entry_is_ahead_of_its_block() {
+    let ahead = Deed { issued_after_s: 1, ..acts::asset_described(RAIN) };
+    for (clock, code) in [(Clock::Wall, None), (Clock::Declared, Some(Code::Ahead))] {
+        assert_eq!(Story::opened_on(clock, "2026-08-03").refusal(&ahead), code, "{clock:?}");
+    }
+}
+
+#[test]
+fn genesis_is_the_first_leaf_and_this_ledgers_own() {
+    let mut story = Story::before_genesis(Clock::Wall, "2026-08-03");
+    let own = acts::genesis_published(&story.genesis);
+    let other = genesis(Clock::Declared, china("2026-08-03"), LIMITS);
+    let foreign =
+        own.clone().with(|event: &mut GenesisPublished| event.document = other.bytes().clone());
+    assert_eq!(story.refusal(&foreign), Some(Code::GenesisPlace));
+    let taken = story.block(&[own.clone(), own.clone()]);
+    assert_eq!(taken[1].as_ref().unwrap_err().code, Code::GenesisPlace);
+    assert_eq!(story.refusal(&own), Some(Code::GenesisPlace));
+}
+
+#[test]
+fn a_document_is_published_under_its_own_name() {
+    let mut rules = cn_nda_2026();
+    rules.version = 2;
+    let rules = acts::rule_set_published(&rules).about("ruleset:CN-NDA-2026/3");
+    let days = acts::calendar_published(&calendar("HK-2026")).about("calendar:HK/2027");
+    for deed in [rules, days] {
+        assert_eq!(Story::opened().refusal(&deed), Some(Code::Field), "{}", deed.subject);
+    }
+}
+
+/// All founders have signed for what genesis announces, and for nothing else.
+#[test]
+fn one_founder_publishes_what_was_announced_and_nothing_else() {
+    let mut story = Story::before_genesis(Clock::Wall, "2026-08-03");
+    story.take(&acts::genesis_published(&story.genesis));
+    let mut rules = cn_nda_2026();
+    let announced = acts::rule_set_published(&rules);
+    rules.version = 2;
+    let other = acts::rule_set_published(&rules);
+    let by_one = |deed: &Deed| story.refusal(&deed.clone().signed_by(founders(&[EXCHANGE])));
+    assert_eq!(by_one(&announced), None);
+    assert_eq!(by_one(&other), Some(Code::GovernanceThreshold));
+    assert_eq!(story.judge(&other.signed_by(founders(&[EXCHANGE, REGISTRY]))), Ok(()));
+}
