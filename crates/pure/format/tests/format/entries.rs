@@ -394,8 +394,14 @@ mod signers {
     #[test]
     fn exactly_one_issues() {
         let other = signer("other", Purpose::Issue);
-        let two = vec![signer("issuer", Purpose::Issue), other.clone()];
-        assert_eq!(sealed(two, 1), Kind::Value, "two issue");
+        // Before the entry's issuer in the order of kids, and behind it.
+        let (mut before, mut behind) = (0, 0);
+        for second in (0..8).map(|number| signer(&format!("other {number}"), Purpose::Issue)) {
+            *if second.kid < issuer().id() { &mut before } else { &mut behind } += 1;
+            let two = vec![signer("issuer", Purpose::Issue), second];
+            assert_eq!(sealed(two, 1), Kind::Value, "two issue");
+        }
+        assert!(before > 0 && behind > 0, "{before} and {behind}");
         let none = vec![signer("issuer", Purpose::Approve), signer("other", Purpose::Approve)];
         assert_eq!(sealed(none, 1), Kind::Value, "none issues");
         let wrong = vec![signer("issuer", Purpose::Approve), other.clone()];

@@ -8,6 +8,7 @@ use ledger_format::evidence::{
     CHANGED_FILE_MARK, EVIDENCE_FILE_MARK, Evidence, EvidenceFile, Offence, SignedProposal,
     SignedVote, presentation_bytes,
 };
+use ledger_format::header::Header;
 use ledger_format::limits::{
     MAX_CHANGES, MAX_CHANGES_BYTES, MAX_EVIDENCE_BYTES, MAX_GENESIS_BYTES,
 };
@@ -143,6 +144,55 @@ fn other_encodings_are_refused() {
     }
     assert_eq!(read([&bytes[..], &[0]].concat()), Kind::Trailing);
     assert_eq!(read(vec![0; MAX_EVIDENCE_BYTES + 1]), Kind::TooLarge);
+}
+
+/// What two statements prove is one evidence with one id, so that it is told and recorded once.
+#[test]
+fn statements_of_every_kind_have_one_order() {
+    let second = 56 + 4 + certificate(3).encode().len();
+    for (evidence, first, second) in
+        [(double_vote(), 93, 190), (double_proposal(), 92, 193), (fork(), 56, second)]
+    {
+        let bytes = evidence.encode();
+        let turned = [&bytes[..first], &bytes[second..], &bytes[first..second]].concat();
+        assert_eq!(kind(Evidence::decode(turned.into())), Kind::NotCanonical, "{evidence:?}");
+    }
+}
+
+#[test]
+fn two_certificates_accuse_whoever_signed_both_and_nobody_else() {
+    let by = |block: u8, signers: [u8; 3]| {
+        let signatures = signers.map(|n| (KeyId([n; 32]), [n; 64])).into();
+        Certificate { height: HEIGHT, round: 3, block: BlockHash([block; 32]), signatures }
+    };
+    let fork = Evidence::conflicting_certificates(LEDGER, [by(1, [1, 2, 3]), by(2, [2, 3, 4])]);
+    assert_eq!(fork.accused(), [KeyId([2; 32]), KeyId([3; 32])]);
+}
+
+/// Else a block of another ledger or height could be told as one of this.
+#[test]
+fn a_block_that_was_given_away_is_of_the_place_that_the_evidence_names() {
+    let header = Header {
+        protocol_version: 1,
+        ledger: LEDGER,
+        height: HEIGHT,
+        previous: [1; 32],
+        time_ms: 2,
+        proposer: BY,
+        tree_size: 3,
+        tree_root: [4; 32],
+        state_root: [5; 32],
+        validators: [6; 32],
+        next_validators: [7; 32],
+    };
+    let forged = Evidence::forged_certificate(BY, header, certificate(2), [8; 64]);
+    let bytes = forged.encode();
+    assert_eq!(Evidence::decode(bytes.clone().into()), Ok(forged));
+    for place in [16, 47, 48, 55] {
+        let mut changed = bytes.clone();
+        changed[place] ^= 1;
+        assert_eq!(kind(Evidence::decode(changed.into())), Kind::Value, "byte {place}");
+    }
 }
 
 #[test]
