@@ -1,8 +1,10 @@
 //! Blocks that were changed after they were signed, and blocks that a validator signed although it should not have: each is
 //! found, with the code that says what is wrong and the height, leaf and entry where.
 
+use bytes::Bytes;
 use ed25519_dalek::Signer as _;
 use ledger_event::Clock;
+use ledger_fixtures::World;
 use ledger_format::block::Block;
 use ledger_format::digest::{BlockHash, KeyId};
 use ledger_format::header::Header;
@@ -154,7 +156,7 @@ fn entries_cannot_be_dropped_moved_or_cut() {
     for number in [0, 1] {
         let body = &chain.blocks[number].body;
         let height = Some(body.header.height);
-        let try_on = |change: &dyn Fn(&mut Vec<bytes::Bytes>)| {
+        let try_on = |change: &dyn Fn(&mut Vec<Bytes>)| {
             let mut body = body.clone();
             change(&mut body.entries);
             let found = with(&chain, number, certified(body));
@@ -167,7 +169,7 @@ fn entries_cannot_be_dropped_moved_or_cut() {
         assert_eq!(try_on(&|entries| entries.push(entries[last].clone())), Code::Duplicate);
         assert_eq!(try_on(&Vec::clear), Code::BlockLimits);
         for cut in [0, 1, 100] {
-            let shorten = |entries: &mut Vec<bytes::Bytes>| entries[last].truncate(cut);
+            let shorten = |entries: &mut Vec<Bytes>| entries[last].truncate(cut);
             assert_eq!(try_on(&shorten), Code::EntryForm);
         }
     }
@@ -206,5 +208,19 @@ fn records_beside_the_chain_are_the_whole_state_in_order() {
             altered[number][byte] ^= 1;
             assert!(code(&altered).is_some_and(|(code, _)| code == Code::Record));
         }
+    }
+}
+
+/// Its hash may be trusted: nobody asked whether its keys are sound.
+#[test]
+fn no_chain_begins_with_a_weak_key() {
+    let weak = || Bytes::from_static(&[0; 32]);
+    let founder =
+        World::with("weak", &[1], |genesis| genesis.founders[0].keys[0].public_key = weak());
+    let validator = World::with("weak", &[1], |genesis| {
+        genesis.validators.as_mut().unwrap().validators[0].vote_key = weak();
+    });
+    for world in [founder, validator] {
+        assert_eq!(Replay::new(world.genesis).unwrap_err().code, Code::WeakKey);
     }
 }

@@ -206,6 +206,27 @@ fn a_signature_that_fails_is_found_though_blocks_follow() {
     assert_eq!((found.code, *found.place), (Code::Signature, expected));
 }
 
+/// Signatures of a long chain are checked while it is read, as soon as there are enough of them.
+#[test]
+fn a_signature_that_fails_is_found_before_a_long_chain_ends() {
+    let (mut story, mut chain) = begun(Clock::Wall);
+    let mut bytes = sealed(&mut story, &acts::asset_described("sun")).bytes().to_vec();
+    let last = bytes.len() - 5;
+    bytes[last] ^= 1;
+    let bad = Entry::decode(bytes.into()).unwrap();
+    let expected = place(&chain, 0, &bad);
+    chain.take(story.time_ms, &[&bad]);
+    for block in 0..11 {
+        let describe = |number| acts::asset_described(&format!("star-{block}-{number}"));
+        let all = (0..100).map(|number| sealed(&mut story, &describe(number)));
+        let all: Vec<Entry> = all.collect();
+        chain.take(story.time_ms, &all.iter().collect::<Vec<_>>());
+    }
+    let mut replay = Replay::new(chain.genesis().clone()).unwrap();
+    let found = chain.blocks.iter().find_map(|block| replay.push(block, |_| ()).err()).unwrap();
+    assert_eq!((found.code, *found.place), (Code::Signature, expected));
+}
+
 /// Bits of entries, one at a time, under a header that a cheating validator makes for what came of it.
 #[test]
 fn no_bit_of_an_entry_can_change() {

@@ -9,7 +9,7 @@ use ledger_format::entry::Entry;
 use ledger_format::header::Header;
 use ledger_format::validators::Validators;
 use ledger_format::vote::Certificate;
-use ledger_replay::{Ledger, Replay};
+use ledger_replay::{Ledger, Replay, SetHistory};
 use ledger_story::cast::{EXCHANGE, REGISTRY};
 use ledger_story::deed::Deed;
 use ledger_story::members::{MEMBERS, genesis, protocol_activated, set, validators_changed};
@@ -134,6 +134,21 @@ fn a_change_is_in_force_two_heights_later_and_headers_say_so() {
     let mut replay = all.read().unwrap();
     let report = replay.finish().unwrap();
     assert!(report.lines.iter().any(|line| line.text.starts_with("1 change(s) of the validators")));
+}
+
+/// What a proof of a height shows must lead to the set that signed it, and no further.
+#[test]
+fn the_history_of_the_sets_leads_to_the_one_that_signs_a_height() {
+    let mut all = Consortium::begun();
+    let changed = all.did(&validators_changed(set(&RENEWED), QUORUM)).height;
+    all.goes_on();
+    all.goes_on();
+    let mut history = SetHistory::default();
+    all.chain.blocks.iter().for_each(|block| history.push(block));
+    let counts = [changed, changed + 1, changed + 2].map(|height| history.up_to(height).len());
+    assert_eq!(counts, [0, 0, 1]);
+    let shown = &history.up_to(changed + 2)[0].validators;
+    assert_eq!(Validators::decode(shown).unwrap().hash(), hash(&RENEWED));
 }
 
 #[test]

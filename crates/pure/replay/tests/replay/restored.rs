@@ -1,6 +1,7 @@
 //! A ledger from its stored parts is the ledger that was read block by block; parts that do not belong together are refused.
 
 use ledger_event::Clock;
+use ledger_merkle::log::Frontier;
 use ledger_replay::ledger::KEPT_HEIGHTS;
 use ledger_replay::{Replay, RestoreError};
 use ledger_story::acts;
@@ -73,6 +74,15 @@ fn parts_that_do_not_belong_together_are_refused() {
     let mut other = stored.clone();
     other.frontier.push([0; 32]);
     assert_eq!(other.restore().unwrap_err(), RestoreError::TreeRoot { height });
+    // Of the same size, and of the same root.
+    let (size, root) = (stored.frontier.size(), stored.frontier.root());
+    let mut nodes = stored.frontier.nodes().to_vec();
+    nodes[0][0] ^= 1;
+    for (size, nodes) in [(size, nodes), (1, vec![root])] {
+        let mut other = stored.clone();
+        other.frontier = Frontier::from_nodes(size, nodes).unwrap();
+        assert_eq!(other.restore().unwrap_err(), RestoreError::TreeRoot { height });
+    }
     let mut other = stored;
     other.header = chain.stored(height - 1).header;
     assert_eq!(other.restore().unwrap_err(), RestoreError::TreeRoot { height: height - 1 });
