@@ -1,7 +1,7 @@
 //! Under whose name blocks are proposed: a validator signs for no other's block, and what liars propose spoils nobody's.
 
 use ledger_format::digest::{BlockHash, KeyId};
-use ledger_replica::{Action, Message, StatementKind};
+use ledger_replica::{Action, Message, Statement, StatementKind};
 
 use crate::abuse::{Begun, prevote, proposal};
 use crate::several::{NAMES, prevotes};
@@ -124,4 +124,46 @@ fn a_statement_that_its_sender_did_not_sign_hides_none_that_it_did() {
     }
     let other = [(liar, prevote(liar, (2, 0), None))];
     assert_eq!(accused(&begun.hears(number, now_ms, &other)), [liar]);
+}
+
+/// Proposals of the next height that its turn does not stand behind, from somebody else, with the body that they name.
+fn unfounded(begun: &Begun) -> [[(KeyId, Message); 2]; 2] {
+    let (turn, liar) = (begun.turn(0), begun.turn(1));
+    let (block, body) = begun.block_of(begun.now_ms());
+    let good = proposal(turn, (2, 0), None, block).statement().unwrap();
+    let forged = Message::stating(&Statement { signature: [7; 64], ..good }).unwrap();
+    [proposal(liar, (2, 0), None, block), forged]
+        .map(|proposal| [(liar, body.clone()), (liar, proposal)])
+}
+
+#[test]
+fn a_proposal_that_its_turn_did_not_sign_opens_no_height() {
+    for number in [0, 1] {
+        let mut begun = Begun::new();
+        let said = unfounded(&begun)[number].clone();
+        let listener = begun.network.number_of(&begun.turn(2)).unwrap();
+        let now_ms = begun.now_ms();
+        assert!(begun.hears(listener, now_ms, &said).is_empty());
+    }
+}
+
+#[test]
+fn a_proposal_that_its_turn_did_not_sign_speaks_against_its_sender_and_for_no_block() {
+    for number in [0, 1] {
+        let mut begun = Begun::new();
+        let (turn, liar, now_ms) = (begun.turn(0), begun.turn(1), begun.now_ms());
+        let listener = begun.network.number_of(&begun.turn(2)).unwrap();
+        // More than a third of the power has opened the height.
+        let open = [liar, begun.turn(3)].map(|by| (by, prevote(by, (2, 0), None)));
+        assert!(!begun.hears(listener, now_ms, &open).is_empty());
+        let said = unfounded(&begun)[number].clone();
+        let actions = begun.hears(listener, now_ms, &said);
+        let is_suspect =
+            |action: &Action| matches!(action, Action::Suspect { peer, .. } if *peer == liar);
+        assert!(actions.iter().any(is_suspect) && prevotes(&actions).is_empty(), "{actions:?}");
+        // And takes nothing from the one that it did sign.
+        let (block, body) = begun.block_of(now_ms);
+        let good = [(turn, body), (turn, proposal(turn, (2, 0), None, block))];
+        assert_eq!(prevotes(&begun.hears(listener, now_ms, &good)), [Some(block)]);
+    }
 }

@@ -3,10 +3,11 @@
 use ed25519_dalek::SigningKey;
 use ledger_event::Clock;
 use ledger_replica::{Action, Event, Message, Replica, Settings, Statement};
-use ledger_story::cast::{EXCHANGE, OMNI, REGISTRY};
+use ledger_story::cast::{AUTHORITY, EXCHANGE, OMNI, REGISTRY};
 use ledger_story::members::{MEMBERS, set};
 use ledger_story::{ANNOUNCED, LIMITS, acts, china, data, genesis_of, validator_key_of};
 
+use crate::abuse::prevote;
 use crate::membership::{FOUR, Told, id, prevote_of_nothing, vote};
 use crate::network::Network;
 use crate::several::{four, proposed};
@@ -170,6 +171,8 @@ fn what_its_key_did_sign_holds_it_back_whoever_tells() {
     let ledger = plain.network.nodes[1].ledger.genesis().id();
     let heard = prevote_of_nothing(&ledger, 4, "a-").statement().unwrap();
     plain.network.hear(0, id("g-"), &Message::report(u64::MAX, Some(&heard)));
+    // Nor does it help that whoever told it has forgotten it.
+    plain.network.hear(0, id("g-"), &Message::report(u64::MAX, None));
     for other in 1..6 {
         plain.network.meet(0, other);
     }
@@ -367,4 +370,38 @@ fn the_key_that_speaks_elsewhere_ends_the_process_and_an_echo_does_not() {
     });
     let heard = four[3].id;
     assert!(twin(&four[1].hears(heard, &report.unwrap())));
+}
+
+/// What comes last need not be what was said last, and nobody speaks for another.
+#[test]
+fn a_report_tells_the_latest_that_its_receiver_has_said_itself() {
+    let mut four = four();
+    let (from, other) = (four[1].id, four[2].id);
+    let latest = prevote(from, (1, 2), None);
+    let listener = &mut four[3];
+    for said in [&latest, &prevote(from, (1, 1), None), &prevote(other, (1, 3), None)] {
+        let _heard = listener.hears(from, said);
+    }
+    let told = listener.tell(Event::Connected(from));
+    let report = Message::report(0, latest.statement().as_ref());
+    let is_it = |action: &Action| matches!(action, Action::Send(to, said) if *to == from && *said == report);
+    assert!(told.iter().any(is_it), "{told:?}");
+}
+
+/// Of the two sets that a node may vote in next, the others must be a quorum of both to tell it what it has said.
+#[test]
+fn where_the_others_are_about_to_be_no_quorum_a_node_cannot_recover() {
+    let three = || set(&[MEMBERS[0], MEMBERS[1], MEMBERS[2]]);
+    let all = [EXCHANGE, REGISTRY, AUTHORITY];
+    let mut told = Told::begun(&FOUR);
+    let can = |told: &Told| Replica::can_recover(&told.network.nodes[1].ledger, &[id("a-")]);
+    assert!(can(&told), "three of four are a quorum");
+    told.changes_to(three(), &all);
+    assert!(!can(&told), "the set after the next block has three");
+    told.goes_on(1);
+    assert!(!can(&told), "so has the next one");
+    told.changes_to(set(&MEMBERS), &all);
+    assert!(!can(&told), "the fourth comes in only after that");
+    told.goes_on(1);
+    assert!(can(&told));
 }
