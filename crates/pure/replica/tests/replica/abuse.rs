@@ -18,7 +18,7 @@ use crate::several::{NAMES, at_the_start, four, genesis, prevotes, proposed};
 const CENTURY_MS: u64 = 100 * 365 * 86_400_000;
 const HOUR_MS: u64 = 3_600_000;
 
-fn key_of(id: KeyId) -> SigningKey {
+pub(crate) fn key_of(id: KeyId) -> SigningKey {
     let mut keys = NAMES.map(|name| validator_key_of(name, "vote")).into_iter();
     keys.find(|key| KeyId::of(key.verifying_key().as_bytes()) == id).unwrap()
 }

@@ -12,6 +12,7 @@ mod authors;
 mod blame;
 mod blocks;
 mod crash;
+mod given;
 mod host;
 mod idle;
 mod log;

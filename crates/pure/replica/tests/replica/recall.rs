@@ -405,3 +405,18 @@ fn where_the_others_are_about_to_be_no_quorum_a_node_cannot_recover() {
     told.goes_on(1);
     assert!(can(&told));
 }
+
+/// Who votes again by its operator's word and dies must find the word, or it is asked for another one.
+#[test]
+fn the_operators_word_is_durable_before_the_keys_vote_again() {
+    let mut plain = Plain::of(&["a-", "b-"]);
+    plain.goes_on(2);
+    let node = &plain.network.nodes[1];
+    let mut replica = Replica::recover(&node.ledger, vec![vote("a-")], Settings::default(), true);
+    let told = Event::Received { from: id("b-"), message: Message::tip(node.ledger.height()) };
+    let actions = replica.step(&node.ledger, node.ledger.time_ms(), told).unwrap();
+    assert!(
+        matches!(actions.as_slice(), [Action::Log(_), Action::FlushLog, Action::Recovered, ..]),
+        "{actions:?}"
+    );
+}

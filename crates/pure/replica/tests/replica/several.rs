@@ -14,6 +14,8 @@ use ledger_story::deed::Place;
 use ledger_story::{ANNOUNCED, LIMITS, acts, china, data, genesis_of, validator_key_of};
 use ledger_verify::block::proposer;
 
+use crate::abuse::prevote;
+
 pub(crate) const NAMES: [&str; 4] = ["a-", "b-", "c-", "d-"];
 
 /// One of four validators before the first block.
@@ -242,4 +244,32 @@ fn whoever_is_away_is_not_waited_for() {
         let _none = one.tell(Event::Disconnected(first));
         assert_eq!(waits(&mut one), [settings.absence; 2]);
     }
+}
+
+/// Who hears of a vote may build on it: all that it was concluded from is durable by then.
+#[test]
+fn nothing_is_said_of_which_the_log_is_not_durable() {
+    let mut four = four();
+    let (body, made, block) = proposed(&mut four[1]);
+    let (turn, other) = (four[1].id, four[2].id);
+    let voter = &mut four[3];
+    let mut actions = voter.hears(turn, &body);
+    actions.extend(voter.hears(turn, &made));
+    for by in [turn, other] {
+        actions.extend(voter.hears(by, &prevote(by, (1, 0), Some(block))));
+    }
+    let (mut logged, mut kinds) = (0, Vec::new());
+    for action in &actions {
+        match action {
+            Action::Log(_) => logged += 1,
+            Action::FlushLog => logged = 0,
+            Action::Broadcast(message) => {
+                let own = message.statement().filter(|said| said.validator == voter.id);
+                assert!(own.is_none() || logged == 0, "{message:?}");
+                kinds.extend(own.map(|said| said.kind));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(kinds, [StatementKind::Prevote, StatementKind::Precommit]);
 }
