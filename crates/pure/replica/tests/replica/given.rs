@@ -73,6 +73,9 @@ fn a_block_counts_with_a_quorum_and_whoever_gives_it_signs_for_it() {
         let actions = given.answer(Message::blocks(&[block], key.as_ref()));
         assert_eq!(is_committed(&actions), counts, "{signers:?} {by:?}");
         assert_eq!(is_suspected(&actions, given.ids[1]), !counts, "{signers:?} {by:?}");
+        // Its signature for a certificate that is none proves the lie, and no other one does.
+        let is_proven = actions.iter().any(|action| matches!(action, Action::Accuse { .. }));
+        assert_eq!(is_proven, signers.len() == 2, "{signers:?} {by:?}");
     }
 }
 

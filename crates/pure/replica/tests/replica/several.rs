@@ -273,3 +273,26 @@ fn nothing_is_said_of_which_the_log_is_not_durable() {
     }
     assert_eq!(kinds, [StatementKind::Prevote, StatementKind::Precommit]);
 }
+
+/// Of four, two prevotes beside its own are a quorum if they are signed.
+#[test]
+fn votes_that_nobody_signed_count_for_nothing() {
+    for is_signed in [true, false] {
+        let mut four = four();
+        let (body, made, block) = proposed(&mut four[1]);
+        let (turn, other) = (four[1].id, four[2].id);
+        let voter = &mut four[3];
+        let mut actions = voter.hears(turn, &body);
+        actions.extend(voter.hears(turn, &made));
+        for by in [turn, other] {
+            let mut vote = prevote(by, (1, 0), Some(block)).statement().unwrap();
+            if !is_signed {
+                vote.signature[0] ^= 1;
+            }
+            actions.extend(voter.hears(by, &Message::stating(&vote).unwrap()));
+        }
+        let own = said(&actions).into_iter().filter_map(|message| message.statement());
+        let precommits = own.filter(|said| said.kind == StatementKind::Precommit).count();
+        assert_eq!(precommits, usize::from(is_signed));
+    }
+}
