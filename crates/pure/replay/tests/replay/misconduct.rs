@@ -5,7 +5,7 @@ use ledger_format::block::Block;
 use ledger_format::evidence::{Evidence, Offence};
 use ledger_format::vote::Certificate;
 use ledger_rules::Code;
-use ledger_story::cast::SUPPLIER;
+use ledger_story::cast::{AUTHORITY, EXCHANGE, SUPPLIER};
 use ledger_story::deed::Deed;
 use ledger_story::members::{MEMBERS, misconduct_recorded, set, validators_changed, voted};
 use ledger_story::{LIMITS, Story, china, genesis_with, validator_key_of};
@@ -98,6 +98,21 @@ fn a_validator_that_was_just_replaced_does_not_get_away() {
     assert_eq!((all.refuses(&former), all.refuses(&new)), (None, None));
     all.did(&former);
     assert!(all.read().is_ok());
+}
+
+/// What a node tells its operator is of the party that the record of it will name.
+#[test]
+fn from_version_5_on_nodes_name_who_had_the_key_at_the_height_and_not_who_has_it_now() {
+    for (version, party) in [(4, EXCHANGE), (5, AUTHORITY)] {
+        let mut all = consortium_of(version);
+        let evidence = voted(all.chain.ledger.genesis().id(), "c-", 1, [1, 2]);
+        let three = set(&[MEMBERS[0], MEMBERS[1], MEMBERS[3]]);
+        all.did(&validators_changed(three, QUORUM));
+        let moved = set(&[MEMBERS[0], MEMBERS[1], ("c-", EXCHANGE), MEMBERS[3]]);
+        all.did(&validators_changed(moved, QUORUM));
+        let culprits = all.chain.ledger.judge(&evidence).unwrap();
+        assert_eq!(culprits[0].party, party, "version {version}");
+    }
 }
 
 #[test]
