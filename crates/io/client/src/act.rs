@@ -83,17 +83,21 @@ impl Unsigned {
         key: KeyId,
         signers: Vec<Signer>,
     ) -> Result<Draft, ClientError> {
+        Ok(self.draft_as(nonce()?, issuer, key, signers))
+    }
+
+    fn draft_as(self, nonce: [u8; 16], issuer: &str, key: KeyId, signers: Vec<Signer>) -> Draft {
         let claims = Claims {
             issuer: issuer.to_owned(),
             subject: self.subject,
             ledger: self.ledger,
             expires_s: self.times.expires_s,
             issued_s: self.times.issued_s,
-            nonce: nonce()?,
+            nonce,
             signers,
         };
         let prior = self.prior.map(|head| head.to_vec().into()).unwrap_or_default();
-        Ok(Draft::new(key, claims, &Event { prior, act: Some(self.act) }))
+        Draft::new(key, claims, &Event { prior, act: Some(self.act) })
     }
 
     /// Signs the act with keys that are all at hand. The first signatory issues.
@@ -101,12 +105,20 @@ impl Unsigned {
     /// # Errors
     /// `CLIENT_SIGNERS` without signatories, or what the entry's limits refuse.
     pub fn sign(self, signatories: &[Signatory]) -> Result<Entry, ClientError> {
+        self.sign_as(nonce()?, signatories)
+    }
+
+    /// Signs the act under a `cti` of the caller's: of all that the issuer signs with it, one counts.
+    ///
+    /// # Errors
+    /// As [`Unsigned::sign`].
+    pub fn sign_as(self, nonce: [u8; 16], signatories: &[Signatory]) -> Result<Entry, ClientError> {
         let issuer = signatories.first().ok_or_else(|| ClientError::signers("nobody signs"))?;
         let signers = match signatories {
             [_alone] => Vec::new(),
             all => all.iter().map(Signatory::signer).collect(),
         };
-        let draft = self.draft(&issuer.party, kid(&issuer.key), signers)?;
+        let draft = self.draft_as(nonce, &issuer.party, kid(&issuer.key), signers);
         let message = draft.cosign_message();
         let mut cosignatures = Vec::new();
         for signer in draft.cosigners() {

@@ -139,7 +139,7 @@ codes! {
         "See --help of the command.";
     name_taken: Conflict = "CLIENT_NAME_TAKEN",
         "An asset of that name exists and did not come from that record of the catalogue.",
-        "Import under another party, or revise the asset yourself: `ledger-cli asset revise`.";
+        "Import under another party, or revise the asset yourself: `ledger-cli asset revise`. If it is the same catalogue under another name, such as one with its version: `--catalogue` with the name that the ledger has.";
     absent: NotFound = "CLIENT_ABSENT",
         "The ledger has nothing of that id.",
         "Check the id; that nothing is there can be proven: `ledger-cli prove record ID`.";

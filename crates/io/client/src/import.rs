@@ -1,7 +1,7 @@
 //! Importing a catalogue: every record becomes an asset, every row of history an attested claim; signed here, streamed to a node.
 //!
-//! An import can be broken off and run again: what is there unchanged is left alone, what changed becomes a new version. Nothing of
-//! a catalogue becomes a certificate or a completed act.
+//! An import can be broken off and run again, also while what the last one sent is still under way: what is there unchanged is left
+//! alone, what changed becomes a new version. Nothing of a catalogue becomes a certificate or a completed act.
 
 use std::time::Duration;
 
@@ -15,9 +15,11 @@ use ledger_format::id::{Subject, SubjectKind};
 
 use crate::act::{Signatory, Times, Unsigned};
 use crate::error::ClientError;
+use crate::keys::nonce;
 use crate::level::Level;
 use crate::node::Node;
 
+mod once;
 mod plan;
 mod recorded;
 mod sending;
@@ -85,9 +87,12 @@ struct Planned {
 
 enum What {
     Asset(Box<AssetDescription>),
-    Revision(Box<AssetDescription>),
-    Claim(ImportedHistory),
+    Revision(Box<AssetDescription>, Cti),
+    Claim(ImportedHistory, Cti),
 }
+
+/// What an entry of the importer counts once by.
+type Cti = [u8; 16];
 
 /// Imports everything that a source yields. `progress` is called with records and claims that the ledger has.
 ///
@@ -106,15 +111,18 @@ pub async fn import(
 
 impl Importer {
     fn sign(&self, planned: &Planned) -> Result<Entry, ClientError> {
-        let act = match &planned.what {
+        let (act, cti) = match &planned.what {
+            // Of two descriptions the rules take one.
             What::Asset(description) => {
-                Act::AssetDescribed(AssetDescribed { description: Some((**description).clone()) })
+                let description = Some((**description).clone());
+                (Act::AssetDescribed(AssetDescribed { description }), nonce()?)
             }
-            What::Revision(description) => Act::AssetRevised(AssetRevised {
-                description: Some((**description).clone()),
-                reason: "the catalogue's record has changed".to_owned(),
-            }),
-            What::Claim(claim) => Act::ImportedHistory(claim.clone()),
+            What::Revision(description, cti) => {
+                let description = Some((**description).clone());
+                let reason = "the catalogue's record has changed".to_owned();
+                (Act::AssetRevised(AssetRevised { description, reason }), *cti)
+            }
+            What::Claim(claim, cti) => (Act::ImportedHistory(claim.clone()), *cti),
         };
         let unsigned = Unsigned {
             ledger: self.ledger,
@@ -123,7 +131,7 @@ impl Importer {
             act,
             times: self.times,
         };
-        unsigned.sign(&[Signatory::issuer(&self.party, Role::Supplier, &self.key)])
+        unsigned.sign_as(cti, &[Signatory::issuer(&self.party, Role::Supplier, &self.key)])
     }
 
     fn subject(&self, name: &str) -> Result<Subject, ClientError> {

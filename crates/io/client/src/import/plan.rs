@@ -9,7 +9,8 @@ use ledger_format::digest::Hash;
 use ledger_format::entry::Entry;
 use ledger_format::id::Subject;
 
-use super::{Imported, Importer, Planned, Remark, What, recorded};
+use super::once::Claims;
+use super::{Cti, Imported, Importer, Planned, Remark, What, recorded};
 use crate::error::ClientError;
 use crate::node::Node;
 
@@ -18,6 +19,7 @@ pub(super) struct Plan<'a> {
     importer: &'a Importer,
     source: Source,
     existing: Existing,
+    claims: Claims,
     collections: VecDeque<(String, Collection)>,
 }
 
@@ -25,7 +27,8 @@ impl<'a> Plan<'a> {
     pub(super) fn new(importer: &'a Importer, source: Source) -> Self {
         let collections =
             source.collections().iter().map(|(id, c)| (id.clone(), c.clone())).collect();
-        Self { importer, source, existing: Existing::default(), collections }
+        let (existing, claims) = (Existing::default(), Claims::default());
+        Self { importer, source, existing, claims, collections }
     }
 
     /// The next thing to import; none at the end. What needs no entry goes into what was done.
@@ -45,8 +48,8 @@ impl<'a> Plan<'a> {
                 }
                 Item::Claim(claim) => {
                     let planned = self.claim(&claim)?;
-                    if let What::Claim(history) = &planned.what
-                        && self.existing.has(node, &planned.subject, history).await?
+                    if let What::Claim(history, cti) = &planned.what
+                        && self.existing.has(node, &planned.subject, history, cti).await?
                     {
                         done.claims_unchanged += 1;
                     } else {
@@ -83,14 +86,15 @@ impl<'a> Plan<'a> {
         })
     }
 
-    fn claim(&self, claim: &HistoryClaim) -> Result<Planned, ClientError> {
+    fn claim(&mut self, claim: &HistoryClaim) -> Result<Planned, ClientError> {
         let name = match &claim.about {
             About::Record(id) => ledger_catalogue::local_name(id),
             About::Collection(id) => collection_name(id),
         };
         let history = recorded::of_claim(claim, self.source.catalogue());
-        let place = claim.locator.to_string();
-        Ok(Planned { subject: self.importer.subject(&name)?, place, what: What::Claim(history) })
+        let (subject, place) = (self.importer.subject(&name)?, claim.locator.to_string());
+        let cti = self.claims.next(&subject, &claim.digest);
+        Ok(Planned { subject, place, what: What::Claim(history, cti) })
     }
 }
 
@@ -110,7 +114,15 @@ fn remarks(record: &CatalogueRecord) -> impl Iterator<Item = Remark> + '_ {
 /// Claims that the ledger has already, by subject. Read once a subject, and only for subjects that were there before.
 #[derive(Default)]
 struct Existing {
-    claims: BTreeMap<Subject, BTreeSet<(String, Hash)>>,
+    claims: BTreeMap<Subject, Known>,
+}
+
+/// What is known of a subject's claims.
+#[derive(Default)]
+struct Known {
+    ctis: BTreeSet<Cti>,
+    /// Sources and digests: whoever stated a claim with another `cti` has stated it.
+    stated: BTreeSet<(String, Hash)>,
 }
 
 impl Existing {
@@ -119,13 +131,16 @@ impl Existing {
         node: &mut Node,
         subject: &Subject,
         claim: &ImportedHistory,
+        cti: &Cti,
     ) -> Result<bool, ClientError> {
         if !self.claims.contains_key(subject) {
             let claims = claims_of(node, subject).await?;
             self.claims.insert(subject.clone(), claims);
         }
+        let is_stated =
+            |known: &Known| claim_key(claim).is_some_and(|key| known.stated.contains(&key));
         let known = self.claims.get(subject);
-        Ok(known.is_some_and(|known| claim_key(claim).is_some_and(|key| known.contains(&key))))
+        Ok(known.is_some_and(|known| known.ctis.contains(cti) || is_stated(known)))
     }
 }
 
@@ -134,20 +149,17 @@ fn claim_key(claim: &ImportedHistory) -> Option<(String, Hash)> {
     Some((claim.source.clone(), digest))
 }
 
-async fn claims_of(
-    node: &mut Node,
-    subject: &Subject,
-) -> Result<BTreeSet<(String, Hash)>, ClientError> {
+async fn claims_of(node: &mut Node, subject: &Subject) -> Result<Known, ClientError> {
+    let mut known = Known::default();
     if node.record(subject.as_str(), 0, 0, false).await?.record.is_none() {
-        return Ok(BTreeSet::new());
+        return Ok(known);
     }
-    let leaves = node.history(subject.as_str()).await?;
-    let mut claims = BTreeSet::new();
-    for leaf in leaves {
+    for leaf in node.history(subject.as_str()).await? {
         let entry = Entry::decode(leaf.entry)?;
         if let Some(Act::ImportedHistory(claim)) = &entry.event().act {
-            claims.extend(claim_key(claim));
+            known.ctis.insert(entry.claims().nonce);
+            known.stated.extend(claim_key(claim));
         }
     }
-    Ok(claims)
+    Ok(known)
 }

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use ledger_catalogue::Source;
-use ledger_event::AssetDescription;
 use ledger_event::record::Body;
+use ledger_event::{AssetDescription, AssetRecord, CatalogueSource};
 use ledger_format::entry::Entry;
 use ledger_format::id::Subject;
 use ledger_proto::v1::outcome::Result as Found;
@@ -20,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use super::plan::Plan;
-use super::{Imported, Importer, Planned, Remark, What};
+use super::{Imported, Importer, Planned, Remark, What, once};
 use crate::error::{ClientError, Failure};
 use crate::node::{Node, refusal};
 
@@ -157,23 +157,25 @@ impl<'a> Sending<'a> {
         };
         let found = self.node.record(subject.as_str(), 0, 0, false).await?;
         let there = match found.record.and_then(|record| record.body) {
-            Some(Body::Asset(asset)) => asset.description,
-            _ => None,
+            Some(Body::Asset(asset)) => asset,
+            _ => AssetRecord::default(),
         };
-        let source_of =
-            |d: Option<&AssetDescription>| d.and_then(|d| d.catalogue.clone()).unwrap_or_default();
-        let (old, new) = (source_of(there.as_ref()), source_of(Some(&description)));
-        if (&old.catalogue, &old.record) != (&new.catalogue, &new.record) {
+        let old = there.description.unwrap_or_default();
+        let (from, source) = (source_of(&old), source_of(&description));
+        if (&from.catalogue, &from.record) != (&source.catalogue, &source.record) {
             // Somebody described it by hand, or another catalogue has the name: that is not ours to revise.
-            let taken = ClientError::name_taken(subject.as_str());
+            let taken = ClientError::name_taken(taken(&subject, &from, &source));
             self.done.skipped.push(Remark { place, code: taken.code, reason: taken.message });
             return Ok(None);
         }
-        if old.record_digest == new.record_digest {
+        // The digest is of what the catalogue says, not of the file that lies beside it.
+        let is_same_file = description.content.is_none() || old.content == description.content;
+        if from.record_digest == source.record_digest && is_same_file {
             self.done.unchanged += 1;
             return Ok(None);
         }
-        Ok(Some(Planned { subject, place, what: What::Revision(description) }))
+        let cti = once::revision(&subject, there.version);
+        Ok(Some(Planned { subject, place, what: What::Revision(description, cti) }))
     }
 
     /// Sorts the outcomes of a message.
@@ -206,8 +208,8 @@ impl<'a> Sending<'a> {
     fn placed(&mut self, what: &What) {
         match what {
             What::Asset(_) => self.done.described += 1,
-            What::Revision(_) => self.done.revised += 1,
-            What::Claim(_) => self.done.claims += 1,
+            What::Revision(..) => self.done.revised += 1,
+            What::Claim(..) => self.done.claims += 1,
         }
     }
 
@@ -220,6 +222,8 @@ impl<'a> Sending<'a> {
         let is_asset = matches!(planned.what, What::Asset(_));
         if is_asset && is(Code::SubjectExists) {
             self.exists.push_back(planned);
+        } else if is(Code::Conflict) && !is_asset {
+            self.stated_before(planned);
         } else if code == codes::POOL_FULL.code
             || (!is_asset && is(Code::SubjectUnknown) && self.is_awaited(&planned.subject))
         {
@@ -236,6 +240,18 @@ impl<'a> Sending<'a> {
             self.done.skipped.push(Remark { place, code: refused.code, reason: refused.message });
         }
         Ok(())
+    }
+
+    /// What another run of an import has stated: a claim is there, and of an asset the ledger has a later version than was seen.
+    fn stated_before(&mut self, planned: Planned) {
+        let Planned { subject, place, what } = planned;
+        match what {
+            What::Claim(..) => self.done.claims_unchanged += 1,
+            What::Asset(description) | What::Revision(description, _) => {
+                let what = What::Asset(description);
+                self.exists.push_back(Planned { subject, place, what });
+            }
+        }
     }
 
     /// Whether an asset's description is to be sent again: until then nothing is known of the asset.
@@ -269,6 +285,20 @@ impl<'a> Sending<'a> {
         let help = "Run the import again when the node has room: it goes on from there, and what is on the ledger counts once. `ledger-cli status` shows what waits.";
         ClientError { failure, code: of.code.to_owned(), message, help: help.to_owned() }
     }
+}
+
+/// Where a description is from; nothing of one that was written by hand.
+fn source_of(description: &AssetDescription) -> CatalogueSource {
+    description.catalogue.clone().unwrap_or_default()
+}
+
+/// What has the name of a record, and what would have it.
+fn taken(subject: &Subject, there: &CatalogueSource, new: &CatalogueSource) -> String {
+    let of = |source: &CatalogueSource| match source.record.as_str() {
+        "" => "no record".to_owned(),
+        record => format!("record {record:?} of {:?}", source.catalogue),
+    };
+    format!("{}: the ledger has it from {}, and this is {}", subject.as_str(), of(there), of(new))
 }
 
 /// Why a stream takes no more messages: its answers end with the reason.

@@ -14,6 +14,8 @@ use ledger_client::act::Times;
 use ledger_client::import::{Imported, Importer, import};
 use ledger_client::{ClientError, Failure, Level};
 use ledger_event::event::Act;
+use ledger_event::record::Body;
+use ledger_event::{AssetDescription, AssetRecord, Record};
 use ledger_format::digest::LedgerId;
 use ledger_format::entry::Entry;
 use ledger_proto::v1;
@@ -30,8 +32,11 @@ const CLAIMS: u64 = 4_572;
 struct Ledger {
     /// By the bytes of the entry: how often it was sent.
     entries: BTreeMap<Bytes, usize>,
+    ctis: BTreeMap<[u8; 16], Bytes>,
     assets: BTreeSet<String>,
     claims: BTreeSet<(String, String)>,
+    /// Entries of the claims, by subject.
+    stated: BTreeMap<String, Vec<Bytes>>,
     messages: usize,
     sizes: Vec<usize>,
 }
@@ -46,6 +51,10 @@ impl Ledger {
         }
         let entry = Entry::decode(bytes.clone()).unwrap();
         let subject = entry.claims().subject.to_string();
+        if self.ctis.insert(entry.claims().nonce, bytes.clone()).is_some() {
+            self.entries.remove(bytes);
+            return refused("ENTRY_CONFLICT");
+        }
         let verdict = match &entry.event().act {
             Some(Act::AssetDescribed(_)) if !self.assets.insert(subject.clone()) => {
                 Some("SUBJECT_EXISTS")
@@ -56,15 +65,24 @@ impl Ledger {
                 Some("SUBJECT_UNKNOWN")
             }
             Some(Act::ImportedHistory(claim)) => {
-                let new = self.claims.insert((subject, claim.source.clone()));
+                let new = self.claims.insert((subject.clone(), claim.source.clone()));
                 assert!(new, "{} is there twice", claim.source);
+                self.stated.entry(subject).or_default().push(bytes.clone());
                 None
             }
             _ => None,
         };
         let Some(code) = verdict else { return placed() };
         self.entries.remove(bytes);
+        self.ctis.remove(&entry.claims().nonce);
         refused(code)
+    }
+
+    /// All claims about a subject, as a page.
+    fn history(&self, subject: &str) -> v1::GetHistoryResponse {
+        let entries = self.stated.get(subject).into_iter().flatten().cloned();
+        let leaves = entries.map(|entry| v1::Leaf { entry, ..v1::Leaf::default() }).collect();
+        v1::GetHistoryResponse { leaves, ..v1::GetHistoryResponse::default() }
     }
 }
 
@@ -255,4 +273,101 @@ async fn the_level_that_is_asked_for_is_passed_on_and_waited_for() {
     let wanted = (v1::Finality::Replicated.into(), 2);
     assert_eq!(asked.lock().unwrap().first(), Some(&wanted));
     assert!(asked.lock().unwrap().len() > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_states_nothing_twice_while_the_first_one_is_under_way() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/data/dst-fsv");
+    let (answers, ledger) = ledger(|_, _| None);
+    let taken = Arc::clone(&answers.take);
+    // The ledger takes all that it is sent, and the first run never hears of its claims.
+    let take = move |request: &v1::SubmitStreamRequest| {
+        let mut response = taken(request)?;
+        for (bytes, outcome) in request.entries.iter().zip(&mut response.outcomes) {
+            let entry = Entry::decode(bytes.clone()).unwrap();
+            if matches!(entry.event().act, Some(Act::ImportedHistory(_))) {
+                outcome.result = Some(Found::Pending(v1::Pending {}));
+            }
+        }
+        Ok(response)
+    };
+    let first = importer(Level::default(), Duration::from_millis(1));
+    let deaf = Answers { take: Arc::new(take), ..answers.clone() };
+    let unknown = imported(deaf, &path, &first).await.unwrap_err();
+    assert_eq!(unknown.failure, Failure::Unknown, "{unknown}");
+    let stated = ledger.lock().unwrap().claims.len();
+    assert!(stated > 0);
+    // A node that shows nothing of it yet.
+    let second = Importer { times: Times::valid_for(1_785_715_260, 2_700), ..first };
+    let done = imported(answers.clone(), &path, &second).await.unwrap();
+    assert_eq!(done.claims_unchanged, stated as u64);
+    assert_eq!(done.claims + done.claims_unchanged, CLAIMS);
+    assert_eq!(ledger.lock().unwrap().claims.len() as u64, CLAIMS);
+    // One that shows all: nothing is sent of it.
+    let (record, shared) = (asset(&AssetRecord::default()), Arc::clone(&ledger));
+    let page =
+        move |request: &v1::GetHistoryRequest| Ok(shared.lock().unwrap().history(&request.id));
+    let open = Answers { record, page: Arc::new(page), ..answers };
+    let sent = ledger.lock().unwrap().entries.len();
+    let done = imported(open, &path, &second).await.unwrap();
+    assert_eq!((done.claims, done.claims_unchanged), (0, CLAIMS));
+    assert_eq!(ledger.lock().unwrap().entries.len(), sent);
+}
+
+fn asset(asset: &AssetRecord) -> v1::GetRecordResponse {
+    let record = Record { body: Some(Body::Asset(asset.clone())), ..Record::default() };
+    v1::GetRecordResponse {
+        record: ledger_format::message::encode(&record).into(),
+        ..v1::GetRecordResponse::default()
+    }
+}
+
+/// What an import of a package with one file finds on a ledger that has its asset.
+async fn again(directory: &Path, there: &AssetRecord) -> (Imported, Vec<Act>) {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&sent);
+    let take = move |request: &v1::SubmitStreamRequest| {
+        let entry = Entry::decode(request.entries[0].clone()).unwrap();
+        let act = entry.event().act.clone().unwrap();
+        let found = match act {
+            Act::AssetDescribed(_) => refused("SUBJECT_EXISTS"),
+            _ => placed(),
+        };
+        seen.lock().unwrap().push(act);
+        Ok(response([found].into_iter()))
+    };
+    let answers = Answers { take: Arc::new(take), record: asset(there), ..Answers::default() };
+    let importer = importer(Level::default(), Duration::from_secs(20));
+    let done = imported(answers, directory, &importer).await.unwrap();
+    let sent = sent.lock().unwrap().clone();
+    (done, sent)
+}
+
+/// The description that an import sends of the package's one asset.
+fn described(sent: &[Act]) -> AssetDescription {
+    match sent.first() {
+        Some(Act::AssetDescribed(event)) => event.description.clone().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changed_beside_an_unchanged_record_is_a_new_version() {
+    let directory = tempfile::tempdir().unwrap();
+    let package = r#"{"name": "p", "resources": [{"name": "a", "path": "a.csv"}]}"#;
+    fs::write(directory.path().join("datapackage.json"), package).unwrap();
+    fs::write(directory.path().join("a.csv"), "1").unwrap();
+    let (skipped, sent) = again(directory.path(), &AssetRecord::default()).await;
+    assert_eq!(skipped.skipped[0].code, "CLIENT_NAME_TAKEN");
+    let reason = &skipped.skipped[0].reason;
+    assert!(reason.contains("no record, and this is record \"a\" of \"p\""), "{reason}");
+    let there = AssetRecord { description: Some(described(&sent)), ..AssetRecord::default() };
+    assert_eq!(again(directory.path(), &there).await.0.unchanged, 1);
+    fs::write(directory.path().join("a.csv"), "2").unwrap();
+    let (done, sent) = again(directory.path(), &there).await;
+    assert_eq!((done.revised, done.unchanged), (1, 0));
+    assert!(matches!(sent.last(), Some(Act::AssetRevised(_))), "{sent:?}");
+    // Without the file nothing is known of it.
+    fs::remove_file(directory.path().join("a.csv")).unwrap();
+    assert_eq!(again(directory.path(), &there).await.0.unchanged, 1);
 }
