@@ -1,6 +1,7 @@
 //! The commands, apart from `dev`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -47,10 +48,17 @@ fn resolved(dir: &DirArgs, flags: BTreeMap<&'static str, String>) -> Result<Conf
     let default = Layout(dir.data_dir.clone()).config();
     let sources = Sources {
         flags,
-        environment: std::env::vars().filter(|(name, _)| name.starts_with("LEDGER_")).collect(),
+        environment: environment(std::env::vars_os()),
         file: config::file(dir.config.as_deref(), &default)?,
     };
     config::resolve(&sources)
+}
+
+/// The variables that are the program's. What stands in others is nobody's business here, in whatever encoding it is.
+fn environment(all: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<String, String> {
+    let text = |text: &OsString| text.to_string_lossy().into_owned();
+    let own = all.map(|(name, value)| (text(&name), text(&value)));
+    own.filter(|(name, _)| name.starts_with("LEDGER_")).collect()
 }
 
 /// What a node is run with.
@@ -122,8 +130,7 @@ fn found(data_dir: &Path, args: &Founding, output: Output) -> Result<(), Failure
         "founder_keys": directory,
         "encrypted": passphrase.is_some(),
     });
-    report::result(output, &text, &json);
-    Ok(())
+    report::result(output, &text, &json)
 }
 
 /// Makes the ledger, once the founder's keys are on disk: nobody could act on one whose founder's keys were not written.
@@ -194,8 +201,7 @@ pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
         output,
         &text,
         &json!({ "height": height, "tree_size": size, "records": records }),
-    );
-    Ok(())
+    )
 }
 
 /// Whether a validator has all blocks that its consensus log shows to have been durable: a start would refuse what is left, so a
@@ -233,8 +239,7 @@ pub(crate) fn show_config(args: &RunArgs, output: Output) -> Result<(), Failure>
             ((*key).to_owned(), json!({ "value": value, "origin": origin }))
         })
         .collect();
-    report::result(output, &text, &json.into());
-    Ok(())
+    report::result(output, &text, &json.into())
 }
 
 /// An instant for people, in UTC.
@@ -242,4 +247,27 @@ pub(crate) fn instant(time_ms: u64) -> String {
     let millis = i64::try_from(time_ms).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(millis)
         .map_or_else(|_| time_ms.to_string(), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use super::*;
+
+    /// As a directory named in GB18030 makes `PWD`.
+    #[test]
+    fn variables_in_another_encoding_are_no_reason_not_to_start() {
+        let gb18030 = || OsString::from_vec(vec![0xca, 0xfd]);
+        let all = [
+            ("PWD".into(), gb18030()),
+            (gb18030(), "x".into()),
+            ("LEDGER_LISTEN".into(), "127.0.0.1:1".into()),
+            ("LEDGER_ROLE".into(), gb18030()),
+        ];
+        let own = environment(all.into_iter());
+        let names: Vec<&str> = own.keys().map(String::as_str).collect();
+        assert_eq!(names, ["LEDGER_LISTEN", "LEDGER_ROLE"]);
+        assert_eq!(own["LEDGER_LISTEN"], "127.0.0.1:1");
+    }
 }

@@ -67,8 +67,7 @@ pub(crate) fn from_genesis(
         data_dir.display(),
     );
     let json = json!({ "genesis": id.to_string(), "compared": trust.is_some(), "note": note, "data_dir": data_dir, "role": role });
-    report::result(output, &text, &json);
-    Ok(())
+    report::result(output, &text, &json)
 }
 
 /// The validator of a set that the node is, if it is one: all of its keys or none are that validator's.

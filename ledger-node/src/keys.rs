@@ -140,10 +140,13 @@ fn show(layout: &Layout, output: Output) -> Result<(), Failure> {
         lines.push(format!("{name:<6} {identity}  {}", directory.display()));
         all.insert(name.to_owned(), keys);
     }
+    if all.is_empty() {
+        let why = format!("none in {}; `ledger-node keys new` makes them", layout.keys().display());
+        return Err(ClientError::key(why).into());
+    }
     lines.push("\nnext: ledger-cli validator add, or rotate, with --keys-of and a directory with the .pub files".into());
     let text = lines.join("\n");
-    report::result(output, &text, &Value::Object(all));
-    Ok(())
+    report::result(output, &text, &Value::Object(all))
 }
 
 /// The public keys of a directory, as a validator set lists them.

@@ -142,8 +142,7 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
     let votes = mode == VoteMode::Votes;
     let json =
         json!({ "keys": ids, "votes": votes, "height": ledger.height(), "log_put_aside": aside });
-    report::result(output, &text, &json);
-    Ok(())
+    report::result(output, &text, &json)
 }
 
 /// Whether the settings name another validator. One that decides alone by what its directory says would go on so; if others have come in

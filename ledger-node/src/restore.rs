@@ -127,8 +127,7 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
         args.data_dir.display()
     );
     let json = json!({ "height": height, "tree_size": size, "block": hash.to_string() });
-    report::result(output, &text, &json);
-    Ok(())
+    report::result(output, &text, &json)
 }
 
 /// What is moved into its place once everything has been verified, in this order.

@@ -39,7 +39,7 @@ pub(crate) async fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
         "grpc": format!("http://{}", node.address),
         "height": head.height,
     });
-    report::result(output, &text, &ready);
+    report::ready(output, &text, &ready);
     let stopped = loop {
         match signals.next(&node).await {
             Told::Stop(reason) => break reason,

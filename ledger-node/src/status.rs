@@ -106,8 +106,7 @@ fn online_status(status: &v1::GetStatusResponse, output: Output) -> Result<(), F
         "seen": seen,
         "notices": status.notices,
     });
-    report::result(output, &text, &json);
-    Ok(())
+    report::result(output, &text, &json)
 }
 
 /// Where to ask: as typed, or where the settings have the node listen.
@@ -179,16 +178,19 @@ fn planned(version: u32, height: u64) -> String {
 fn offline_status(path: &Path, output: Output) -> Result<(), Failure> {
     let genesis = Layout(path.to_owned()).read_genesis()?.document;
     let id = genesis.id();
-    let directory = DataDirectory::open(path, &id).map_err(|error| match error {
-        StoreError::Locked { .. } => Failure::silent(path.display()),
-        other => other.into(),
-    });
-    let store = Store::open(directory?)?;
-    let height = store.height().unwrap_or(0);
-    let header = store.header(height)?.map(|(header, _)| Header::decode(header)).transpose()?;
-    let (size, time) = header.map_or((0, 0), |header| (header.tree_size, header.time_ms));
+    let last = match DataDirectory::open(path, &id) {
+        Ok(directory) => last_header(directory)?,
+        // As `init` leaves it: to begin with that again would be wrong.
+        Err(StoreError::Missing { .. }) => None,
+        Err(StoreError::Locked { .. }) => return Err(Failure::silent(path.display())),
+        Err(other) => return Err(other.into()),
+    };
+    let empty = "\nno block is here: no node has run on this directory yet, or its store is gone";
+    let note = if last.is_some() { "" } else { empty };
+    let (height, size, time) =
+        last.map_or((0, 0, 0), |last| (last.height, last.tree_size, last.time_ms));
     let text = format!(
-        "no node runs\nledger        {} ({id})\nheight        {height}\nleaves        {size}\nledger time   {}",
+        "no node runs\nledger        {} ({id})\nheight        {height}\nleaves        {size}\nledger time   {}{note}",
         genesis.message().name,
         instant(time),
     );
@@ -200,8 +202,14 @@ fn offline_status(path: &Path, output: Output) -> Result<(), Failure> {
         "tree_size": size,
         "time_ms": time,
     });
-    report::result(output, &text, &json);
-    Ok(())
+    report::result(output, &text, &json)
+}
+
+/// The header of the last block that a directory has.
+fn last_header(directory: DataDirectory) -> Result<Option<Header>, Failure> {
+    let store = Store::open(directory)?;
+    let last = store.height().map(|height| store.header(height)).transpose()?.flatten();
+    Ok(last.map(|(header, _)| Header::decode(header)).transpose()?)
 }
 
 #[cfg(test)]
@@ -245,13 +253,15 @@ mod tests {
     #[test]
     fn a_node_that_does_not_answer_is_no_success() {
         let directory = founded();
-        run_once(&directory).unwrap();
         let args = StatusArgs {
             node: Some("http://127.0.0.1:1".to_owned()),
             data_dir: Some(directory.path().to_owned()),
             config: None,
         };
         let asked = || crate::blocking(status(&args, Output::Json)).unwrap_err();
+        let down = asked();
+        assert_eq!((down.code.as_str(), down.exit), ("NODE_NOT_RUNNING", 20));
+        run_once(&directory).unwrap();
         let down = asked();
         assert_eq!((down.code.as_str(), down.exit), ("NODE_NOT_RUNNING", 20));
         let genesis = Layout(directory.path().to_owned()).read_genesis().unwrap().document;

@@ -69,8 +69,7 @@ pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Fa
             .map(|directory| format!("ledger-node run --data-dir {}", directory.display()))
             .collect();
         let json = json!({ "directories": directories });
-        report::result(output, &lines.join("\n"), &json);
-        return Ok(());
+        return report::result(output, &lines.join("\n"), &json);
     }
     telemetry::start(LogFormat::Text, tracing_subscriber::EnvFilter::new("warn"));
     let nodes = start_all(&directories).await?;
@@ -170,7 +169,7 @@ fn announce(args: &TestnetArgs, nodes: &[(usize, Node)], directories: &[PathBuf]
          ledger-cli verify chain chain.ledger --trust {genesis}",
         lines.join("\n")
     );
-    report::result(output, &text, &json!({ "ready": true, "genesis": genesis, "nodes": rows }));
+    report::ready(output, &text, &json!({ "ready": true, "genesis": genesis, "nodes": rows }));
 }
 
 fn directories(args: &TestnetArgs) -> Vec<PathBuf> {

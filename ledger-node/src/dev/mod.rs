@@ -122,8 +122,7 @@ async fn demonstrate(
         deliveries,
         played: stage.played,
     };
-    report::result(output, &summary.text(), &summary.json());
-    Ok(())
+    report::result(output, &summary.text(), &summary.json())
 }
 
 async fn admit(stage: &mut Stage, actor: &Actor, exchange: &Actor) -> Result<(), ClientError> {
