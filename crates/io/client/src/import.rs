@@ -88,7 +88,7 @@ struct Planned {
 enum What {
     Asset(Box<AssetDescription>),
     Revision(Box<AssetDescription>, Cti),
-    Claim(ImportedHistory, Cti),
+    Claim(ImportedHistory, once::Row),
 }
 
 /// What an entry of the importer counts once by.
@@ -122,7 +122,9 @@ impl Importer {
                 let reason = "the catalogue's record has changed".to_owned();
                 (Act::AssetRevised(AssetRevised { description, reason }), *cti)
             }
-            What::Claim(claim, cti) => (Act::ImportedHistory(claim.clone()), *cti),
+            What::Claim(claim, row) => {
+                (Act::ImportedHistory(claim.clone()), row.cti(&planned.subject))
+            }
         };
         let unsigned = Unsigned {
             ledger: self.ledger,

@@ -1,16 +1,14 @@
 //! What a source yields, turned into what to import.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use ledger_catalogue::{About, CatalogueRecord, Collection, HistoryClaim, Item, Source};
-use ledger_event::ImportedHistory;
 use ledger_event::event::Act;
-use ledger_format::digest::Hash;
 use ledger_format::entry::Entry;
 use ledger_format::id::Subject;
 
-use super::once::Claims;
-use super::{Cti, Imported, Importer, Planned, Remark, What, recorded};
+use super::once::{Row, Rows, Stated};
+use super::{Imported, Importer, Planned, Remark, What, recorded};
 use crate::error::ClientError;
 use crate::node::Node;
 
@@ -19,7 +17,7 @@ pub(super) struct Plan<'a> {
     importer: &'a Importer,
     source: Source,
     existing: Existing,
-    claims: Claims,
+    rows: Rows,
     collections: VecDeque<(String, Collection)>,
 }
 
@@ -27,8 +25,8 @@ impl<'a> Plan<'a> {
     pub(super) fn new(importer: &'a Importer, source: Source) -> Self {
         let collections =
             source.collections().iter().map(|(id, c)| (id.clone(), c.clone())).collect();
-        let (existing, claims) = (Existing::default(), Claims::default());
-        Self { importer, source, existing, claims, collections }
+        let (existing, rows) = (Existing::default(), Rows::default());
+        Self { importer, source, existing, rows, collections }
     }
 
     /// The next thing to import; none at the end. What needs no entry goes into what was done.
@@ -48,8 +46,8 @@ impl<'a> Plan<'a> {
                 }
                 Item::Claim(claim) => {
                     let planned = self.claim(&claim)?;
-                    if let What::Claim(history, cti) = &planned.what
-                        && self.existing.has(node, &planned.subject, history, cti).await?
+                    if let What::Claim(_, row) = &planned.what
+                        && self.existing.has(node, &planned.subject, row).await?
                     {
                         done.claims_unchanged += 1;
                     } else {
@@ -93,8 +91,8 @@ impl<'a> Plan<'a> {
         };
         let history = recorded::of_claim(claim, self.source.catalogue());
         let (subject, place) = (self.importer.subject(&name)?, claim.locator.to_string());
-        let cti = self.claims.next(&subject, &claim.digest);
-        Ok(Planned { subject, place, what: What::Claim(history, cti) })
+        let row = self.rows.next(&subject, claim.digest);
+        Ok(Planned { subject, place, what: What::Claim(history, row) })
     }
 }
 
@@ -114,15 +112,7 @@ fn remarks(record: &CatalogueRecord) -> impl Iterator<Item = Remark> + '_ {
 /// Claims that the ledger has already, by subject. Read once a subject, and only for subjects that were there before.
 #[derive(Default)]
 struct Existing {
-    claims: BTreeMap<Subject, Known>,
-}
-
-/// What is known of a subject's claims.
-#[derive(Default)]
-struct Known {
-    ctis: BTreeSet<Cti>,
-    /// Sources and digests: whoever stated a claim with another `cti` has stated it.
-    stated: BTreeSet<(String, Hash)>,
+    claims: BTreeMap<Subject, Stated>,
 }
 
 impl Existing {
@@ -130,36 +120,28 @@ impl Existing {
         &mut self,
         node: &mut Node,
         subject: &Subject,
-        claim: &ImportedHistory,
-        cti: &Cti,
+        row: &Row,
     ) -> Result<bool, ClientError> {
         if !self.claims.contains_key(subject) {
             let claims = claims_of(node, subject).await?;
             self.claims.insert(subject.clone(), claims);
         }
-        let is_stated =
-            |known: &Known| claim_key(claim).is_some_and(|key| known.stated.contains(&key));
-        let known = self.claims.get(subject);
-        Ok(known.is_some_and(|known| known.ctis.contains(cti) || is_stated(known)))
+        Ok(self.claims.get(subject).is_some_and(|stated| stated.has(subject, row)))
     }
 }
 
-fn claim_key(claim: &ImportedHistory) -> Option<(String, Hash)> {
-    let digest = claim.source_digest.as_ref()?.value.as_ref().try_into().ok()?;
-    Some((claim.source.clone(), digest))
-}
-
-async fn claims_of(node: &mut Node, subject: &Subject) -> Result<Known, ClientError> {
-    let mut known = Known::default();
+async fn claims_of(node: &mut Node, subject: &Subject) -> Result<Stated, ClientError> {
     if node.record(subject.as_str(), 0, 0, false).await?.record.is_none() {
-        return Ok(known);
+        return Ok(Stated::default());
     }
+    let mut claims = Vec::new();
     for leaf in node.history(subject.as_str()).await? {
         let entry = Entry::decode(leaf.entry)?;
         if let Some(Act::ImportedHistory(claim)) = &entry.event().act {
-            known.ctis.insert(entry.claims().nonce);
-            known.stated.extend(claim_key(claim));
+            let digest =
+                claim.source_digest.as_ref().and_then(|d| d.value.as_ref().try_into().ok());
+            claims.extend(digest.map(|digest| (digest, entry.claims().nonce)));
         }
     }
-    Ok(known)
+    Ok(Stated::of(subject, claims))
 }
