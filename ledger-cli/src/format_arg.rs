@@ -35,9 +35,36 @@ fn given(matches: &ArgMatches) -> Option<Format> {
 
 /// The format that a command line asks for that could not be parsed, so that scripts get errors in their form.
 pub(crate) fn guess(arguments: &[std::ffi::OsString]) -> Format {
-    let words = arguments.iter().filter_map(|argument| argument.to_str());
-    let asked = words.clone().zip(words.skip(1)).find_map(|(option, value)| {
-        matches!(option, "-o" | "--output").then(|| Format::from_str(value, false).ok()).flatten()
-    });
-    asked.unwrap_or_default()
+    let words: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let format = |value: &str| Format::from_str(value, false).ok();
+    let joined = |word: &str| {
+        ["--output=", "-o=", "-o"].iter().find_map(|option| format(word.strip_prefix(option)?))
+    };
+    let apart = |pair: &[&str]| match pair {
+        ["-o" | "--output", value] => format(value),
+        _ => None,
+    };
+    let apart = words.windows(2).find_map(apart);
+    apart.or_else(|| words.iter().find_map(|word| joined(word))).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_command_line_has_the_form_that_it_asks_for_however_it_is_written() {
+        for (line, expected) in [
+            ("bogus -o json", Format::Json),
+            ("bogus -ojson", Format::Json),
+            ("bogus -o=json", Format::Json),
+            ("--output json bogus", Format::Json),
+            ("--output=jsonl bogus", Format::Jsonl),
+            ("export chain -o chain.ledger", Format::Table),
+            ("bogus json", Format::Table),
+        ] {
+            let words: Vec<_> = line.split(' ').map(std::ffi::OsString::from).collect();
+            assert_eq!(guess(&words), expected, "{line}");
+        }
+    }
 }

@@ -69,15 +69,22 @@ fn run(cli: Cli, format: Format) -> u8 {
         .map_err(ClientError::io("runtime"))
         .and_then(|runtime| runtime.block_on(carry_out(cli, format)));
     match result {
-        Ok(answer) => {
-            report::answer(format, &answer);
-            answer.exit
-        }
-        Err(error) => {
-            report::failure(format, &error);
-            error.failure.exit_code()
-        }
+        Ok(answer) => match report::answer(format, &answer) {
+            // A verdict stays one where nobody can read it.
+            Err(error) if answer.exit == 0 => failed(format, &error),
+            Err(error) => {
+                report::failure(format, &error);
+                answer.exit
+            }
+            Ok(()) => answer.exit,
+        },
+        Err(error) => failed(format, &error),
     }
+}
+
+fn failed(format: Format, error: &ClientError) -> u8 {
+    report::failure(format, error);
+    error.failure.exit_code()
 }
 
 #[expect(clippy::cognitive_complexity, reason = "one line a command")]

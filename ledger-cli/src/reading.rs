@@ -1,6 +1,7 @@
 //! Asking a node: records, entries, histories, lineage, what comes, how it is.
 
 use clap::Args;
+use ledger_client::shown::plain;
 use ledger_client::verified::{HistoryEntry, VerifiedRecord};
 use ledger_client::{ClientError, json, verified};
 use ledger_format::digest::{EntryId, hex};
@@ -252,14 +253,16 @@ pub(crate) async fn watch(
         let Some(leaf) = response.leaf else { continue };
         let entry = Entry::decode(leaf.entry.clone())?;
         let line = match format {
-            Format::Table => history_line(&HistoryEntry { id: entry.id(), leaf, entry }),
+            Format::Table => {
+                plain(&history_line(&HistoryEntry { id: entry.id(), leaf, entry })).into_owned()
+            }
             Format::Json | Format::Jsonl => {
                 let mut line = entry_json(&leaf, &entry, true)?;
                 line["next"] = json!(response.next);
                 line.to_string()
             }
         };
-        if !row(&line) {
+        if !row(&line)? {
             break;
         }
     }

@@ -5,9 +5,10 @@
     reason = "the one place of this program that prints"
 )]
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use ledger_client::ClientError;
+use ledger_client::shown::plain;
 use serde_json::{Value, json};
 
 /// How a command answers.
@@ -66,27 +67,34 @@ impl Answer {
 }
 
 /// Prints a result. A closed pipe is no error: whoever read had enough.
-pub(crate) fn answer(format: Format, answer: &Answer) {
+///
+/// # Errors
+/// `CLIENT_FILE` where it cannot be written, as to a full disk: whoever reads half of it must not take it for the whole.
+pub(crate) fn answer(format: Format, answer: &Answer) -> Result<(), ClientError> {
     match format {
-        Format::Table => line(&answer.text),
-        Format::Json | Format::Jsonl if answer.value.is_null() => {}
+        Format::Table => line(&plain(&answer.text)),
+        Format::Json | Format::Jsonl if answer.value.is_null() => Ok(()),
         Format::Json => line(&format!("{:#}", answer.value)),
         Format::Jsonl => match answer.rows.and_then(|rows| answer.value.get(rows)?.as_array()) {
-            Some(rows) => rows.iter().for_each(|row| line(&row.to_string())),
+            Some(rows) => rows.iter().try_for_each(|row| line(&row.to_string())),
             None => line(&answer.value.to_string()),
         },
     }
 }
 
 /// Prints one line of data. Whether somebody still reads is returned.
-pub(crate) fn row(text: &str) -> bool {
-    writeln!(std::io::stdout(), "{text}").is_ok()
+///
+/// # Errors
+/// `CLIENT_FILE`.
+pub(crate) fn row(text: &str) -> Result<bool, ClientError> {
+    is_read(writeln!(io::stdout(), "{text}"))
 }
 
-fn line(text: &str) {
+fn line(text: &str) -> Result<(), ClientError> {
     if !text.is_empty() {
-        row(text.strip_suffix('\n').unwrap_or(text));
+        row(text.strip_suffix('\n').unwrap_or(text))?;
     }
+    Ok(())
 }
 
 /// Prints bytes as they are.
@@ -94,21 +102,34 @@ fn line(text: &str) {
 /// # Errors
 /// `CLIENT_FILE`.
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), ClientError> {
-    std::io::stdout().write_all(bytes).map_err(ClientError::io("standard output"))
+    let mut out = io::stdout();
+    is_read(out.write_all(bytes).and_then(|()| out.flush())).map(|_is_read| ())
+}
+
+fn is_read(written: io::Result<()>) -> Result<bool, ClientError> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => {
+            let help = "The command was carried out, and its answer is not whole. Make room, and ask again: `ledger-cli show` or `history` tells what an act has become.";
+            let failed = ClientError::io("standard output")(error);
+            Err(ClientError { help: help.to_owned(), ..failed })
+        }
+    }
 }
 
 /// Prints a note for people on standard error.
 pub(crate) fn note(text: &str) {
-    let _closed = writeln!(std::io::stderr(), "{text}");
+    let _closed = writeln!(io::stderr(), "{text}");
 }
 
 /// Prints why a command failed.
 pub(crate) fn failure(format: Format, error: &ClientError) {
     let ClientError { failure, code, message, help } = error;
     if format == Format::Table {
-        note(&format!("error[{code}]: {message}"));
+        note(&plain(&format!("error[{code}]: {message}")));
         if !help.is_empty() {
-            note(&format!("  help: {help}"));
+            note(&plain(&format!("  help: {help}")));
         }
         return;
     }

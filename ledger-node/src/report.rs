@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 
+use ledger_client::shown::plain;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -40,7 +41,7 @@ impl Output {
 /// `NODE_RUNTIME` where it cannot be written, as to a full disk: what the command did is done, and nobody was told of it.
 pub(crate) fn result(output: Output, text: &str, json: &Value) -> Result<(), Failure> {
     let line = match output {
-        Output::Text => text.to_owned(),
+        Output::Text => plain(text).into_owned(),
         Output::Json => json.to_string(),
     };
     match writeln!(io::stdout(), "{line}") {
@@ -84,8 +85,8 @@ pub(crate) fn progress_done() {
 pub(crate) fn failure(output: Output, failure: &Failure) {
     let Failure { code, message, help, exit } = failure;
     let text = match output {
-        Output::Text if help.is_empty() => format!("error[{code}]: {message}"),
-        Output::Text => format!("error[{code}]: {message}\n  help: {help}"),
+        Output::Text if help.is_empty() => plain(&format!("error[{code}]: {message}")).into_owned(),
+        Output::Text => plain(&format!("error[{code}]: {message}\n  help: {help}")).into_owned(),
         Output::Json => {
             json!({ "error": { "code": code, "message": message, "help": help, "exit": exit } })
                 .to_string()

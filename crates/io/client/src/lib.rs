@@ -17,6 +17,7 @@ pub mod json;
 pub mod keys;
 pub mod level;
 pub mod node;
+pub mod shown;
 pub mod signers;
 pub mod standing;
 pub mod status;
