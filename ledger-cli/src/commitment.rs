@@ -91,9 +91,6 @@ pub(crate) fn run(command: &Command) -> Result<Answer, ClientError> {
         Command::New { field, value, out } => {
             let salt = keys::salt()?;
             let opening = Opening { salt, path: field.clone(), value: value.clone() };
-            if out.exists() {
-                return Err(ClientError::file_exists(out.display()));
-            }
             let file = json!({ "field": field, "value": value, "salt": hex(&salt) });
             write_secret(out, format!("{file:#}\n").as_bytes())?;
             let commitment = hex(&opening.commitment());

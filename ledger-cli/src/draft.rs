@@ -87,9 +87,6 @@ pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, Cli
             let mut known = common.public_keys(&[])?;
             draft.check(|kid| known.get(kid).copied())?;
             let entry = draft.seal(&common.read_key(&key)?)?;
-            if let Some(path) = &save {
-                write_new(path, entry.bytes())?;
-            }
             let mut node = common.connect().await?;
             for signer in draft.draft.cosigners().filter(|signer| draft.has(&signer.kid)) {
                 if !known.contains_key(&signer.kid) {
@@ -97,6 +94,10 @@ pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, Cli
                 }
             }
             draft.check(|kid| known.get(kid).copied())?;
+            // Not before: what is not submitted would be in the way of the next attempt.
+            if let Some(path) = &save {
+                write_new(path, entry.bytes())?;
+            }
             submit(common, &mut node, &entry).await
         }
     }
@@ -121,4 +122,44 @@ pub(crate) async fn submit_entry(
 
 fn read(path: &Path) -> Result<DraftFile, ClientError> {
     DraftFile::from_json(&read_text(path)?).map_err(|error| error.at(path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::Parser as _;
+    use ledger_client::act::{Times, Unsigned};
+    use ledger_event::KeyRevoked;
+    use ledger_event::event::Act;
+    use ledger_format::digest::LedgerId;
+    use ledger_format::id::{Subject, SubjectKind};
+
+    use super::*;
+    use crate::args::Cli;
+
+    /// An attempt that gets nowhere leaves no file that would refuse the next one.
+    #[tokio::test]
+    async fn an_entry_that_is_not_submitted_is_not_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let key = keys::generate().unwrap();
+        keys::write(&at("key.pem"), &key, None).unwrap();
+        let unsigned = Unsigned {
+            ledger: LedgerId([7; 32]),
+            subject: Subject::new(SubjectKind::Party, "acme").unwrap(),
+            prior: None,
+            act: Act::KeyRevoked(KeyRevoked::default()),
+            times: Times::valid_for(1_785_715_200, 60),
+        };
+        let draft = unsigned.draft("acme", keys::kid(&key), Vec::new()).unwrap();
+        fs::write(at("act.draft"), DraftFile::new(draft).to_json()).unwrap();
+        let files = ["act.draft", "key.pem", "act.cose"].map(|name| at(name).display().to_string());
+        let [draft, key, save] = &files;
+        let line = ["ledger-cli", "--node", "http://127.0.0.1:1", "draft", "submit", draft];
+        let cli = Cli::parse_from(line.into_iter().chain(["--key", key, "--save", save]));
+        let crate::args::Command::Draft(command) = cli.command else { panic!() };
+        assert_eq!(run(&cli.common, command).await.unwrap_err().code, "CLIENT_CONNECT");
+        assert!(!at("act.cose").exists());
+    }
 }

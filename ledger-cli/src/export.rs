@@ -8,7 +8,7 @@ use ledger_client::{ClientError, chain};
 use serde_json::json;
 
 use crate::report::Answer;
-use crate::session::{Common, NewFile, refuse_existing};
+use crate::session::{Common, NewFile, refuse_existing, unless_told};
 
 /// What can be exported.
 #[derive(Clone, Debug, Subcommand)]
@@ -41,7 +41,7 @@ pub(crate) async fn run(common: &Common, command: &Command) -> Result<Answer, Cl
     let exported = chain::export(&mut node, &mut file, !args.no_records, |progress| {
         bar.set_position(progress.blocks);
     });
-    let exported = exported.await?;
+    let exported = unless_told(&args.out, exported).await?;
     bar.finish_and_clear();
     let file = file
         .into_inner()

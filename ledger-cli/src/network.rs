@@ -185,12 +185,12 @@ pub(crate) fn run(common: &Common, command: Command) -> Result<Answer, ClientErr
         Genesis::RemoveMember { file, party } => {
             let mut ceremony = read(&file)?;
             ceremony.remove(&party)?;
-            keep(&file, &ceremony)
+            keep(write_file, &file, &ceremony)
         }
         Genesis::Sign(sign) => {
             let mut ceremony = read(&sign.file)?;
             ceremony.sign(&common.read_key(&sign.key)?, &stated(common)?)?;
-            keep(&sign.file, &ceremony)
+            keep(write_file, &sign.file, &ceremony)
         }
         Genesis::Seal { sign, to } => seal(common, &sign, &to),
         Genesis::Show { file } => shown(&read(&file)?),
@@ -218,14 +218,16 @@ fn begin(new: &New) -> Result<Answer, ClientError> {
         calendars: calendars.collect::<Result<_, _>>()?,
         limits: limits(new)?,
     })?;
-    keep(&new.file, &ceremony)
+    keep(write_new, &new.file, &ceremony)
 }
 
 fn limits(new: &New) -> Result<Limits, ClientError> {
     let usual = default_limits();
     let window = |given: Option<u64>, usual: u32| {
         let given = given.map(u32::try_from).transpose();
-        given.map(|given| given.unwrap_or(usual)).map_err(ClientError::usage)
+        let too_long =
+            "--entry-window and --joint-entry-window: more seconds than a ledger can state";
+        given.map(|given| given.unwrap_or(usual)).map_err(|_too_long| ClientError::usage(too_long))
     };
     Ok(Limits {
         entry_window_s: window(new.entry_window, usual.entry_window_s)?,
@@ -257,7 +259,7 @@ fn add_member(common: &Common, member: &AddMember) -> Result<Answer, ClientError
     let keys_of = member.keys_of.as_deref();
     let validator = keys_of.map(|keys| with_keys(validator, common, keys)).transpose()?;
     ceremony.add(founder, validator)?;
-    keep(&member.file, &ceremony)
+    keep(write_file, &member.file, &ceremony)
 }
 
 fn seal(common: &Common, sign: &Sign, to: &Path) -> Result<Answer, ClientError> {
@@ -287,8 +289,12 @@ fn read(path: &Path) -> Result<Ceremony, ClientError> {
     Ceremony::from_json(&read_text(path)?).map_err(|error| error.at(path.display()))
 }
 
-fn keep(path: &Path, ceremony: &Ceremony) -> Result<Answer, ClientError> {
-    write_file(path, ceremony.to_json().as_bytes())?;
+fn keep(
+    write: impl Fn(&Path, &[u8]) -> Result<(), ClientError>,
+    path: &Path,
+    ceremony: &Ceremony,
+) -> Result<Answer, ClientError> {
+    write(path, ceremony.to_json().as_bytes())?;
     let mut answer = shown(ceremony)?;
     answer.text = format!("written to {}\n{}", path.display(), answer.text);
     answer.value["file"] = Value::from(path.display().to_string());

@@ -1,6 +1,7 @@
 //! What every command has at hand: the node, the trust, the keys, the terminal.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Read as _, Write, stderr, stdin};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ledger_client::{ClientError, Level, Node, keys};
 use ledger_format::digest::{KeyId, LedgerId};
 use ledger_format::limits::MAX_CHANGES_BYTES;
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::values::ledger_id;
@@ -217,15 +219,15 @@ pub(crate) fn read_file(path: &Path) -> Result<Bytes, ClientError> {
     Ok(bytes.into())
 }
 
-/// The text of a file.
+/// The text of a file. One that holds none is no document, and is there all the same.
 pub(crate) fn read_text(path: &Path) -> Result<String, ClientError> {
     let text = String::from_utf8(read_file(path)?.into());
-    text.map_err(|error| ClientError::file(format!("{}: {error}", path.display())))
+    text.map_err(|error| ClientError::document(error).at(path.display()))
 }
 
 /// Writes a file whole or not at all.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
-    write(path, bytes, 0o644)
+    filled(path, bytes)?.keep(0o644)
 }
 
 /// Refuses a path where something is already. Asked before anything is signed or sent; [`write_new`] sees to it in the end.
@@ -235,21 +237,22 @@ pub(crate) fn refuse_existing(path: &Path) -> Result<(), ClientError> {
 
 /// Writes a file whole or not at all, where there is none yet.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
-    let mut file = NewFile::create(path)?;
-    file.write_all(bytes).map_err(ClientError::io(path.display()))?;
-    file.keep_new(0o644)
+    filled(path, bytes)?.keep_new(0o644)
 }
 
-/// Writes a file that only its owner can read.
+/// Writes a file that only its owner can read, where there is none yet.
 pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
-    write(path, bytes, 0o600)
+    filled(path, bytes)?.keep_new(0o600)
 }
 
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ClientError> {
+fn filled(path: &Path, bytes: &[u8]) -> Result<NewFile, ClientError> {
     let mut file = NewFile::create(path)?;
     file.write_all(bytes).map_err(ClientError::io(path.display()))?;
-    file.keep(mode)
+    Ok(file)
 }
+
+/// Bytes of a file's name that the name of its unfinished part has as well: systems take 255.
+const LONGEST_NAME: usize = 200;
 
 /// A file that takes its name when it is whole; dropped before, nothing is left of it.
 #[derive(Debug)]
@@ -264,7 +267,11 @@ impl NewFile {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let file = tempfile::NamedTempFile::new_in(directory);
+        // What a process leaves that is killed says what it was to be.
+        let mut prefix = OsString::from(".");
+        prefix.push(path.file_name().filter(|name| name.len() <= LONGEST_NAME).unwrap_or_default());
+        prefix.push(".");
+        let file = tempfile::Builder::new().prefix(&prefix).suffix(".part").tempfile_in(directory);
         Ok(Self { file: file.map_err(ClientError::io(path.display()))?, path: path.to_owned() })
     }
 
@@ -303,6 +310,28 @@ impl Write for NewFile {
     }
 }
 
+/// Does what takes long, until the process is told to end: dropped, a file that is not whole is taken away.
+///
+/// # Errors
+/// As the work, or `CLIENT_FILE` when it was told.
+pub(crate) async fn unless_told<T>(
+    path: &Path,
+    work: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    let failed = || ClientError::io("signals");
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(failed())?;
+    tokio::select! {
+        done = work => return done,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    let why = "told to stop before it was whole; nothing of it is left";
+    Err(ClientError::file(format!("{}: {why}", path.display())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,11 +348,41 @@ mod tests {
     }
 
     #[test]
+    fn a_file_without_text_is_read_and_no_document() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chain.ledger");
+        fs::write(&path, [0xff]).unwrap();
+        let wrong = read_text(&path).unwrap_err();
+        assert_eq!((wrong.code.as_str(), wrong.failure.exit_code()), ("CLIENT_DOCUMENT", 11));
+        assert!(wrong.message.contains("chain.ledger"), "{wrong}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_whole_is_taken_away_when_the_process_is_told_to_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chain.ledger");
+        let count = || fs::read_dir(directory.path()).unwrap().count();
+        let file = NewFile::create(&path).unwrap();
+        let part = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().file_name();
+        assert!(part.to_str().unwrap().starts_with(".chain.ledger."), "{part:?}");
+        let told = unless_told(&path, async {
+            let _file = file;
+            let id = std::process::id().to_string();
+            std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap();
+            std::future::pending::<Result<(), ClientError>>().await
+        });
+        assert_eq!(told.await.unwrap_err().code, "CLIENT_FILE");
+        assert_eq!(count(), 0);
+    }
+
+    #[test]
     fn a_new_file_takes_the_place_of_none() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chain.ledger");
         write_new(&path, b"one").unwrap();
-        for refused in [refuse_existing(&path), write_new(&path, b"two")] {
+        let others =
+            [refuse_existing(&path), write_new(&path, b"two"), write_secret(&path, b"two")];
+        for refused in others {
             assert_eq!(refused.unwrap_err().code, "CLIENT_FILE_EXISTS");
         }
         assert_eq!(fs::read(&path).unwrap(), b"one");

@@ -155,7 +155,7 @@ pub(crate) fn optional_digest(argument: Option<&DigestArg>) -> Result<Option<Dig
 /// Reads a file in chunks.
 pub(crate) fn read_file(path: &PathBuf, chunk_bytes: u32) -> Result<ReadFile, ClientError> {
     let mut file = File::open(path).map_err(ClientError::io(path.display()))?;
-    ReadFile::read(&mut file, chunk_bytes)
+    ReadFile::read(&mut file, chunk_bytes).map_err(|error| error.at(path.display()))
 }
 
 /// `RIGHT=BASIS`.

@@ -145,13 +145,20 @@ fn form_only(entry: &Entry) -> Report {
 
 fn receipt(common: &Common, args: &ReceiptArgs) -> Result<Answer, ClientError> {
     let (file, entry) = (read_file(&args.file)?, read_file(&args.entry)?);
-    let (id, trust) = (id_of(&entry), common.trust.as_ref());
-    let report = if proof_file::is_proof_file(&file) {
-        proof(&file, &Claim::Entry(entry), trust)
-    } else {
-        bare_receipt(&file, &entry, trust).unwrap_or_else(Report::bare)
-    };
+    let id = id_of(&entry);
+    let report = receipt_of(&file, entry, common.trust.as_ref());
     Ok(answer(&args.file, &report, json!({ "entry": id })))
+}
+
+/// Whether a receipt is one of an entry. A file that is no entry at all is the wrong one, and contradicts nothing.
+fn receipt_of(file: &Bytes, entry: Bytes, trust: Option<&LedgerId>) -> Report {
+    if let Err(malformed) = Entry::decode(entry.clone()) {
+        return Report::bare(malformed);
+    }
+    if proof_file::is_proof_file(file) {
+        return proof(file, &Claim::Entry(entry), trust);
+    }
+    bare_receipt(file, &entry, trust).unwrap_or_else(Report::bare)
 }
 
 /// A proof about a record, with what the record says.

@@ -59,7 +59,7 @@ pub(crate) fn read(
     let trust = common.trust.as_ref();
     let verified = verify(&mut reader, trust, keep, |progress| bar.set_position(progress.bytes));
     bar.finish_and_clear();
-    verified
+    verified.map_err(|error| error.at(path.display()))
 }
 
 /// Verifies a chain and looks for an entry in it.
