@@ -310,7 +310,8 @@ impl Write for NewFile {
     }
 }
 
-/// Does what takes long, until the process is told to end: dropped, a file that is not whole is taken away.
+/// Does what takes long, until the process is told to end: dropped, a file that is not whole is taken away. Not for a terminal that
+/// goes: whoever types `nohup` wants it to go on.
 ///
 /// # Errors
 /// As the work, or `CLIENT_FILE` when it was told.
@@ -321,12 +322,10 @@ pub(crate) async fn unless_told<T>(
     let failed = || ClientError::io("signals");
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(failed())?;
     tokio::select! {
         done = work => return done,
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
     }
     let why = "told to stop before it was whole; nothing of it is left";
     Err(ClientError::file(format!("{}: {why}", path.display())))
@@ -368,7 +367,7 @@ mod tests {
         let told = unless_told(&path, async {
             let _file = file;
             let id = std::process::id().to_string();
-            std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap();
+            std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap();
             std::future::pending::<Result<(), ClientError>>().await
         });
         assert_eq!(told.await.unwrap_err().code, "CLIENT_FILE");
