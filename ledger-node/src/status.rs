@@ -178,19 +178,22 @@ fn planned(version: u32, height: u64) -> String {
 fn offline_status(path: &Path, output: Output) -> Result<(), Failure> {
     let genesis = Layout(path.to_owned()).read_genesis()?.document;
     let id = genesis.id();
-    let last = match DataDirectory::open(path, &id) {
-        Ok(directory) => last_header(directory)?,
+    let directory = DataDirectory::open(path, &id).map_err(|error| match error {
+        StoreError::Locked { .. } => Failure::silent(path.display()),
         // As `init` leaves it: to begin with that again would be wrong.
-        Err(StoreError::Missing { .. }) => None,
-        Err(StoreError::Locked { .. }) => return Err(Failure::silent(path.display())),
-        Err(other) => return Err(other.into()),
-    };
-    let empty = "\nno block is here: no node has run on this directory yet, or its store is gone";
-    let note = if last.is_some() { "" } else { empty };
-    let (height, size, time) =
-        last.map_or((0, 0, 0), |last| (last.height, last.tree_size, last.time_ms));
+        missing @ StoreError::Missing { .. } => Failure {
+            message: format!("{}: genesis is here, and no block", path.display()),
+            help: "If no node has run on it yet: `ledger-node run`. Else its store is gone: docs/OPERATING.md, damage.".to_owned(),
+            ..missing.into()
+        },
+        other => other.into(),
+    });
+    let store = Store::open(directory?)?;
+    let height = store.height().unwrap_or(0);
+    let header = store.header(height)?.map(|(header, _)| Header::decode(header)).transpose()?;
+    let (size, time) = header.map_or((0, 0), |header| (header.tree_size, header.time_ms));
     let text = format!(
-        "no node runs\nledger        {} ({id})\nheight        {height}\nleaves        {size}\nledger time   {}{note}",
+        "no node runs\nledger        {} ({id})\nheight        {height}\nleaves        {size}\nledger time   {}",
         genesis.message().name,
         instant(time),
     );
@@ -203,13 +206,6 @@ fn offline_status(path: &Path, output: Output) -> Result<(), Failure> {
         "time_ms": time,
     });
     report::result(output, &text, &json)
-}
-
-/// The header of the last block that a directory has.
-fn last_header(directory: DataDirectory) -> Result<Option<Header>, Failure> {
-    let store = Store::open(directory)?;
-    let last = store.height().map(|height| store.header(height)).transpose()?.flatten();
-    Ok(last.map(|(header, _)| Header::decode(header)).transpose()?)
 }
 
 #[cfg(test)]
@@ -259,8 +255,9 @@ mod tests {
             config: None,
         };
         let asked = || crate::blocking(status(&args, Output::Json)).unwrap_err();
-        let down = asked();
-        assert_eq!((down.code.as_str(), down.exit), ("NODE_NOT_RUNNING", 20));
+        let founded = asked();
+        assert_eq!((founded.code.as_str(), founded.exit), ("STORE_MISSING", 23));
+        assert!(founded.help.contains("ledger-node run") && !founded.help.contains("init"));
         run_once(&directory).unwrap();
         let down = asked();
         assert_eq!((down.code.as_str(), down.exit), ("NODE_NOT_RUNNING", 20));
