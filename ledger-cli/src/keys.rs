@@ -1,6 +1,6 @@
 //! Keys: made and listed here, enrolled and revoked on the ledger.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use ledger_client::keys::KeyInfo;
@@ -85,6 +85,11 @@ pub(crate) async fn run(common: &Common, command: Command) -> Result<Answer, Cli
 }
 
 fn new(common: &Common, name: &str, plain: bool) -> Result<Answer, ClientError> {
+    // Given again, it would be a public key's file, or none.
+    let is_public = Path::new(name).extension().is_some_and(|end| end == "pub");
+    if name.is_empty() || is_public || name.contains(char::is_control) {
+        return Err(ClientError::usage(format!("{name:?} cannot be the name of a key")));
+    }
     let path = common.key_path(name)?;
     let passphrase = if plain { None } else { Some(new_passphrase(common)?) };
     let key = keys::generate()?;

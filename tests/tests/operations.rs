@@ -97,6 +97,9 @@ fn what_is_typed_goes_with_a_passphrase_file_in_the_environment() {
     assert!(key("plain.pem").contains("BEGIN PRIVATE KEY"));
     does(CLI, &["key", "new", &at("secret.pem")]);
     assert!(key("secret.pem").contains("BEGIN ENCRYPTED PRIVATE KEY"));
+    for name in ["", "other.pub", "two\nlines"] {
+        let _refused = run(CLI, ["key", "new", name, "--plain", "--keys", &at("keys")]).expect(2);
+    }
 }
 
 /// Two nodes of different ledgers that are set to meet.

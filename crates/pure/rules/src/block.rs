@@ -144,12 +144,13 @@ impl<'a> BlockRules<'a> {
         } else {
             self.limits.joint_entry_window_s
         };
-        match claims.expires_s.checked_sub(claims.issued_s) {
-            Some(length) if length <= u64::from(window) => {}
-            other => {
-                let detail = format!("{other:?} seconds, at most {window} allowed");
-                return Err(Refusal::new(Code::WindowTooLong, detail));
-            }
+        let detail = match claims.expires_s.checked_sub(claims.issued_s) {
+            Some(length) if length <= u64::from(window) => None,
+            Some(length) => Some(format!("{length} seconds, at most {window} allowed")),
+            None => Some("it expires before it was issued".into()),
+        };
+        if let Some(detail) = detail {
+            return Err(Refusal::new(Code::WindowTooLong, detail));
         }
         let ahead = claims.issued_s.saturating_mul(1000);
         let skew = match self.ledger.clock() {
