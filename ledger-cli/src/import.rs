@@ -86,9 +86,25 @@ pub(crate) async fn run(common: &Common, args: &Import) -> Result<Answer, Client
     let mut node = common.connect().await?;
     let importer = importer(common, &mut node, args).await?;
     let bar = common.progress(None, "records");
-    let done = import(&mut node, &importer, source, |count| bar.set_position(count)).await;
+    let mut reached = 0;
+    let done = import(&mut node, &importer, source, |count| {
+        reached = count;
+        bar.set_position(count);
+    });
+    let done = done.await;
     bar.finish_and_clear();
-    Ok(answer(&catalogue, &notices, &done?))
+    Ok(answer(&catalogue, &notices, &done.map_err(|error| broken_off(error, reached))?))
+}
+
+/// What ended an import, with how far it came.
+fn broken_off(error: ClientError, reached: u64) -> ClientError {
+    if reached == 0 {
+        return error;
+    }
+    let there = format!(
+        "At least {reached} of its records and claims are on the ledger; import again goes on with the others."
+    );
+    ClientError { help: format!("{} {there}", error.help).trim_start().to_owned(), ..error }
 }
 
 impl Import {

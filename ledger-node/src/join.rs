@@ -1,7 +1,6 @@
 //! A node of a network: a data directory from the genesis file that all founders signed.
 
 use std::fmt::Display;
-use std::fs;
 use std::path::Path;
 
 use ledger_client::genesis;
@@ -13,7 +12,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::keys::{KeySet, make};
-use crate::open::Layout;
+use crate::open::{Layout, read_short};
 use crate::report::{self, Output};
 
 /// What is said of a hash that nobody stated: any file of founders that signed one another's genesis gets here.
@@ -40,7 +39,7 @@ pub(crate) fn from_genesis(
         return Err(Failure::exists(data_dir.display()));
     }
     let unread = |error| Failure::genesis(format!("{}: {error}", path.display()));
-    let bytes = fs::read(path).map_err(unread)?;
+    let bytes = read_short(path).map_err(unread)?;
     let wrong = |why: &dyn Display| Failure::genesis(format!("{}: {why}", path.display()));
     let file = GenesisFile::decode(bytes.clone().into()).map_err(|error| wrong(&error))?;
     genesis::check(&file).map_err(|error| wrong(&error))?;

@@ -1,7 +1,7 @@
 //! Opening a data directory: the store, and the ledger in memory as it was, or rebuilt from blocks when it has to be.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use ledger_format::block::{Block, Body};
@@ -30,6 +30,11 @@ impl Layout {
         self.0.join("keys")
     }
 
+    /// Where a new ledger is written before it takes its place.
+    pub(crate) fn founding(&self) -> Self {
+        Self(self.0.join("founding"))
+    }
+
     /// What proves that validators lied, one file each.
     pub fn evidence(&self) -> PathBuf {
         self.0.join("evidence")
@@ -56,12 +61,22 @@ impl Layout {
         if !is_there(&path)? && !is_there(&self.0.join("store"))? {
             return Err(StoreError::Missing { path: self.0.clone() }.into());
         }
-        let bytes = fs::read(&path).map_err(|error| match error.kind() {
+        let bytes = read_short(&path).map_err(|error| match error.kind() {
             ErrorKind::PermissionDenied => Failure::at(&path)(error),
             _ => Failure::genesis(format!("{}: {error}", path.display())),
         })?;
         Ok(GenesisFile::decode(bytes.into())?)
     }
+}
+
+/// Bytes that are read of a genesis file or a checkpoint: more than either has, so that their decoders refuse what is longer.
+const SHORT_BYTES: u64 = 1 << 20;
+
+/// The bytes of a file that is short, or as many as show that it is another one: a chain of many gigabytes by mistake, or a device.
+pub(crate) fn read_short(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(SHORT_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A store and the ledger at its height.

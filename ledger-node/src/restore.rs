@@ -25,14 +25,12 @@ use serde_json::json;
 
 use crate::args::RestoreArgs;
 use crate::failure::Failure;
-use crate::open::Layout;
+use crate::open::{Layout, read_short};
 use crate::report::{self, Output};
 use crate::stored;
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 1024 * 1024;
-/// Longest checkpoint note that is read; the format allows no more.
-const NOTE_BYTES: u64 = 65_536;
 /// Where blocks are written before the verdict.
 const STAGE: &str = "restoring";
 
@@ -52,11 +50,8 @@ impl Pin {
             return Ok(Self::Block(hash));
         }
         let wrong = |why: &dyn std::fmt::Display| Failure::checkpoint(format!("{text}: {why}"));
-        let file = fs::metadata(text).map_err(|error| wrong(&error))?;
-        if file.len() > NOTE_BYTES {
-            return Err(wrong(&format!("{} bytes, at most {NOTE_BYTES}", file.len())));
-        }
-        let note = fs::read_to_string(text).map_err(|error| wrong(&error))?;
+        let bytes = read_short(Path::new(text)).map_err(|error| wrong(&error))?;
+        let note = String::from_utf8(bytes).map_err(|error| wrong(&error))?;
         let note = Note::decode(&note).map_err(|error| wrong(&error))?;
         let checkpoint = Checkpoint::decode(&note.text).map_err(|error| wrong(&error))?;
         let origin = &genesis.message().origin;

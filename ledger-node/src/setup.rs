@@ -1,6 +1,6 @@
 //! Making a new ledger of one validator: the node's keys, the founder's keys, the signed genesis.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use ed25519_dalek::SigningKey;
@@ -12,10 +12,11 @@ use ledger_event::{
     ValidatorSet,
 };
 use ledger_format::digest::{LedgerId, sha256};
-use ledger_store::{VoteLock, VoteMode, write_durably};
+use ledger_store::{StoreError, VoteLock, VoteMode, write_durably};
 use rust_embed::RustEmbed;
 
 use crate::failure::Failure;
+use crate::join::member_with;
 use crate::open::Layout;
 
 /// Rule sets and calendars that come with the program.
@@ -136,7 +137,8 @@ pub(crate) fn prepare(
     founder: &[FounderKey],
 ) -> Result<Prepared, Failure> {
     let layout = Layout(path.to_owned());
-    if layout.genesis().exists() || layout.keys().exists() {
+    // Whose the keys beside a founding are shows when it is withdrawn.
+    if layout.genesis().exists() || (layout.keys().exists() && !layout.founding().0.exists()) {
         return Err(Failure::exists(path.display()));
     }
     let node = node_keys()?;
@@ -166,26 +168,60 @@ pub(crate) fn prepare(
 }
 
 impl Prepared {
-    /// Writes it. What fails can be tried again: nothing that would be in its way is left.
+    /// Writes it. What fails, or is broken off, can be tried again: nothing that would be in its way is left.
     ///
     /// # Errors
     /// What cannot be written.
     pub(crate) fn write(self) -> Result<LedgerId, Failure> {
         let Self { layout, node, id, file } = self;
         fs::create_dir_all(&layout.0).map_err(Failure::at(&layout.0))?;
+        let directory = File::open(&layout.0).map_err(Failure::at(&layout.0))?;
+        if directory.try_lock().is_err() {
+            return Err(StoreError::Locked { path: layout.0 }.into());
+        }
+        withdraw(&layout)?;
+        if layout.genesis().exists() || layout.keys().exists() {
+            return Err(Failure::exists(layout.0.display()));
+        }
+        let stage = layout.founding();
+        fs::create_dir(&stage.0).map_err(Failure::at(&stage.0))?;
         let had_lock = layout.vote_lock().exists();
-        write_node_keys(&layout, &layout.keys(), &node)?;
-        // Last: a directory without a genesis file is not a ledger yet.
-        if let Err(error) = write_durably(&layout.genesis(), &file) {
-            let _gone = fs::remove_file(layout.genesis());
+        let moved = write_node_keys(&layout, &stage.keys(), &node).and_then(|()| {
+            write_durably(&stage.genesis(), &file)?;
+            // Last: a directory without a genesis file is not a ledger yet.
+            for (from, to) in [(stage.keys(), layout.keys()), (stage.genesis(), layout.genesis())] {
+                fs::rename(&from, &to).map_err(Failure::at(&to))?;
+            }
+            directory.sync_all().map_err(Failure::at(&layout.0))
+        });
+        if let Err(error) = moved {
             if !had_lock {
                 let _gone = fs::remove_file(layout.vote_lock());
             }
-            remove_node_keys(&layout.keys(), &node);
-            return Err(error.into());
+            return withdraw(&layout).and(Err(error));
         }
+        let _empty = fs::remove_dir(&stage.0);
         Ok(id)
     }
+}
+
+/// Takes away what is left of a founding that was broken off. Its genesis never came to be, so nobody has used the keys that it lists;
+/// others are left where they are.
+fn withdraw(layout: &Layout) -> Result<(), Failure> {
+    let stage = layout.founding();
+    if layout.genesis().exists() || !stage.0.exists() {
+        return Ok(());
+    }
+    if layout.keys().exists() && stage.genesis().exists() {
+        let validators = stage.read_genesis()?.document.validators().clone();
+        let keys = layout.read_keys()?;
+        let own = keys.first().map(|keys| member_with(&validators, keys)).transpose()?.flatten();
+        if own.is_some() {
+            let keys = stage.keys();
+            fs::rename(layout.keys(), &keys).map_err(Failure::at(&keys))?;
+        }
+    }
+    fs::remove_dir_all(&stage.0).map_err(Failure::at(&stage.0))
 }
 
 /// Takes keys away again that were made for what did not come to be: they would be in its way later.
@@ -245,5 +281,48 @@ pub(crate) fn validator(party: &str, origin: &str, node: &NodeKeyFiles) -> Valid
         log_key: public(log),
         cosign_key: public(cosign),
         receipt_key: public(receipt),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recover::tests::{founded, plan};
+
+    /// At each step at which a founding can be broken off: before its files are moved, and between the two.
+    #[test]
+    fn a_founding_that_was_broken_off_is_begun_anew() {
+        for is_moved in [false, true] {
+            let directory = founded();
+            let layout = Layout(directory.path().to_owned());
+            let stage = layout.founding();
+            fs::create_dir(&stage.0).unwrap();
+            fs::rename(layout.genesis(), stage.genesis()).unwrap();
+            if !is_moved {
+                fs::rename(layout.keys(), stage.keys()).unwrap();
+            }
+            let id = create(&layout.0, &plan(), &founder_keys().unwrap()).unwrap();
+            assert_eq!(layout.read_genesis().unwrap().document.id(), id);
+            let keys = layout.read_keys().unwrap();
+            let genesis = layout.read_genesis().unwrap().document;
+            assert!(member_with(genesis.validators(), &keys[0]).unwrap().is_some());
+            let lock = VoteLock::read(&layout.0).unwrap().unwrap();
+            assert_eq!(lock.names([keys::kid(&keys[0].vote)]), Ok(()));
+            assert!(!stage.0.exists());
+        }
+    }
+
+    #[test]
+    fn keys_that_a_founding_did_not_make_are_left_alone() {
+        let (directory, other) = (founded(), founded());
+        let [layout, other] = [&directory, &other].map(|home| Layout(home.path().to_owned()));
+        let stage = layout.founding();
+        fs::create_dir(&stage.0).unwrap();
+        fs::remove_file(layout.genesis()).unwrap();
+        fs::rename(other.genesis(), stage.genesis()).unwrap();
+        let before = fs::read(layout.keys().join("vote.pem")).unwrap();
+        let refused = create(&layout.0, &plan(), &founder_keys().unwrap()).unwrap_err();
+        assert_eq!(refused.code, "NODE_EXISTS");
+        assert_eq!(fs::read(layout.keys().join("vote.pem")).unwrap(), before);
     }
 }

@@ -338,6 +338,11 @@ fn a_node_takes_no_genesis_that_not_all_have_signed_as_it_is() {
     assert!(!home("wrong").exists());
     fs::write(founders.genesis(), &good[..good.len() - 1]).unwrap();
     assert_refused(&founders.init(&home("cut")), "NODE_GENESIS", "");
+    // Another file by mistake, which is longer than any memory.
+    fs::remove_file(founders.genesis()).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", founders.genesis()).unwrap();
+    assert_refused(&founders.init(&home("endless")), "NODE_GENESIS", "");
+    fs::remove_file(founders.genesis()).unwrap();
     fs::write(founders.genesis(), &good).unwrap();
     let made = founders.init(&founders.home(1)).expect(0).json();
     assert_eq!(

@@ -161,6 +161,27 @@ fn what_cannot_be_imported_is_refused_with_its_exit_code() {
     assert_eq!(stranger.expect(2).error()["code"], "CLIENT_SIGNERS");
 }
 
+/// A table that ends within a row: what came before stays, and whoever reads the error knows that.
+#[test]
+fn an_import_that_breaks_off_says_how_far_it_came() {
+    let market = Market::open();
+    let acme = &market.acme;
+    let rows: Vec<String> = (0..4_000).map(|number| format!("{number},Row {number}")).collect();
+    let rows = rows.join("\n");
+    let ends = |last: &str| fs::write(acme.file("long.csv"), format!("id,title\n{rows}\n{last}"));
+    ends("last,\"One").unwrap();
+    let error = acme.types("import long.csv --key acme-org -o json").expect(11).error();
+    assert_eq!(error["code"], "CAT_CSV_UNCLOSED_QUOTE");
+    let help = error["help"].as_str().unwrap();
+    let reached = help.split_once("At least ").and_then(|(_, told)| told.split(' ').next());
+    let reached: u64 = reached.unwrap().parse().unwrap();
+    assert!(reached > 0 && help.ends_with("import again goes on with the others."), "{help}");
+    ends("last,One\n").unwrap();
+    let told = import(acme, "long.csv");
+    assert_eq!(count(&told, "described") + count(&told, "unchanged"), 4_001, "{told}");
+    assert!(count(&told, "unchanged") >= reached, "{told}");
+}
+
 #[test]
 fn an_import_of_which_nothing_is_taken_has_failed() {
     let market = Market::open();

@@ -11,9 +11,8 @@ use crate::peers::PeerOptions;
 use crate::setup::{NewLedger, create, founder_keys};
 
 /// The directory of a validator that founded its ledger alone.
-pub(crate) fn founded() -> TempDir {
-    let directory = TempDir::new().unwrap();
-    let plan = NewLedger {
+pub(crate) fn plan() -> NewLedger {
+    NewLedger {
         name: "A ledger".into(),
         party: "founder".into(),
         profile: PartyProfile {
@@ -26,8 +25,12 @@ pub(crate) fn founded() -> TempDir {
         clock: Clock::Wall,
         start_ms: crate::replica_loop::now_ms(),
         origin: "ledger.invalid/founder".into(),
-    };
-    create(directory.path(), &plan, &founder_keys().unwrap()).unwrap();
+    }
+}
+
+pub(crate) fn founded() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    create(directory.path(), &plan(), &founder_keys().unwrap()).unwrap();
     directory
 }
 
