@@ -78,19 +78,30 @@ impl World {
             return;
         }
         let Ok(entry) = Entry::decode(bytes) else { return };
-        // A verdict on the same bytes under the same keys is the same everywhere.
-        let verifies = self.nodes[node].liar.as_ref().is_none_or(|liar| liar.verifies());
-        if verifies && !self.verified.contains(&id) {
-            let mut batch = EntryBatch::new();
-            batch.push(0, &entry, |kid| self.nodes[node].disk.ledger.public_key(kid));
-            if entry.claims().ledger != self.genesis.id() || !batch.verify().is_empty() {
+        if !self.is_signed(node, &entry) {
+            if self.nodes[node].liar.as_ref().is_none_or(|liar| liar.verifies()) {
                 return;
             }
-            self.verified.insert(id);
-        } else if !verifies && !self.verified.contains(&id) {
+            // Only what is forged is wrong to take unchecked.
             self.lied(node);
         }
         self.take_in(node, asker, entry);
+    }
+
+    /// Whether an entry is of this ledger and its signatures are good. A verdict on the same bytes under the same keys is the same
+    /// everywhere.
+    fn is_signed(&mut self, node: usize, entry: &Entry) -> bool {
+        let id = entry.id();
+        if self.verified.contains(&id) {
+            return true;
+        }
+        let mut batch = EntryBatch::new();
+        batch.push(0, entry, |kid| self.nodes[node].disk.ledger.public_key(kid));
+        let is_good = entry.claims().ledger == self.genesis.id() && batch.verify().is_empty();
+        if is_good {
+            self.verified.insert(id);
+        }
+        is_good
     }
 
     /// An entry whose signatures were checked enters a node's pool, unless the ledger has it.
