@@ -241,6 +241,12 @@ impl Plan {
         u64::try_from(3 * self.keepers()).unwrap()
     }
 
+    /// How far a node's clock is from the truth when nothing has made it jump. A liar whose lie is its clock keeps it through jumps and
+    /// when all else is healed.
+    pub fn clock_off_ms(&self, node: usize, lies: Option<LiarKind>) -> i64 {
+        self.skew_ms[node] + lies.map_or(0, LiarKind::clock_ms)
+    }
+
     /// The number of the validator that lies.
     pub fn who_lies(&self) -> usize {
         usize::try_from(self.seed).unwrap() % self.validators

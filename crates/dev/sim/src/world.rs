@@ -260,7 +260,7 @@ impl World {
         for number in 0..self.nodes.len() {
             self.nodes[number].left = None;
             self.nodes[number].disk.heal();
-            self.nodes[number].skew_ms = self.plan.skew_ms[number];
+            self.nodes[number].skew_ms = self.plan.clock_off_ms(number, self.nodes[number].lies);
             self.look_through(number);
             self.renewed(number);
             if self.nodes[number].process.is_none() {

@@ -52,7 +52,7 @@ fn node(plan: &Plan, genesis: &GenesisDocument, number: usize) -> Node {
         is_validator,
         disk: Disk::new(Ledger::new(genesis.clone()).unwrap()),
         process: None,
-        skew_ms: plan.skew_ms[number] + lies.map_or(0, LiarKind::clock_ms),
+        skew_ms: plan.clock_off_ms(number, lies),
         liar: lies.map(LiarKind::liar),
         lies,
         forgot: false,

@@ -47,7 +47,8 @@ impl World {
             }
             Trouble::ClockJump => {
                 let by = i64::try_from(self.dice.below(4_000)).unwrap() - 2_000;
-                self.nodes[node].skew_ms = self.plan.skew_ms[node] + by;
+                let is_off = self.plan.clock_off_ms(node, self.nodes[node].lies);
+                self.nodes[node].skew_ms = is_off + by;
                 self.fault(trouble.name());
             }
             Trouble::BitFlipLog | Trouble::BitFlipBlock => self.flip(node, trouble),
@@ -85,7 +86,12 @@ impl World {
     }
 
     pub(super) fn partition(&mut self) {
-        let side: Vec<bool> = self.nodes.iter().map(|_| self.dice.once_in(3)).collect();
+        let mut side: Vec<bool> = self.nodes.iter().map(|_| self.dice.once_in(3)).collect();
+        // All on one side would be no partition.
+        if side.iter().all(|is_apart| *is_apart == side[0]) {
+            let alone = self.dice.below(side.len());
+            side[alone] = !side[alone];
+        }
         for from in 0..side.len() {
             for to in (0..side.len()).filter(|to| side[*to] != side[from]) {
                 self.cut(from, to);
@@ -120,5 +126,39 @@ impl World {
         self.perhaps_forget(node);
         let after = 50 + u64::try_from(self.dice.below(4_000)).unwrap();
         self.after(after, Happening::Starts { node });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::liars::LiarKind;
+    use crate::plan::Plan;
+
+    #[test]
+    fn every_partition_parts() {
+        let mut world = World::new(Plan::of(1, 4, 1));
+        for _ in 0..100 {
+            world.partition();
+            let count = world.nodes.len();
+            let links = (0..count).flat_map(|from| (0..count).map(move |to| (from, to)));
+            assert!(links.into_iter().any(|(from, to)| world.network.is_cut(from, to)));
+            world.network.heal();
+        }
+    }
+
+    #[test]
+    fn a_clock_that_lies_does_so_after_a_jump_and_at_the_end() {
+        let mut plan = Plan::of(1, 4, 1);
+        (plan.liar, plan.troubles) = (Some(LiarKind::TimeShifter), vec![Trouble::ClockJump]);
+        let liar = plan.who_lies();
+        let mut world = World::new(plan);
+        let is_ahead = |world: &World| world.clock_ms(liar) > world.now_ms + 1_700_000;
+        for _ in 0..100 {
+            world.trouble();
+            assert!(is_ahead(&world));
+        }
+        world.heal();
+        assert!(is_ahead(&world));
     }
 }
