@@ -110,6 +110,11 @@ impl Node {
         }
     }
 
+    /// Whether a client of its process waits for what becomes of an entry.
+    pub(crate) fn is_owing(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| !process.owed.is_empty())
+    }
+
     /// Where it stands, for a finding: its height, waiting entries, whether it is at rest.
     pub(crate) fn standing(&self) -> (u64, usize, bool) {
         self.process.as_ref().map_or((0, 0, false), |process| {

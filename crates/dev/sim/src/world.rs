@@ -290,8 +290,9 @@ impl World {
         let is_settled = agree || (self.queue.is_empty() && self.is_settled());
         if self.checks.violations.is_empty() && !is_settled {
             let state: Vec<_> = self.nodes.iter().map(Node::standing).collect();
+            let owing: Vec<_> = self.nodes.iter().map(Node::is_owing).collect();
             self.checks.violations.push(Violation::Unrest(format!(
-                "{} happenings to come; {state:?}; {:?}",
+                "{} happenings to come; {state:?}; answers owed: {owing:?}; {:?}",
                 self.queue.len(),
                 self.plan.liar
             )));

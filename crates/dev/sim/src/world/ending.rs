@@ -27,7 +27,7 @@ pub(super) struct Emptied {
 }
 
 impl World {
-    /// All honest nodes have the same height, no height open, and no entry waiting.
+    /// All honest nodes have the same height, no height open, no entry waiting, and no client without an answer.
     pub(super) fn is_settled(&self) -> bool {
         self.agree_except(&BTreeSet::new())
     }
@@ -52,7 +52,8 @@ impl World {
         let mut honest = self.nodes.iter().enumerate().filter(|(_, node)| node.liar.is_none());
         honest.all(|(number, node)| {
             let (reached, waiting, is_at_rest) = node.standing();
-            reached == height && is_at_rest && (waiting == 0 || may_hold.contains(&number))
+            let is_empty = waiting == 0 || may_hold.contains(&number);
+            reached == height && is_at_rest && is_empty && !node.is_owing()
         })
     }
 

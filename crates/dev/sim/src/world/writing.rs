@@ -6,6 +6,7 @@ use ledger_story::members::budgets_set;
 
 use super::founding::PARTIES;
 use super::{Happening, World};
+use crate::node::Node;
 use crate::plan::Flood;
 
 /// Between two rounds of clients, at most.
@@ -112,7 +113,11 @@ impl World {
         if !self.nodes[node].disk.ledger.beyond_budget(clock_ms, &[entry]).is_empty() {
             return self.fault("turned_away");
         }
-        if let Some(process) = &mut self.nodes[node].process {
+        // Of what is in a block already the client is told so at once.
+        let Node { process, disk, .. } = &mut self.nodes[node];
+        if let Some(process) = process
+            && !disk.ids.contains(&entry.id())
+        {
             process.owed.push(entry.clone());
         }
         self.take_in(node, None, entry.clone());
