@@ -1,4 +1,4 @@
-//! Answers those who ask for blocks with blocks that nobody but itself certified, and claims more blocks than it has.
+//! Answers those who ask for blocks with blocks that nobody but itself certified.
 
 use bytes::Bytes;
 use ledger_fixtures::Rng;
