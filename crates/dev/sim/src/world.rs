@@ -147,7 +147,10 @@ pub fn run(plan: Plan) -> Result<Report, Box<Failure>> {
         world.rest();
     }));
     if let Err(panic) = gone {
-        let text = panic.downcast::<String>().map_or_else(|_| String::new(), |text| *text);
+        let text = panic.downcast::<String>().map_or_else(
+            |panic| panic.downcast::<&str>().map_or_else(|_| String::new(), |text| (*text).into()),
+            |text| *text,
+        );
         world.checks.violations.push(Violation::Panicked(text));
     }
     world.finish()
@@ -217,6 +220,7 @@ impl World {
     }
 
     fn fault(&mut self, kind: &'static str) {
+        self.trace.update(kind.as_bytes());
         *self.faults.entry(kind).or_default() += 1;
     }
 
@@ -287,8 +291,10 @@ impl World {
             }
             self.next();
         }
+        // A run that another finding has ended did not get as far as that entries are missed.
+        let is_over = self.checks.violations.is_empty();
         let is_settled = agree || (self.queue.is_empty() && self.is_settled());
-        if self.checks.violations.is_empty() && !is_settled {
+        if is_over && !is_settled {
             let state: Vec<_> = self.nodes.iter().map(Node::standing).collect();
             let owing: Vec<_> = self.nodes.iter().map(Node::is_owing).collect();
             self.checks.violations.push(Violation::Unrest(format!(
@@ -298,7 +304,7 @@ impl World {
             )));
         }
         // Nobody has it in its pool any more.
-        for (entry, since) in self.fairness.waiting() {
+        for (entry, since) in self.fairness.waiting().into_iter().filter(|_| is_over) {
             let waited = self.checks.height().saturating_sub(since);
             self.checks.violations.push(Violation::Censored { entry, waited });
         }
