@@ -226,14 +226,12 @@ impl Checks {
         self.locks.hear(statement);
     }
 
-    /// A validator has said something.
-    pub fn says(&mut self, statement: &Statement) {
+    /// A validator has said something. Whether it contradicts what it said before; of an honest one that is a violation.
+    pub fn says(&mut self, statement: &Statement) -> bool {
         self.hears(statement);
-        if self.liars.contains(&statement.validator) {
-            return;
-        }
         let (height, validator) = (statement.height, statement.validator);
-        if self.set_of(height).is_some_and(|set| set.get(&validator).is_none()) {
+        let lies = self.liars.contains(&validator);
+        if !lies && self.set_of(height).is_some_and(|set| set.get(&validator).is_none()) {
             self.violations.push(Violation::Outsider { validator, height });
         }
         let (kind, valid_round) = match statement.kind {
@@ -246,13 +244,19 @@ impl Checks {
         match self.said.entry(slot) {
             Entry::Vacant(vacant) => {
                 vacant.insert(said);
-                self.check_lock(statement);
+                if !lies {
+                    self.check_lock(statement);
+                }
+                false
             }
             Entry::Occupied(before) if *before.get() != said => {
                 let (validator, height, round, kind) = slot;
-                self.violations.push(Violation::DoubleVote { validator, height, round, kind });
+                if !lies {
+                    self.violations.push(Violation::DoubleVote { validator, height, round, kind });
+                }
+                true
             }
-            Entry::Occupied(_) => {}
+            Entry::Occupied(_) => false,
         }
     }
 

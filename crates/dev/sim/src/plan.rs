@@ -299,6 +299,7 @@ impl Plan {
         let troubles = troubles.map(|trouble| trouble.name());
         let floods = self.floods.map(Flood::name);
         let liar = self.liar.filter(|liar| liar.is_sure()).map(LiarKind::name);
-        chosen.chain(troubles).chain(floods).chain(liar).collect()
+        let guilt = self.liar.and_then(LiarKind::guilt);
+        chosen.chain(troubles).chain(floods).chain(liar).chain(guilt).collect()
     }
 }

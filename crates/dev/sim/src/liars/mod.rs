@@ -130,9 +130,20 @@ impl LiarKind {
         Self::Framer,
     ];
 
-    /// Whether it lies in every run that is long enough. Who forges blocks has to be asked for some, by somebody who is behind.
+    /// Whether it lies in every run that is long enough. Who forges blocks has to be asked for some, by somebody who is behind; and of two processes with one key one may stand
+    /// still while the other goes on.
     pub const fn is_sure(self) -> bool {
-        !matches!(self, Self::Forger)
+        !matches!(self, Self::Forger | Self::Twin)
+    }
+
+    /// The name in counts of a proof of its guilt, if what it does proves it guilty in every run that is long enough: honest validators
+    /// are shown both halves of it again and again.
+    pub const fn guilt(self) -> Option<&'static str> {
+        match self {
+            Self::Equivocator => Some("guilty_equivocator"),
+            Self::DoubleVoter => Some("guilty_double_voter"),
+            _ => None,
+        }
     }
 
     /// Its name in counts.

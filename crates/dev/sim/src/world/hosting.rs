@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::evidence::Evidence;
-use ledger_replica::{Action, Answer, Decided, Event, Message, Replica, Settings, Timer};
+use ledger_replica::{
+    Action, Answer, Decided, Event, Message, Replica, Settings, Statement, StatementKind, Timer,
+};
 use ledger_rules::Code;
 use ledger_verify::block::check_certificate;
 use ledger_verify::evidence::Culprit;
@@ -186,6 +188,11 @@ impl World {
     /// A node has found a validator guilty.
     fn accused(&mut self, node: usize, evidence: Evidence, culprits: &[Culprit]) {
         self.fault("accused");
+        if let Some(guilt) = self.plan.liar.and_then(LiarKind::guilt)
+            && self.nodes[node].lies.is_none()
+        {
+            self.fault(guilt);
+        }
         for culprit in culprits {
             self.checks.accused(node, culprit.key);
         }
@@ -252,6 +259,17 @@ impl World {
             if let Err(refuted) = check_certificate(validators, header, certificate) {
                 self.checks.violations.push(Violation::Refuted(refuted.to_string()));
             }
+            // Whoever signed the block has precommitted it, whether or not it was heard to.
+            for (validator, signature) in &certificate.signatures {
+                self.checks.says(&Statement {
+                    height: certificate.height,
+                    round: certificate.round,
+                    kind: StatementKind::Precommit,
+                    block: Some(certificate.block),
+                    validator: *validator,
+                    signature: *signature,
+                });
+            }
             self.certified.insert(key);
         }
         let height = header.height;
@@ -272,6 +290,8 @@ impl World {
                 self.checks.violations.push(Violation::Censored { entry, waited });
             }
         }
+        self.trace.update([3, u8::try_from(node).unwrap()]);
+        self.trace.update(header.hash().0);
         self.checks.committed(node, block, &executed.ids);
     }
 

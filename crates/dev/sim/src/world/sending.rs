@@ -9,6 +9,7 @@ use sha2::Digest as _;
 
 use super::{Arrival, Happening, World};
 use crate::liars::{Saying, Voice};
+use crate::node::id_of;
 
 /// Bytes at both ends of a message that the trace holds: kind, height, signature. Hashing all would take a tenth of a run.
 const TRACED: usize = 128;
@@ -145,22 +146,29 @@ impl World {
             others.for_each(|to| self.send(node, to, message));
             return;
         }
-        self.says(message);
+        self.says(node, message);
         let bytes = Bytes::from(message.encode());
         others.for_each(|to| self.transmit(node, to, bytes.clone()));
     }
 
-    /// What a node's own replica says. Votes may be in a certificate that it did not get to say alone before it died.
-    fn says(&mut self, message: &Message) {
-        if let Some(statement) = message.statement() {
-            self.checks.says(&statement);
-        } else {
-            message.statements().iter().for_each(|statement| self.checks.hears(statement));
+    /// What a node's own replica says. Votes may be in a certificate that it did not get to say alone before it died: its own are as
+    /// binding there, and those of others it has heard. Whether it contradicts what was said with its keys before.
+    fn says(&mut self, from: usize, message: &Message) -> bool {
+        let own: Vec<KeyId> = self.nodes[from].keys.iter().map(id_of).collect();
+        let is_alone = message.statement().is_some();
+        let mut contradicts = false;
+        for statement in message.statements() {
+            if is_alone || own.contains(&statement.validator) {
+                contradicts |= self.checks.says(&statement);
+            } else {
+                self.checks.hears(&statement);
+            }
         }
+        contradicts
     }
 
     pub(super) fn send(&mut self, from: usize, to: usize, message: &Message) {
-        self.says(message);
+        let contradicts = self.says(from, message);
         let Some(mut liar) = self.nodes[from].liar.take() else {
             return self.transmit(from, to, Bytes::from(message.encode()));
         };
@@ -170,7 +178,8 @@ impl World {
         let (ledger, key) = (self.genesis.id(), self.nodes[from].key());
         let voice = Voice { ledger, id, key, others: &others };
         let said = liar.says(&voice, to, message, &mut self.dice);
-        let is_at_it = liar.is_at_it(&voice, message);
+        // What the replica of a liar says by itself is true, but for what its twin says.
+        let is_at_it = contradicts || liar.is_at_it(&voice, message);
         self.nodes[from].liar = Some(liar);
         if is_at_it || said != [Saying::Message(message.clone())] {
             self.lied(from);
