@@ -85,6 +85,8 @@ const fn is_shown_by(bug: Bug, violation: &Violation) -> bool {
     match bug {
         Bug::QuorumOfHalf => matches!(violation, Violation::Fork { .. }),
         Bug::WeakQuorum => matches!(violation, Violation::NoPolka { .. }),
+        Bug::VotesForgotten => matches!(violation, Violation::DoubleVote { .. }),
+        Bug::SetTooEarly => matches!(violation, Violation::Outsider { .. }),
         Bug::LockForgotten => matches!(violation, Violation::LockBroken { .. }),
         Bug::EvidenceUnjudged => matches!(violation, Violation::Framed { validator: Some(_), .. }),
         Bug::EvidenceMisdated => matches!(violation, Violation::Framed { validator: None, .. }),
