@@ -53,7 +53,7 @@ pub enum Trouble {
     Partition,
     /// Nothing gets from one node to another, and everything the other way.
     OneWay,
-    /// A connection breaks and is made anew.
+    /// A connection breaks, with what is on its way, and is made anew.
     Reconnect,
     /// A clock jumps.
     ClockJump,
@@ -263,6 +263,7 @@ impl Plan {
         let loses = self.troubles.contains(&Trouble::CrashAtAction);
         let flips = self.troubles.contains(&Trouble::BitFlipLog);
         let chosen = [
+            ("lost_with_connection", self.troubles.contains(&Trouble::Reconnect)),
             ("hung_up", dies),
             ("vanished", dies),
             ("lost_writes", loses),

@@ -59,8 +59,10 @@ struct Arrival {
     from: usize,
     to: usize,
     bytes: Bytes,
-    /// The number under which it was sent; none for a second copy.
-    sent: Option<u64>,
+    /// The number under which it was sent.
+    sent: u64,
+    /// It is the second copy.
+    again: bool,
 }
 
 /// What a run showed.
@@ -133,6 +135,8 @@ struct World {
     arrived: BTreeMap<(usize, usize), u64>,
     /// Links whose connection has ended, until it is made anew.
     broken: BTreeSet<(usize, usize)>,
+    /// When the connection of a link broke last: what was sent under a number before that is lost with it.
+    broke: BTreeMap<(usize, usize), u64>,
 }
 
 /// Goes through a run.
@@ -194,6 +198,7 @@ impl World {
             certified: BTreeSet::new(),
             arrived: BTreeMap::new(),
             broken: BTreeSet::new(),
+            broke: BTreeMap::new(),
         };
         for node in 0..count {
             if world.plan.skew_ms[node] != 0 {

@@ -21,13 +21,16 @@ pub(super) const RECONNECT_MS: u64 = 50;
 
 impl World {
     pub(super) fn arrives(&mut self, arrival: &Arrival) {
-        let Arrival { from, to, bytes, sent } = arrival;
+        let Arrival { from, to, bytes, sent, again } = arrival;
         let (from, to) = (*from, *to);
         self.trace.update([1, u8::try_from(from).unwrap(), u8::try_from(to).unwrap()]);
         self.trace.update(bytes.len().to_be_bytes());
         self.trace.update(&bytes[..bytes.len().min(TRACED)]);
         self.trace.update(&bytes[bytes.len().saturating_sub(TRACED)..]);
-        if let Some(sent) = sent {
+        if self.broke.get(&(from, to)).is_some_and(|broke| sent < broke) {
+            return self.fault("lost_with_connection");
+        }
+        if !again {
             let last = self.arrived.entry((from, to)).or_default();
             if *sent < *last {
                 self.fault("overtaking");
@@ -210,8 +213,7 @@ impl World {
         }
         let number = self.number;
         for (copy, delay) in fate.arrivals.into_iter().enumerate() {
-            let sent = (copy == 0).then_some(number);
-            let arrival = Arrival { from, to, bytes: bytes.clone(), sent };
+            let arrival = Arrival { from, to, bytes: bytes.clone(), sent: number, again: copy > 0 };
             self.after(delay, Happening::Arrives(arrival));
         }
     }

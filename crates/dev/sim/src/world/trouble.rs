@@ -42,6 +42,7 @@ impl World {
             Trouble::Reconnect => {
                 let peer =
                     (node + 1 + self.dice.below((self.nodes.len() - 1).max(1))) % self.nodes.len();
+                self.broke.extend([((node, peer), self.number), ((peer, node), self.number)]);
                 self.mend(node, peer);
                 self.fault(trouble.name());
             }
