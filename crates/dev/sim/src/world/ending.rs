@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use ledger_event::SetChange;
-use ledger_format::block::Block;
+use ledger_format::block::{Block, Body};
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::{Entry, leaf_hash};
 use ledger_format::evidence::{Evidence, EvidenceFile};
+use ledger_format::vote::Certificate;
 use ledger_replay::{Replay, SetHistory};
 use ledger_verify::evidence::verify_evidence_file;
 use ledger_verify::verdict::Verdict;
@@ -140,12 +141,17 @@ impl World {
         }
     }
 
-    /// Every honest node's chain holds what was acknowledged, and one of them stands before the auditor's verifier.
+    /// Every honest node stores the same chain, which holds what was acknowledged and stands before the auditor's verifier.
     pub(super) fn check_chains(&mut self) {
         let all = 0..self.nodes.len();
         let honest: Vec<usize> = all.filter(|node| self.nodes[*node].liar.is_none()).collect();
+        let mut bodies: Vec<Body> = Vec::new();
         for (first, node) in honest.into_iter().enumerate() {
             let blocks = self.nodes[node].disk.blocks(1, usize::MAX).unwrap();
+            if first == 0 {
+                bodies = blocks.iter().map(|block| block.body.clone()).collect();
+            }
+            self.check_stored(node, &blocks, &bodies);
             let entry = |height: u64, bytes: &Bytes| (EntryId(leaf_hash(bytes)), height);
             let chain: BTreeMap<EntryId, u64> = blocks
                 .iter()
@@ -158,6 +164,21 @@ impl World {
             if first == 0 {
                 self.audit(&blocks);
             }
+        }
+    }
+
+    /// A node has the bodies that all have, each with a certificate that was found good when somebody committed the block with it.
+    fn check_stored(&mut self, node: usize, blocks: &[Block], bodies: &[Body]) {
+        let is_good = |(block, body): (&Block, &Body)| {
+            let Certificate { block: hash, round, signatures, .. } = &block.certificate;
+            let certified = (*hash, *round, signatures.clone());
+            block.body == *body
+                && *hash == body.header.hash()
+                && self.certified.contains(&certified)
+        };
+        if blocks.len() != bodies.len() || !blocks.iter().zip(bodies).all(is_good) {
+            let other = format!("node {node} has stored what it has not committed");
+            self.checks.violations.push(Violation::Refuted(other));
         }
     }
 
