@@ -98,6 +98,10 @@ impl Record {
         if let Some(other) = chains.iter().position(|chain| chain != first) {
             return Err(format!("node {other} has another chain than node 0"));
         }
+        let lost = before.iter().find(|(entry, place)| first.get(entry) != Some(*place));
+        if let Some((entry, place)) = lost {
+            return Err(format!("{entry}: was at {place:?} before, found {:?}", first.get(entry)));
+        }
         self.check_answers(first)?;
         self.check_nothing_else(before, first)?;
         self.check_order()?;
@@ -252,6 +256,10 @@ mod tests {
         assert!(overtaken.contains("was answered at 4 before it was sent"), "{overtaken}");
         let back = refuted(|record, _| record.sights[2].height = 0);
         assert!(back.contains("height 1, and then 0"), "{back}");
+        let (record, chain) = told();
+        let before = Places::from([(id(9), (0, 0))]);
+        let gone = record.check(&before, &[chain]).unwrap_err();
+        assert!(gone.contains("was at (0, 0) before, found None"), "{gone}");
         let (record, chain) = told();
         let forked = record.check(&Places::new(), &[chain, Places::new()]).unwrap_err();
         assert!(forked.contains("node 1 has another chain"), "{forked}");
