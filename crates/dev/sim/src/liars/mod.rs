@@ -130,8 +130,8 @@ impl LiarKind {
         Self::Framer,
     ];
 
-    /// Whether it lies in every run that is long enough. Who forges blocks has to be asked for some, by somebody who is behind; and of two processes with one key one may stand
-    /// still while the other goes on.
+    /// Whether it lies in every run that is long enough. Who forges blocks has to be asked for some, by somebody who is behind; and of two
+    /// processes with one key one may stand still while the other goes on.
     pub const fn is_sure(self) -> bool {
         !matches!(self, Self::Forger | Self::Twin)
     }

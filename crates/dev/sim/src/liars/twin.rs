@@ -1,6 +1,5 @@
 //! Two processes with one key: somebody copied a data directory, and runs both. Neither knows of the other, and each says what is
-//! true as far as it knows; together they vote twice. Only where they do that
-//! is it a lie.
+//! true as far as it knows; together they vote twice. Only where they do that is it a lie.
 
 use ledger_fixtures::Rng;
 use ledger_replica::Message;
