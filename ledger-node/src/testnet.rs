@@ -48,6 +48,7 @@ struct Exchange {
 /// What keeps it from being made or run.
 pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Failure> {
     let directories = directories(args);
+    take_place(&args.data_dir)?;
     let there = existing(&args.data_dir);
     if there.is_empty() {
         let nodes = directories.len().saturating_mul(2).saturating_sub(1);
@@ -178,7 +179,7 @@ fn directories(args: &TestnetArgs) -> Vec<PathBuf> {
     validators.chain((1..=args.followers).map(|number| of("follower", number))).collect()
 }
 
-/// The directories of the network that is there, as [`directories`] lists them; one without a genesis file was never finished.
+/// The directories of the network that is there, as [`directories`] lists them.
 fn existing(data_dir: &Path) -> Vec<PathBuf> {
     let of = |kind: &'static str| {
         let all = (1_u16..).map(move |number| data_dir.join(format!("{kind}-{number}")));
@@ -227,7 +228,8 @@ fn keeps_version(args: &TestnetArgs, there: &[PathBuf]) -> Result<(), Failure> {
     )))
 }
 
-/// Makes all directories: keys, the genesis that all founders sign, and a configuration.
+/// Makes all directories: keys, the genesis that all founders sign, and a configuration. They are written aside, and take their places
+/// when all of them are there.
 fn create(
     args: &TestnetArgs,
     base_port: u16,
@@ -235,6 +237,11 @@ fn create(
 ) -> Result<LedgerId, Failure> {
     if let Some(taken) = directories.iter().find(|directory| directory.exists()) {
         return Err(Failure::exists(taken.display()));
+    }
+    let stage = stage(&args.data_dir);
+    if stage.exists() {
+        // It was broken off, and nobody has used what is in it.
+        fs::remove_dir_all(&stage).map_err(Failure::at(&stage))?;
     }
     let exchange = |number: u16| -> Result<Exchange, Failure> {
         let party = format!("exchange-{number}");
@@ -250,7 +257,9 @@ fn create(
             format!("\"{}@127.0.0.1:{}\"", keys::kid(&vote.1), ports(base_port, number).1)
         })
         .collect();
-    for (directory, number) in directories.iter().zip(0_u16..) {
+    let numbered: Vec<(&PathBuf, u16)> = directories.iter().zip(0..).collect();
+    for (directory, number) in numbered.into_iter().rev() {
+        let directory = &stage.join(directory.file_name().unwrap_or_default());
         let exchange = exchanges.get(usize::from(number));
         let node = match exchange {
             Some(exchange) => exchange.node.clone(),
@@ -265,10 +274,32 @@ fn create(
         );
         let layout = Layout(directory.clone());
         fs::write(layout.config(), config).map_err(Failure::at(&layout.config()))?;
-        // Last: a directory without a genesis file is not a ledger yet.
         write_durably(&layout.genesis(), &file)?;
     }
+    take_place(&args.data_dir)?;
     Ok(id)
+}
+
+/// Where a network is written before it takes its place.
+fn stage(data_dir: &Path) -> PathBuf {
+    Layout(data_dir.to_owned()).founding().0
+}
+
+/// Moves a network that was written whole to its place, or what was not moved yet when that was broken off. The first validator's genesis
+/// was written last, and its directory is moved last.
+fn take_place(data_dir: &Path) -> Result<(), Failure> {
+    let stage = stage(data_dir);
+    let first = stage.join("validator-1");
+    if !Layout(first.clone()).genesis().exists() {
+        return Ok(());
+    }
+    let all = fs::read_dir(&stage).map_err(Failure::at(&stage))?;
+    let all: Vec<PathBuf> = all.flatten().map(|entry| entry.path()).collect();
+    for from in all.iter().filter(|path| **path != first).chain([&first]) {
+        let to = data_dir.join(from.file_name().unwrap_or_default());
+        fs::rename(from, &to).map_err(Failure::at(&to))?;
+    }
+    fs::remove_dir(&stage).map_err(Failure::at(&stage))
 }
 
 const fn ports(base_port: u16, number: u16) -> (u16, u16) {
@@ -379,5 +410,33 @@ mod tests {
         assert_eq!((failure.code.as_str(), failure.exit), ("NODE_TWIN", 34));
         assert!(failure.message.starts_with("net/validator-2: "), "{}", failure.message);
         assert_eq!(stopped.load(Ordering::Relaxed), 2);
+    }
+
+    /// Before it was whole, and between any two moves of directories.
+    #[tokio::test]
+    async fn a_network_whose_making_was_broken_off_is_made_all_the_same() {
+        let names = ["validator-1", "validator-2", "follower-1"];
+        for moved in 0..=names.len() {
+            let home = tempfile::tempdir().unwrap();
+            let args = TestnetArgs {
+                validators: 2,
+                followers: 1,
+                data_dir: home.path().to_owned(),
+                base_port: None,
+                protocol_version: None,
+                init_only: true,
+            };
+            testnet(&args, Output::Json).await.unwrap();
+            let stage = stage(home.path());
+            fs::create_dir(&stage).unwrap();
+            for name in &names[..names.len() - moved] {
+                fs::rename(home.path().join(name), stage.join(name)).unwrap();
+            }
+            if moved == 0 {
+                fs::remove_file(stage.join("validator-1").join("genesis")).unwrap();
+            }
+            testnet(&args, Output::Json).await.unwrap();
+            assert_eq!(existing(home.path()).len(), names.len(), "{moved}");
+        }
     }
 }
