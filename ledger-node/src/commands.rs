@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use ledger_client::keys;
+use ledger_client::{ClientError, keys};
 use ledger_event::{Clock, PartyKind, PartyProfile, Role};
 use ledger_format::digest::LedgerId;
 use ledger_replica::{Replica, Settings, StartError};
@@ -23,7 +23,7 @@ use crate::node::Options;
 use crate::open::{Layout, Opened, reindex as rebuild};
 use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
-use crate::setup::{FounderKey, NewLedger, founder_keys, prepare};
+use crate::setup::{FOUNDER, FounderKey, NewLedger, founder_keys, prepare};
 
 /// Names the file of a passphrase where none is typed.
 const PASSPHRASE_FILE: &str = "LEDGER_PASSPHRASE_FILE";
@@ -114,9 +114,9 @@ fn found(data_dir: &Path, args: &Founding, output: Output) -> Result<(), Failure
         start_ms: args.start.unwrap_or_else(now_ms),
         origin: args.origin.clone(),
     };
-    let directory = data_dir.join("founder");
+    let directory = data_dir.join(FOUNDER);
     let passphrase = passphrase.as_ref().map(|text| text.as_str());
-    let id = with_founder_keys(data_dir, &directory, &plan, &founder, passphrase)?;
+    let id = with_founder_keys(data_dir, &plan, &founder, passphrase)?;
     let text = format!(
         "genesis {id}\n\nKeep this hash: whoever trusts it can verify everything.\n\n\
          node keys     {}\nfounder keys  {} (move them to where founders keep their keys)\n\nnext: ledger-node run --data-dir {}",
@@ -133,24 +133,21 @@ fn found(data_dir: &Path, args: &Founding, output: Output) -> Result<(), Failure
     report::result(output, &text, &json)
 }
 
-/// Makes the ledger, once the founder's keys are on disk: nobody could act on one whose founder's keys were not written.
+/// Makes the ledger together with the founder's keys: nobody could act on one whose founder's keys were not written.
 fn with_founder_keys(
     data_dir: &Path,
-    directory: &Path,
     plan: &NewLedger,
     founder: &[FounderKey],
     passphrase: Option<&str>,
 ) -> Result<LedgerId, Failure> {
     let prepared = prepare(data_dir, plan, founder)?;
-    let path = |key: &FounderKey| directory.join(format!("{}.pem", key.name));
-    let written = keys::write_all(founder.iter().map(|key| (path(key), &key.key)), passphrase);
-    let made = written.map_err(Failure::from).and_then(|()| {
-        let take_away = || founder.iter().for_each(|key| keys::remove(&path(key)));
-        prepared.write().inspect_err(|_| take_away())
-    });
-    made.inspect_err(|_| {
-        // Not if somebody's files are in it.
-        let _gone = fs::remove_dir(directory);
+    let directory = data_dir.join(FOUNDER);
+    if fs::read_dir(&directory).is_ok_and(|mut files| files.next().is_some()) {
+        return Err(ClientError::key_exists(directory.display()).into());
+    }
+    prepared.write(|stage| {
+        let path = |key: &FounderKey| stage.join(FOUNDER).join(format!("{}.pem", key.name));
+        Ok(keys::write_all(founder.iter().map(|key| (path(key), &key.key)), passphrase)?)
     })
 }
 

@@ -11,6 +11,7 @@ use ledger_store::write_durably;
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::founding::{self, Founding};
 use crate::keys::{KeySet, make};
 use crate::open::{Layout, read_short};
 use crate::report::{self, Output};
@@ -35,6 +36,7 @@ pub(crate) fn from_genesis(
     output: Output,
 ) -> Result<(), Failure> {
     let layout = Layout(data_dir.to_owned());
+    founding::finish(data_dir)?;
     if layout.genesis().exists() {
         return Err(Failure::exists(data_dir.display()));
     }
@@ -47,16 +49,21 @@ pub(crate) fn from_genesis(
     if let Some(trust) = trust.filter(|trust| *trust != id) {
         return Err(wrong(&format!("its hash is {id}, --trust states {trust}")));
     }
-    if !layout.keys().exists() {
-        make(&layout, &layout.keys())?;
-    }
-    let keys = layout.read_keys()?;
+    let founding = Founding::begin(data_dir)?;
+    let stage = Layout(founding.stage());
+    let keys = if layout.keys().exists() {
+        layout.read_keys()?
+    } else {
+        make(&layout, &stage.keys())?;
+        stage.read_keys()?
+    };
     let own = keys
         .first()
         .map(|keys| member_with(file.document.validators(), keys))
         .transpose()?
         .flatten();
-    write_durably(&layout.genesis(), &bytes)?;
+    write_durably(&stage.genesis(), &bytes)?;
+    founding.whole()?;
     let role = if own.is_some() { "validator" } else { "follower" };
     let note = if trust.is_some() { COMPARED } else { TO_COMPARE };
     let text = format!(

@@ -11,6 +11,7 @@ pub mod dev;
 mod ending;
 mod evidence;
 pub mod failure;
+mod founding;
 mod join;
 mod keys;
 mod maintenance;

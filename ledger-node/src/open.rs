@@ -30,11 +30,6 @@ impl Layout {
         self.0.join("keys")
     }
 
-    /// Where a new ledger is written before it takes its place.
-    pub(crate) fn founding(&self) -> Self {
-        Self(self.0.join("founding"))
-    }
-
     /// What proves that validators lied, one file each.
     pub fn evidence(&self) -> PathBuf {
         self.0.join("evidence")

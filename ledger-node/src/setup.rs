@@ -1,6 +1,6 @@
 //! Making a new ledger of one validator: the node's keys, the founder's keys, the signed genesis.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 use ed25519_dalek::SigningKey;
@@ -12,11 +12,11 @@ use ledger_event::{
     ValidatorSet,
 };
 use ledger_format::digest::{LedgerId, sha256};
-use ledger_store::{StoreError, VoteLock, VoteMode, write_durably};
+use ledger_store::{VoteLock, VoteMode, write_durably};
 use rust_embed::RustEmbed;
 
 use crate::failure::Failure;
-use crate::join::member_with;
+use crate::founding::{self, Founding};
 use crate::open::Layout;
 
 /// Rule sets and calendars that come with the program.
@@ -24,6 +24,9 @@ use crate::open::Layout;
 #[folder = "data"]
 #[include = "*.json"]
 struct Documents;
+
+/// Directory of the founder's private keys, which the node does not read.
+pub(crate) const FOUNDER: &str = "founder";
 
 /// A key of the founder with its class of custody.
 #[derive(Clone, Debug)]
@@ -124,7 +127,14 @@ pub(crate) struct Prepared {
 /// # Errors
 /// `NODE_EXISTS` when there is a ledger, or what cannot be written.
 pub fn create(path: &Path, plan: &NewLedger, founder: &[FounderKey]) -> Result<LedgerId, Failure> {
-    prepare(path, plan, founder)?.write()
+    prepare(path, plan, founder)?.write(|_| Ok(()))
+}
+
+fn refuse_existing(layout: &Layout) -> Result<(), Failure> {
+    if layout.genesis().exists() || layout.keys().exists() {
+        return Err(Failure::exists(layout.0.display()));
+    }
+    Ok(())
 }
 
 /// What [`create`] writes.
@@ -137,10 +147,8 @@ pub(crate) fn prepare(
     founder: &[FounderKey],
 ) -> Result<Prepared, Failure> {
     let layout = Layout(path.to_owned());
-    // Whose the keys beside a founding are shows when it is withdrawn.
-    if layout.genesis().exists() || (layout.keys().exists() && !layout.founding().0.exists()) {
-        return Err(Failure::exists(path.display()));
-    }
+    founding::finish(path)?;
+    refuse_existing(&layout)?;
     let node = node_keys()?;
     let genesis = GenesisPlan {
         name: plan.name.clone(),
@@ -168,60 +176,32 @@ pub(crate) fn prepare(
 }
 
 impl Prepared {
-    /// Writes it. What fails, or is broken off, can be tried again: nothing that would be in its way is left.
+    /// Writes it, with what else `more` writes into a directory that takes its place with the rest. What fails, or is broken off, can be
+    /// tried again: nothing that would be in its way is left.
     ///
     /// # Errors
     /// What cannot be written.
-    pub(crate) fn write(self) -> Result<LedgerId, Failure> {
+    pub(crate) fn write(
+        self,
+        more: impl FnOnce(&Path) -> Result<(), Failure>,
+    ) -> Result<LedgerId, Failure> {
         let Self { layout, node, id, file } = self;
-        fs::create_dir_all(&layout.0).map_err(Failure::at(&layout.0))?;
-        let directory = File::open(&layout.0).map_err(Failure::at(&layout.0))?;
-        if directory.try_lock().is_err() {
-            return Err(StoreError::Locked { path: layout.0 }.into());
-        }
-        withdraw(&layout)?;
-        if layout.genesis().exists() || layout.keys().exists() {
-            return Err(Failure::exists(layout.0.display()));
-        }
-        let stage = layout.founding();
-        fs::create_dir(&stage.0).map_err(Failure::at(&stage.0))?;
+        let founding = Founding::begin(&layout.0)?;
+        refuse_existing(&layout)?;
         let had_lock = layout.vote_lock().exists();
-        let moved = write_node_keys(&layout, &stage.keys(), &node).and_then(|()| {
-            write_durably(&stage.genesis(), &file)?;
-            // Last: a directory without a genesis file is not a ledger yet.
-            for (from, to) in [(stage.keys(), layout.keys()), (stage.genesis(), layout.genesis())] {
-                fs::rename(&from, &to).map_err(Failure::at(&to))?;
-            }
-            directory.sync_all().map_err(Failure::at(&layout.0))
-        });
-        if let Err(error) = moved {
+        let stage = Layout(founding.stage());
+        let written = write_node_keys(&layout, &stage.keys(), &node)
+            .and_then(|()| more(&stage.0))
+            .and_then(|()| Ok(write_durably(&stage.genesis(), &file)?));
+        if let Err(error) = written {
             if !had_lock {
                 let _gone = fs::remove_file(layout.vote_lock());
             }
-            return withdraw(&layout).and(Err(error));
+            return Err(error);
         }
-        let _empty = fs::remove_dir(&stage.0);
+        founding.whole()?;
         Ok(id)
     }
-}
-
-/// Takes away what is left of a founding that was broken off. Its genesis never came to be, so nobody has used the keys that it lists;
-/// others are left where they are.
-fn withdraw(layout: &Layout) -> Result<(), Failure> {
-    let stage = layout.founding();
-    if layout.genesis().exists() || !stage.0.exists() {
-        return Ok(());
-    }
-    if layout.keys().exists() && stage.genesis().exists() {
-        let validators = stage.read_genesis()?.document.validators().clone();
-        let keys = layout.read_keys()?;
-        let own = keys.first().map(|keys| member_with(&validators, keys)).transpose()?.flatten();
-        if own.is_some() {
-            let keys = stage.keys();
-            fs::rename(layout.keys(), &keys).map_err(Failure::at(&keys))?;
-        }
-    }
-    fs::remove_dir_all(&stage.0).map_err(Failure::at(&stage.0))
 }
 
 /// Takes keys away again that were made for what did not come to be: they would be in its way later.
@@ -281,48 +261,5 @@ pub(crate) fn validator(party: &str, origin: &str, node: &NodeKeyFiles) -> Valid
         log_key: public(log),
         cosign_key: public(cosign),
         receipt_key: public(receipt),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::recover::tests::{founded, plan};
-
-    /// At each step at which a founding can be broken off: before its files are moved, and between the two.
-    #[test]
-    fn a_founding_that_was_broken_off_is_begun_anew() {
-        for is_moved in [false, true] {
-            let directory = founded();
-            let layout = Layout(directory.path().to_owned());
-            let stage = layout.founding();
-            fs::create_dir(&stage.0).unwrap();
-            fs::rename(layout.genesis(), stage.genesis()).unwrap();
-            if !is_moved {
-                fs::rename(layout.keys(), stage.keys()).unwrap();
-            }
-            let id = create(&layout.0, &plan(), &founder_keys().unwrap()).unwrap();
-            assert_eq!(layout.read_genesis().unwrap().document.id(), id);
-            let keys = layout.read_keys().unwrap();
-            let genesis = layout.read_genesis().unwrap().document;
-            assert!(member_with(genesis.validators(), &keys[0]).unwrap().is_some());
-            let lock = VoteLock::read(&layout.0).unwrap().unwrap();
-            assert_eq!(lock.names([keys::kid(&keys[0].vote)]), Ok(()));
-            assert!(!stage.0.exists());
-        }
-    }
-
-    #[test]
-    fn keys_that_a_founding_did_not_make_are_left_alone() {
-        let (directory, other) = (founded(), founded());
-        let [layout, other] = [&directory, &other].map(|home| Layout(home.path().to_owned()));
-        let stage = layout.founding();
-        fs::create_dir(&stage.0).unwrap();
-        fs::remove_file(layout.genesis()).unwrap();
-        fs::rename(other.genesis(), stage.genesis()).unwrap();
-        let before = fs::read(layout.keys().join("vote.pem")).unwrap();
-        let refused = create(&layout.0, &plan(), &founder_keys().unwrap()).unwrap_err();
-        assert_eq!(refused.code, "NODE_EXISTS");
-        assert_eq!(fs::read(layout.keys().join("vote.pem")).unwrap(), before);
     }
 }

@@ -20,13 +20,15 @@ use crate::args::{DirArgs, TestnetArgs};
 use crate::commands::{of, settings_of};
 use crate::config::LogFormat;
 use crate::failure::Failure;
+use crate::founding::{self, Founding};
 use crate::node::Node;
 use crate::open::Layout;
 use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
 use crate::running::Signals;
 use crate::setup::{
-    FounderKey, NodeKeyFiles, calendars, founder_keys, grant, node_keys, rule_sets, write_node_keys,
+    FOUNDER, FounderKey, NodeKeyFiles, calendars, founder_keys, grant, node_keys, rule_sets,
+    write_node_keys,
 };
 use crate::telemetry;
 
@@ -48,7 +50,7 @@ struct Exchange {
 /// What keeps it from being made or run.
 pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Failure> {
     let directories = directories(args);
-    take_place(&args.data_dir)?;
+    founding::finish(&args.data_dir)?;
     let there = existing(&args.data_dir);
     if there.is_empty() {
         let nodes = directories.len().saturating_mul(2).saturating_sub(1);
@@ -228,8 +230,7 @@ fn keeps_version(args: &TestnetArgs, there: &[PathBuf]) -> Result<(), Failure> {
     )))
 }
 
-/// Makes all directories: keys, the genesis that all founders sign, and a configuration. They are written aside, and take their places
-/// when all of them are there.
+/// Makes all directories: keys, the genesis that all founders sign, and a configuration.
 fn create(
     args: &TestnetArgs,
     base_port: u16,
@@ -237,11 +238,6 @@ fn create(
 ) -> Result<LedgerId, Failure> {
     if let Some(taken) = directories.iter().find(|directory| directory.exists()) {
         return Err(Failure::exists(taken.display()));
-    }
-    let stage = stage(&args.data_dir);
-    if stage.exists() {
-        // It was broken off, and nobody has used what is in it.
-        fs::remove_dir_all(&stage).map_err(Failure::at(&stage))?;
     }
     let exchange = |number: u16| -> Result<Exchange, Failure> {
         let party = format!("exchange-{number}");
@@ -257,9 +253,9 @@ fn create(
             format!("\"{}@127.0.0.1:{}\"", keys::kid(&vote.1), ports(base_port, number).1)
         })
         .collect();
-    let numbered: Vec<(&PathBuf, u16)> = directories.iter().zip(0..).collect();
-    for (directory, number) in numbered.into_iter().rev() {
-        let directory = &stage.join(directory.file_name().unwrap_or_default());
+    let founding = Founding::begin(&args.data_dir)?;
+    for (directory, number) in directories.iter().zip(0_u16..) {
+        let directory = &founding.stage().join(directory.file_name().unwrap_or_default());
         let exchange = exchanges.get(usize::from(number));
         let node = match exchange {
             Some(exchange) => exchange.node.clone(),
@@ -276,30 +272,8 @@ fn create(
         fs::write(layout.config(), config).map_err(Failure::at(&layout.config()))?;
         write_durably(&layout.genesis(), &file)?;
     }
-    take_place(&args.data_dir)?;
+    founding.whole()?;
     Ok(id)
-}
-
-/// Where a network is written before it takes its place.
-fn stage(data_dir: &Path) -> PathBuf {
-    Layout(data_dir.to_owned()).founding().0
-}
-
-/// Moves a network that was written whole to its place, or what was not moved yet when that was broken off. The first validator's genesis
-/// was written last, and its directory is moved last.
-fn take_place(data_dir: &Path) -> Result<(), Failure> {
-    let stage = stage(data_dir);
-    let first = stage.join("validator-1");
-    if !Layout(first.clone()).genesis().exists() {
-        return Ok(());
-    }
-    let all = fs::read_dir(&stage).map_err(Failure::at(&stage))?;
-    let all: Vec<PathBuf> = all.flatten().map(|entry| entry.path()).collect();
-    for from in all.iter().filter(|path| **path != first).chain([&first]) {
-        let to = data_dir.join(from.file_name().unwrap_or_default());
-        fs::rename(from, &to).map_err(Failure::at(&to))?;
-    }
-    fs::remove_dir(&stage).map_err(Failure::at(&stage))
 }
 
 const fn ports(base_port: u16, number: u16) -> (u16, u16) {
@@ -316,7 +290,7 @@ fn write_node(
     let layout = Layout(directory.to_owned());
     write_node_keys(&layout, &layout.keys(), node)?;
     for key in exchange.map(|exchange| &exchange.founder).into_iter().flatten() {
-        let path = directory.join("founder").join(format!("{}.pem", key.name));
+        let path = directory.join(FOUNDER).join(format!("{}.pem", key.name));
         keys::write(&path, &key.key, None)?;
     }
     Ok(())
@@ -410,33 +384,5 @@ mod tests {
         assert_eq!((failure.code.as_str(), failure.exit), ("NODE_TWIN", 34));
         assert!(failure.message.starts_with("net/validator-2: "), "{}", failure.message);
         assert_eq!(stopped.load(Ordering::Relaxed), 2);
-    }
-
-    /// Before it was whole, and between any two moves of directories.
-    #[tokio::test]
-    async fn a_network_whose_making_was_broken_off_is_made_all_the_same() {
-        let names = ["validator-1", "validator-2", "follower-1"];
-        for moved in 0..=names.len() {
-            let home = tempfile::tempdir().unwrap();
-            let args = TestnetArgs {
-                validators: 2,
-                followers: 1,
-                data_dir: home.path().to_owned(),
-                base_port: None,
-                protocol_version: None,
-                init_only: true,
-            };
-            testnet(&args, Output::Json).await.unwrap();
-            let stage = stage(home.path());
-            fs::create_dir(&stage).unwrap();
-            for name in &names[..names.len() - moved] {
-                fs::rename(home.path().join(name), stage.join(name)).unwrap();
-            }
-            if moved == 0 {
-                fs::remove_file(stage.join("validator-1").join("genesis")).unwrap();
-            }
-            testnet(&args, Output::Json).await.unwrap();
-            assert_eq!(existing(home.path()).len(), names.len(), "{moved}");
-        }
     }
 }

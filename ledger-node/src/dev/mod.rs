@@ -30,6 +30,7 @@ use crate::dev::cast::{Actor, Cast};
 use crate::dev::stage::{Scene, Stage, seconds};
 use crate::dev::summary::{Summary, skipped_json};
 use crate::failure::Failure;
+use crate::founding;
 use crate::node::{Node, Options};
 use crate::open::Layout;
 use crate::peers::PeerOptions;
@@ -53,6 +54,7 @@ pub async fn run(args: &DevArgs, output: Output) -> Result<(), Failure> {
     telemetry::start(LogFormat::Text, filter);
     let directory = args.data_dir.join("dev");
     let cast = Cast::load(&directory.join("keys"))?;
+    founding::finish(&args.data_dir)?;
     if !Layout(args.data_dir.clone()).genesis().exists() {
         create(&args.data_dir, &ledger(&cast)?, cast.exchange.keys())?;
     }
