@@ -129,14 +129,10 @@ mod tests {
     use std::fs;
 
     use clap::Parser as _;
-    use ledger_client::act::{Times, Unsigned};
-    use ledger_event::KeyRevoked;
-    use ledger_event::event::Act;
-    use ledger_format::digest::LedgerId;
-    use ledger_format::id::{Subject, SubjectKind};
 
     use super::*;
     use crate::args::Cli;
+    use crate::signing::tests::unsigned;
 
     /// An attempt that gets nowhere leaves no file that would refuse the next one.
     #[tokio::test]
@@ -145,14 +141,7 @@ mod tests {
         let at = |name: &str| directory.path().join(name);
         let key = keys::generate().unwrap();
         keys::write(&at("key.pem"), &key, None).unwrap();
-        let unsigned = Unsigned {
-            ledger: LedgerId([7; 32]),
-            subject: Subject::new(SubjectKind::Party, "acme").unwrap(),
-            prior: None,
-            act: Act::KeyRevoked(KeyRevoked::default()),
-            times: Times::valid_for(1_785_715_200, 60),
-        };
-        let draft = unsigned.draft("acme", keys::kid(&key), Vec::new()).unwrap();
+        let draft = unsigned().draft("acme", keys::kid(&key), Vec::new()).unwrap();
         fs::write(at("act.draft"), DraftFile::new(draft).to_json()).unwrap();
         let files = ["act.draft", "key.pem", "act.cose"].map(|name| at(name).display().to_string());
         let [draft, key, save] = &files;

@@ -69,15 +69,12 @@ fn run(cli: Cli, format: Format) -> u8 {
         .map_err(ClientError::io("runtime"))
         .and_then(|runtime| runtime.block_on(carry_out(cli, format)));
     match result {
-        Ok(answer) => match report::answer(format, &answer) {
+        Ok(answer) => {
+            let unwritten = report::answer(format, &answer).err();
+            let unwritten = unwritten.map(|error| failed(format, &error));
             // A verdict stays one where nobody can read it.
-            Err(error) if answer.exit == 0 => failed(format, &error),
-            Err(error) => {
-                report::failure(format, &error);
-                answer.exit
-            }
-            Ok(()) => answer.exit,
-        },
+            if answer.exit == 0 { unwritten.unwrap_or(0) } else { answer.exit }
+        }
         Err(error) => failed(format, &error),
     }
 }

@@ -314,7 +314,7 @@ fn described(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs;
 
     use ledger_client::act::Signatory;
@@ -324,16 +324,20 @@ mod tests {
 
     use super::*;
 
-    fn entry() -> Entry {
-        let key = SigningKey::from_bytes(&[1; 32]);
-        let unsigned = Unsigned {
+    /// An act of a party, for nobody's ledger.
+    pub(crate) fn unsigned() -> Unsigned {
+        Unsigned {
             ledger: LedgerId([7; 32]),
             subject: Subject::new(SubjectKind::Party, "acme").unwrap(),
             prior: None,
             act: Act::KeyRevoked(KeyRevoked::default()),
             times: Times::valid_for(1_785_715_200, 60),
-        };
-        unsigned.sign(&[Signatory::issuer("acme", Role::Supplier, &key)]).unwrap()
+        }
+    }
+
+    fn entry() -> Entry {
+        let key = SigningKey::from_bytes(&[1; 32]);
+        unsigned().sign(&[Signatory::issuer("acme", Role::Supplier, &key)]).unwrap()
     }
 
     #[test]

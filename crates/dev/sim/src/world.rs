@@ -297,9 +297,9 @@ impl World {
             self.next();
         }
         // A run that another finding has ended did not get as far as that entries are missed.
-        let is_over = self.checks.violations.is_empty();
+        let is_sound = self.checks.violations.is_empty();
         let is_settled = agree || (self.queue.is_empty() && self.is_settled());
-        if is_over && !is_settled {
+        if is_sound && !is_settled {
             let state: Vec<_> = self.nodes.iter().map(Node::standing).collect();
             let owing: Vec<_> = self.nodes.iter().map(Node::is_owing).collect();
             self.checks.violations.push(Violation::Unrest(format!(
@@ -309,7 +309,7 @@ impl World {
             )));
         }
         // Nobody has it in its pool any more.
-        for (entry, since) in self.fairness.waiting().into_iter().filter(|_| is_over) {
+        for (entry, since) in self.fairness.waiting().into_iter().filter(|_| is_sound) {
             let waited = self.checks.height().saturating_sub(since);
             self.checks.violations.push(Violation::Censored { entry, waited });
         }

@@ -33,13 +33,14 @@ impl Row {
 /// Counts the rows of a source.
 #[derive(Default)]
 pub(super) struct Rows {
-    seen: BTreeMap<(Subject, Hash), u64>,
+    seen: BTreeMap<Subject, BTreeMap<Hash, u64>>,
 }
 
 impl Rows {
     /// The next row of a digest about a subject.
     pub(super) fn next(&mut self, subject: &Subject, digest: Hash) -> Row {
-        let number = self.seen.entry((subject.clone(), digest)).or_default();
+        let rows = self.seen.entry(subject.clone()).or_default();
+        let number = rows.entry(digest).or_default();
         *number += 1;
         Row { digest, number: *number }
     }

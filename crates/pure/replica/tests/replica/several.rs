@@ -246,9 +246,8 @@ fn whoever_is_away_is_not_waited_for() {
     }
 }
 
-/// Who hears of a vote may build on it: all that it was concluded from is durable by then.
-#[test]
-fn nothing_is_said_of_which_the_log_is_not_durable() {
+/// What one of four does about a proposal and two prevotes for it, beside its own a quorum if they are signed; and who it is.
+fn hears_a_polka(is_signed: bool) -> (KeyId, Vec<Action>) {
     let mut four = four();
     let (body, made, block) = proposed(&mut four[1]);
     let (turn, other) = (four[1].id, four[2].id);
@@ -256,15 +255,26 @@ fn nothing_is_said_of_which_the_log_is_not_durable() {
     let mut actions = voter.hears(turn, &body);
     actions.extend(voter.hears(turn, &made));
     for by in [turn, other] {
-        actions.extend(voter.hears(by, &prevote(by, (1, 0), Some(block))));
+        let mut vote = prevote(by, (1, 0), Some(block)).statement().unwrap();
+        if !is_signed {
+            vote.signature[0] ^= 1;
+        }
+        actions.extend(voter.hears(by, &Message::stating(&vote).unwrap()));
     }
+    (voter.id, actions)
+}
+
+/// Who hears of a vote may build on it: all that it was concluded from is durable by then.
+#[test]
+fn nothing_is_said_of_which_the_log_is_not_durable() {
+    let (voter, actions) = hears_a_polka(true);
     let (mut logged, mut kinds) = (0, Vec::new());
     for action in &actions {
         match action {
             Action::Log(_) => logged += 1,
             Action::FlushLog => logged = 0,
             Action::Broadcast(message) => {
-                let own = message.statement().filter(|said| said.validator == voter.id);
+                let own = message.statement().filter(|said| said.validator == voter);
                 assert!(own.is_none() || logged == 0, "{message:?}");
                 kinds.extend(own.map(|said| said.kind));
             }
@@ -274,23 +284,10 @@ fn nothing_is_said_of_which_the_log_is_not_durable() {
     assert_eq!(kinds, [StatementKind::Prevote, StatementKind::Precommit]);
 }
 
-/// Of four, two prevotes beside its own are a quorum if they are signed.
 #[test]
 fn votes_that_nobody_signed_count_for_nothing() {
     for is_signed in [true, false] {
-        let mut four = four();
-        let (body, made, block) = proposed(&mut four[1]);
-        let (turn, other) = (four[1].id, four[2].id);
-        let voter = &mut four[3];
-        let mut actions = voter.hears(turn, &body);
-        actions.extend(voter.hears(turn, &made));
-        for by in [turn, other] {
-            let mut vote = prevote(by, (1, 0), Some(block)).statement().unwrap();
-            if !is_signed {
-                vote.signature[0] ^= 1;
-            }
-            actions.extend(voter.hears(by, &Message::stating(&vote).unwrap()));
-        }
+        let (_, actions) = hears_a_polka(is_signed);
         let own = said(&actions).into_iter().filter_map(|message| message.statement());
         let precommits = own.filter(|said| said.kind == StatementKind::Precommit).count();
         assert_eq!(precommits, usize::from(is_signed));
