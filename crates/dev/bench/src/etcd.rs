@@ -78,10 +78,10 @@ impl Drop for Etcd {
 
 async fn connect(url: &str) -> Result<Channel, String> {
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| error.to_string())?;
-    let endpoint = endpoint.tcp_nodelay(true).timeout(PATIENCE);
+    let endpoint = endpoint.timeout(PATIENCE);
     let begun = Instant::now();
     loop {
-        match endpoint.connect().await {
+        match endpoint.connect_with_connector(ledger_gather::connector()).await {
             Ok(channel) => return Ok(channel),
             Err(error) if begun.elapsed() > PATIENCE => return Err(error.to_string()),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

@@ -173,7 +173,7 @@ async fn exchange(
     outbox: &Arc<Outbox>,
 ) -> Result<Why, Failure> {
     let most = local.settings.max_frame_bytes.saturating_add(FRAME_OVERHEAD);
-    let channel = channel(local, link, io).await?;
+    let channel = Box::pin(channel(local, link, io)).await?;
     let mut client = PeerServiceClient::new(channel)
         .max_decoding_message_size(most)
         .max_encoding_message_size(most);

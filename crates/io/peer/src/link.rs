@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ledger_format::digest::Hash;
+use ledger_gather::Gathered;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -77,6 +78,7 @@ impl Link {
         });
         let closing = Box::pin(link.closed.clone().cancelled_owned());
         let heard = Instant::now();
+        let stream = Gathered::new(stream);
         let io =
             LinkIo { stream, link: Arc::clone(&link), closing, heard, keep_alive, is_over: false };
         Ok((link, io))
@@ -119,7 +121,7 @@ impl Link {
 /// The bytes of a [`Link`].
 #[derive(Debug)]
 pub(crate) struct LinkIo {
-    stream: TlsStream<TcpStream>,
+    stream: Gathered<TlsStream<TcpStream>>,
     link: Arc<Link>,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
     /// When the other side said something last. It answers a ping of HTTP/2 in each such time.
