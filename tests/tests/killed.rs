@@ -2,7 +2,7 @@
 //!
 //! SIGKILL leaves what the operating system has cached, so this shows that nothing is acknowledged before it was written, and that
 //! every state in which a process can die is one that the next start recovers from. Lost caches (a power cut) are another fault:
-//! `directories.rs` tears and truncates the files themselves.
+//! `power.rs` cuts it, and `directories.rs` tears and truncates the files themselves.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
