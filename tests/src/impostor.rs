@@ -131,6 +131,14 @@ impl Impostor {
         self.network.refusals().contains_key(&(code, By::Them))
     }
 
+    /// Frames of a flood that were queued for the validator which still hears it; `None` when it does no more.
+    pub fn heard(&self) -> Option<u64> {
+        let peers = self.network.peers().into_iter();
+        let mut hearers =
+            peers.filter(|peer| peer.identity == self.hearer && peer.connected_since.is_some());
+        hearers.next().map(|peer| peer.counts.get(Lane::Entries).sent)
+    }
+
     /// Sends the same to one of the validators as fast as it is taken, until the task is aborted: made-up prevotes in that validator's
     /// own name, which cost most to check.
     pub fn flood(&self, exchanges: &Exchanges, height: u64) -> JoinHandle<()> {

@@ -277,11 +277,26 @@ fn comes_back(network: &mut Exchanges, node: usize) {
     network.reach(node, height);
 }
 
+/// Ends a node, and gives the height that it was seen at last.
+fn ends(network: &mut Exchanges, node: usize, signal: Signal) -> u64 {
+    let height = network.height(node);
+    let code = network.end(node, signal).code;
+    assert!(signal != Signal::Terminate || code == 0, "node {node} ended with {code}");
+    height
+}
+
+/// The same node comes back with all that it has shown.
+fn comes_back_with(network: &mut Exchanges, node: usize, height: u64) {
+    comes_back(network, node);
+    let begins = network.node(node).ready["height"].as_u64().unwrap();
+    assert!(begins >= height, "node {node} showed height {height}, and began with {begins}");
+}
+
 fn one_after_another_restarts(network: &mut Exchanges, load: &Load) {
     for node in 0..NODES {
-        assert_eq!(network.end(node, Signal::Terminate).code, 0, "node {node}");
+        let height = ends(network, node, Signal::Terminate);
         load.goes_on(&format!("node {node} stopped"));
-        comes_back(network, node);
+        comes_back_with(network, node, height);
     }
 }
 
@@ -313,9 +328,9 @@ fn a_wire_is_cut_in_one_direction(network: &Exchanges, load: &Load) {
 }
 
 fn one_is_killed(network: &mut Exchanges, load: &Load) {
-    let _killed = network.end(1, Signal::Kill);
+    let height = ends(network, 1, Signal::Kill);
     load.goes_on("node 1 killed");
-    comes_back(network, 1);
+    comes_back_with(network, 1, height);
 }
 
 fn one_is_slow(network: &Exchanges, load: &Load) {
@@ -357,15 +372,15 @@ fn a_validator_loses_its_disk(network: &mut Exchanges, load: &Load) {
     }
     println!("a validator that lost its disk votes again after {:?}", begun.elapsed());
     // With another one down its vote is needed.
-    let _killed = network.end(0, Signal::Kill);
+    let height = ends(network, 0, Signal::Kill);
     load.goes_on("a validator that lost its disk, and another one killed");
-    comes_back(network, 0);
+    comes_back_with(network, 0, height);
 }
 
 fn a_disk_is_full(network: &mut Exchanges, load: &Load, disk: &SmallDisk) {
     disk.fill();
     let ended = network.nodes[SMALL].take().unwrap().wait();
-    assert_ne!(ended.code, 0, "{ended:?}");
+    assert_eq!(ended.expect(32).error_code(), "STORE_IO");
     load.goes_on("a full disk");
     fs::remove_file(disk.filler()).unwrap();
     comes_back(network, SMALL);

@@ -22,6 +22,7 @@ fn one_that_never_stops_talking_keeps_nobody_from_their_turns() {
     network.end(LIAR, Signal::Kill);
     let impostor = Impostor::of(&network, LIAR);
     let flood = impostor.flood(&network, height + 100);
+    let heard = impostor.heard().unwrap();
     // The votes of all three others are needed, and each is to propose more than once.
     for number in 0..8 {
         let entry = supplier.describe(&format!("flooded-{number}")).unwrap();
@@ -31,6 +32,9 @@ fn one_that_never_stops_talking_keeps_nobody_from_their_turns() {
         network.runtime.block_on(submitted).unwrap();
         assert!(begun.elapsed() < PATIENCE, "entry {number} took {:?}", begun.elapsed());
     }
+    // All the while: a liar that was cut off would show nothing.
+    let more = impostor.heard().unwrap() - heard;
+    assert!(more >= 8, "{more} frames of the flood were taken");
     flood.abort();
     // Bytes that are no message end the connection, and say so.
     let begun = Instant::now();
