@@ -33,8 +33,8 @@ impl World {
         self.agree_except(&BTreeSet::new())
     }
 
-    /// The same, but that entries may wait again where none did since the last block: a liar that never stops brings what all have
-    /// refused to one after the other.
+    /// The same, but that entries may wait again where none did since the last block, if no quorum has them: a liar that never stops brings
+    /// what all have refused to one after the other.
     pub(super) fn has_settled(&self, emptied: &mut Emptied) -> bool {
         let height = self.checks.height();
         if emptied.height != height {
@@ -45,7 +45,7 @@ impl World {
             (node.liar.is_none() && reached == height && waiting == 0).then_some(number)
         };
         emptied.nodes.extend(self.nodes.iter().enumerate().filter_map(is_empty));
-        self.agree_except(&emptied.nodes)
+        self.fairness.waiting().is_empty() && self.agree_except(&emptied.nodes)
     }
 
     fn agree_except(&self, may_hold: &BTreeSet<usize>) -> bool {
