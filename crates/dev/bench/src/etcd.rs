@@ -81,7 +81,7 @@ async fn connect(url: &str) -> Result<Channel, String> {
     let endpoint = endpoint.timeout(PATIENCE);
     let begun = Instant::now();
     loop {
-        match endpoint.connect_with_connector(ledger_gather::connector()).await {
+        match endpoint.connect_with_connector(ledger_gather::connector(PATIENCE)).await {
             Ok(channel) => return Ok(channel),
             Err(error) if begun.elapsed() > PATIENCE => return Err(error.to_string()),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

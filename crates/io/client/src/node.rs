@@ -94,8 +94,10 @@ impl Node {
             .timeout(timeout)
             .initial_stream_window_size(4 * 1024 * 1024)
             .initial_connection_window_size(16 * 1024 * 1024);
-        let channel =
-            endpoint.connect_with_connector(ledger_gather::connector()).await.map_err(failed)?;
+        let channel = endpoint
+            .connect_with_connector(ledger_gather::connector(CONNECT_TIMEOUT))
+            .await
+            .map_err(failed)?;
         Ok(Self {
             submit: SubmitServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),

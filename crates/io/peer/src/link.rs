@@ -211,12 +211,14 @@ impl AsyncWrite for LinkIo {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_open(cx)?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+        Poll::Ready(flushed.map_err(|error| self.noted(error)))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_open(cx)?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let ended = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
+        Poll::Ready(ended.map_err(|error| self.noted(error)))
     }
 }
 
