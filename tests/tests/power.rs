@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ledger_fixtures::Rng;
 use ledger_tests::{
-    Disk, Exchanges, NODE, Places, Running, SharedBook, Signal, Supplier, connect, new_ledger, run,
+    Disk, Exchanges, NODE, Places, Running, SharedBook, Signal, Supplier, connect, new_ledger,
+    places_in, run,
 };
 use tokio::runtime::Runtime;
 
@@ -69,6 +70,9 @@ fn every_answer_outlives_every_power_cut() {
     }
     assert!(all.len() > 100, "{} answers are too few to show anything", all.len());
     assert_eq!(node.take().unwrap().end(Signal::Terminate), 0);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let chain = places_in(directory, &elsewhere.path().join("chain.ledger"));
+    assert!(all.iter().all(|(id, place)| chain.get(id) == Some(place)));
 }
 
 /// Kills the node of a validator, takes its power, and starts it again.
