@@ -21,7 +21,11 @@ with open(sys.argv[1], "r+b") as file:
     file.seek(-1, 1)
     file.write(bytes([byte ^ 1]))
 P
-if ledger-cli verify chain "$WORK/follower-1.ledger" --trust "$TRUST"; then fail "a changed chain was believed"; fi
+if ledger-cli verify chain "$WORK/follower-1.ledger" --trust "$TRUST" >"$WORK/refused" 2>&1; then
+    fail "a changed chain was believed"
+fi
+cat "$WORK/refused"
+grep -q 'FMT_\|V_' "$WORK/refused" || fail "it was refused for another reason"
 
 step "what is known against validators"
 at validator-1 evidence list

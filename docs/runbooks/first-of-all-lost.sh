@@ -27,10 +27,11 @@ at validator-1 -q validator add exchange-2 --keys-of "$SECOND/keys" --key "$FOUN
 business validator-1 3
 becomes validator-2 role validator
 
-step "the first one's blocks and log are gone; by genesis it is the only one, and its settings name the other"
+step "the first one's blocks and log are gone; by genesis it is the only one, so its settings have to name the other"
 stop validator-1
 rm -r "$FIRST"/{store,wal,vote.lock}
-ledger-node recover --alone --data-dir "$FIRST"
+grep -q "$(identity validator-2 keys)@" "$FIRST/config.toml" || fail "alone it would make a second history"
+ledger-node recover --data-dir "$FIRST"
 start validator-1
 agree validator-2 validator-1
 becomes validator-1 recovering True
@@ -45,13 +46,16 @@ becomes validator-1 recovering False
 business validator-1 2
 agree validator-1 validator-2
 
-step "the same from the backup: its blocks show nobody else either, and with --alone it would go on from them by itself"
+step "the same from the backup: its blocks show nobody else either, and its settings are from before the other came"
 stop validator-1
-cp "$FIRST/config.toml" "$WORK/config.toml"
 rm -r "$FIRST"
 cp -r "$WORK/backup" "$FIRST"
-cp "$WORK/config.toml" "$FIRST/config.toml"
-ledger-node recover --alone --data-dir "$FIRST"
+if ledger-node recover --data-dir "$FIRST" 2>"$WORK/refused"; then fail "nobody is named, and it would be alone"; fi
+grep -q NODE_RECOVER_ALONE "$WORK/refused" || fail "it was refused for another reason: $(cat "$WORK/refused")"
+
+step "this is not the moment for --alone: the other one, whose address its operator has, is named first"
+introduce validator-1 "$(identity validator-2 keys)" "$(peers_of validator-2)"
+ledger-node recover --data-dir "$FIRST"
 start validator-1
 agree validator-2 validator-1
 becomes validator-1 recovering True

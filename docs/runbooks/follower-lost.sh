@@ -9,7 +9,7 @@ stop follower-1
 mkdir "$WORK/saved" && cp "$WORK/follower-1/genesis" "$WORK/follower-1/config.toml" "$WORK/saved/"
 rm -r "$WORK/follower-1" && mkdir "$WORK/follower-1"
 
-step "new keys, the two files, and it takes everything from the others, verified"
+step "new keys, so validators that list followers have to list it anew; the two files, and it takes everything, verified"
 ledger-node keys new --data-dir "$WORK/follower-1" >/dev/null
 cp "$WORK/saved/"* "$WORK/follower-1/"
 business validator-1 2

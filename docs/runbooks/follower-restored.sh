@@ -13,9 +13,10 @@ step "an empty follower is filled, after the whole chain was verified"
 stop follower-1
 mkdir "$WORK/saved" && cp -r "$WORK/follower-1/"{keys,genesis,config.toml} "$WORK/saved/"
 rm -r "$WORK/follower-1" && mkdir "$WORK/follower-1" && cp -r "$WORK/saved/"* "$WORK/follower-1/"
-if ledger-node restore --data-dir "$WORK/follower-1" --snapshot "$WORK/chain.ledger" --checkpoint "$(printf '%064d' 1)"; then
+if ledger-node restore --data-dir "$WORK/follower-1" --snapshot "$WORK/chain.ledger" --checkpoint "$(printf '%064d' 1)" 2>"$WORK/refused"; then
     fail "restored without the block that was pinned"
 fi
+grep -q NODE_CHECKPOINT "$WORK/refused" || fail "it was refused for another reason: $(cat "$WORK/refused")"
 ledger-node restore --data-dir "$WORK/follower-1" --snapshot "$WORK/chain.ledger" --checkpoint "$WORK/head.note"
 
 step "it goes on from there"

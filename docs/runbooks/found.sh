@@ -28,9 +28,10 @@ HASH=$(ledger-cli -o json network genesis show "$FILE" | python3 -c 'import json
 echo "$HASH"
 
 step "6, 7: all sign; who began seals"
-if ledger-cli -q network genesis seal "$FILE" --key "$WORK/gzdex/founder/organisation.pem" --trust "$HASH" --to "$WORK/early" 2>/dev/null; then
+if ledger-cli -q network genesis seal "$FILE" --key "$WORK/gzdex/founder/organisation.pem" --trust "$HASH" --to "$WORK/early" 2>"$WORK/refused"; then
     fail "sealed without the others' signatures"
 fi
+grep -q CLIENT_UNSIGNED "$WORK/refused" || fail "it was refused for another reason: $(cat "$WORK/refused")"
 for founder in hkdex szdex mcdex; do
     ledger-cli -q network genesis sign "$FILE" --key "$WORK/$founder/founder/organisation.pem" --trust "$HASH" >/dev/null
 done
@@ -44,7 +45,7 @@ for founder in gzdex hkdex szdex mcdex; do
 done
 NUMBER=0
 for node in gzdex hkdex szdex mcdex auditor; do
-    ledger-node init --genesis "$WORK/gba.genesis" --data-dir "$WORK/$node" >/dev/null
+    ledger-node init --genesis "$WORK/gba.genesis" --trust "$HASH" --data-dir "$WORK/$node" >/dev/null
     role=validator
     [ $node = auditor ] && role=follower
     printf 'listen = "127.0.0.1:%d"\nrole = "%s"\n\n[peer]\nlisten = "127.0.0.1:%d"\nknown = [%s]\n' \

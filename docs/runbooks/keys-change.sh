@@ -37,5 +37,11 @@ for node in validator-1 validator-3 validator-4 follower-1; do
 done
 reload validator-1 validator-3 validator-4 follower-1
 [ "$(identity validator-2 keys)" = "$NEW" ] || fail "the new keys are not in place"
+
+step "6: the former keys are deleted, and the next start does without them"
+rm -r "$WORK/validator-2/keys/former"
+stop validator-2
+start validator-2
+becomes validator-2 role validator
 business validator-2 1
 agree validator-2 validator-1 validator-3 validator-4 follower-1

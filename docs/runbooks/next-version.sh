@@ -5,8 +5,8 @@ consortium --protocol-version 4
 founder() { echo "$WORK/validator-$1/founder/organisation"; }
 
 step "every node's program knows it"
-for number in 1 2 3 4; do
-    [ "$(status validator-$number known_protocol_version)" -ge 5 ] || fail "validator-$number is too old"
+for node in validator-1 validator-2 validator-3 validator-4 follower-1; do
+    [ "$(status $node known_protocol_version)" -ge 5 ] || fail "$node is too old"
 done
 
 step "members sign, for a height that leaves time"

@@ -10,7 +10,7 @@ mkdir "$WORK/kept" && cp -r "$WORK/validator-1/"{keys,genesis,config.toml} "$WOR
 rm -r "$WORK/validator-1" && mkdir "$WORK/validator-1" && cp -r "$WORK/kept/"* "$WORK/validator-1/"
 
 step "it does not vote from a directory that cannot know what it has voted"
-if ledger-node run --data-dir "$WORK/validator-1" >/dev/null 2>"$WORK/refused"; then fail "it started"; fi
+if timeout 60 ledger-node run --data-dir "$WORK/validator-1" >/dev/null 2>"$WORK/refused"; then fail "it started"; fi
 grep -q NODE_VOTE_LOCK "$WORK/refused" || fail "it was refused for another reason: $(cat "$WORK/refused")"
 
 step "recover, and start: it takes the history from the others, and votes when no height is left at which it may have voted"
