@@ -66,6 +66,20 @@ impl Etcd {
     }
 }
 
+impl Etcd {
+    /// Whether all members run: on a port that another etcd has, it would be measured instead of them.
+    fn all_run(&mut self) -> Result<(), String> {
+        for member in &mut self.members {
+            if let Some(status) = member.try_wait().map_err(|error| error.to_string())? {
+                return Err(format!(
+                    "a member of etcd has ended, {status}: another program may have its ports, from {PORTS} on"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Etcd {
     fn drop(&mut self) {
         for member in &mut self.members {
@@ -119,7 +133,7 @@ pub fn run_etcd(
     value_bytes: usize,
     time: Duration,
 ) -> Result<EtcdMeasured, String> {
-    let etcd = Etcd::start(program, members)?;
+    let mut etcd = Etcd::start(program, members)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         let mut channels = Vec::new();
@@ -130,6 +144,7 @@ pub fn run_etcd(
             put(&channel, format!("first-{number}").into_bytes(), vec![0; value_bytes]).await?;
             channels.push(channel);
         }
+        etcd.all_run()?;
         let members = || Spent::by(etcd.members.iter().map(Child::id));
         let (begun, earlier) = (Instant::now(), members());
         let until = begun + time;

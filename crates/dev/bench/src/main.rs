@@ -6,6 +6,7 @@
     reason = "a benchmark prints what it measured"
 )]
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -103,8 +104,8 @@ struct NetworkArgs {
     #[arg(long, default_value_t = 4)]
     validators: u16,
     /// Clients, each with one entry under way
-    #[arg(long, default_value_t = 64)]
-    clients: usize,
+    #[arg(long, default_value = "64")]
+    clients: NonZeroUsize,
     /// How long they write
     #[arg(long, default_value_t = 10)]
     seconds: u64,
@@ -121,8 +122,8 @@ struct NetworkArgs {
     #[arg(long, value_name = "PROGRAM", conflicts_with = "streaming")]
     beside_etcd: Option<PathBuf>,
     /// How often to measure, each time with a new network
-    #[arg(long, default_value_t = 1)]
-    rounds: usize,
+    #[arg(long, default_value = "1")]
+    rounds: NonZeroUsize,
     /// Fail if the median of entries a second is below
     #[arg(long, value_name = "RATE")]
     require_rate: Option<f64>,
@@ -205,14 +206,14 @@ fn network(args: &NetworkArgs) -> ExitCode {
     let time = Duration::from_secs(args.seconds);
     let clients = match args.streaming {
         Some(streams) => Clients::Streaming(streams, args.entries),
-        None => Clients::Waiting(args.clients, time, args.calls),
+        None => Clients::Waiting(args.clients.get(), time, args.calls),
     };
     let (mut rates, mut p99s, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..args.rounds {
+    for _ in 0..args.rounds.get() {
         let etcd = args
             .beside_etcd
             .as_ref()
-            .map(|program| run_etcd(program, ETCD_MEMBERS, args.clients, ETCD_VALUE, time));
+            .map(|program| run_etcd(program, ETCD_MEMBERS, args.clients.get(), ETCD_VALUE, time));
         let etcd = match etcd.transpose() {
             Ok(etcd) => etcd,
             Err(why) => {

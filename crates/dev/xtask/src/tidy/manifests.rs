@@ -69,6 +69,13 @@ fn pure_lints(tree: &Tree) -> Vec<Violation> {
             found.push(Violation::new(PURE_LINTS, 0, text));
         }
     }
+    if general.is_empty() {
+        found.push(Violation::new(
+            LINTS,
+            0,
+            "has no lint's setting: pure crates could repeat none",
+        ));
+    }
     for (key, value) in general.iter().filter(|(_, value)| !value.is_array()) {
         if ours.get(key) != Some(value) {
             let text = format!("{key} is not {value}, as in {LINTS}: repeat it");
@@ -121,6 +128,6 @@ mod tests {
         assert_eq!(pure_lints(&tree(good, Some("crates/pure/.clippy.toml"))).len(), 1);
         assert_eq!(pure_lints(&tree(&good.replace("a = 1", "a = 2"), None)).len(), 1);
         assert_eq!(pure_lints(&tree("a = 1", None)).len(), 2);
-        assert_eq!(pure_lints(&Tree::default()).len(), 2);
+        assert_eq!(pure_lints(&Tree::default()).len(), 3);
     }
 }
