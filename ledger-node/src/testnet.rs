@@ -67,12 +67,7 @@ pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Fa
         keeps_version(args, &there)?;
     }
     if args.init_only {
-        let lines: Vec<String> = directories
-            .iter()
-            .map(|directory| format!("ledger-node run --data-dir {}", directory.display()))
-            .collect();
-        let json = json!({ "directories": directories });
-        return report::result(output, &lines.join("\n"), &json);
+        return made(&directories, output);
     }
     telemetry::start(LogFormat::Text, tracing_subscriber::EnvFilter::new("warn"));
     let nodes = start_all(&directories).await?;
@@ -86,6 +81,15 @@ pub(crate) async fn testnet(args: &TestnetArgs, output: Output) -> Result<(), Fa
         () = signals.until_told() => {}
     }
     stop_all(nodes.into_iter().map(|(number, node)| (number, node.stop())), &directories).await
+}
+
+/// Says which directories are there, and the genesis hash, which is to be known before any node is asked for it.
+fn made(directories: &[PathBuf], output: Output) -> Result<(), Failure> {
+    let first = directories.first().cloned().unwrap_or_default();
+    let genesis = Layout(first).read_genesis()?.document.id().to_string();
+    let run = |directory: &PathBuf| format!("\nledger-node run --data-dir {}", directory.display());
+    let text = format!("ledger {genesis}{}", directories.iter().map(run).collect::<String>());
+    report::result(output, &text, &json!({ "directories": directories, "genesis": genesis }))
 }
 
 /// All nodes, each with its number; or what keeps one from starting, when those that have started are stopped again.
