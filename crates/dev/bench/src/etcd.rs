@@ -64,9 +64,7 @@ impl Etcd {
         }
         Ok(etcd)
     }
-}
 
-impl Etcd {
     /// Whether all members run: on a port that another etcd has, it would be measured instead of them.
     fn all_run(&mut self) -> Result<(), String> {
         for member in &mut self.members {
