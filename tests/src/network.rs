@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ledger_client::genesis::NEWEST;
 use ledger_format::digest::LedgerId;
+use ledger_proto::v1::GetStatusResponse;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -28,6 +29,8 @@ static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
 const GRPC_PORT: u16 = 7_440;
 /// How long a network may take to agree.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a validator may take that has lost its memory.
+const RECOVERS: Duration = Duration::from_secs(30);
 
 /// A network whose nodes run or do not.
 #[derive(Debug)]
@@ -233,13 +236,28 @@ impl Exchanges {
         fs::remove_file(self.path(node).join("FORMAT")).expect("a part of a data directory");
     }
 
+    /// What a node says of itself.
+    pub fn status(&self, node: usize) -> GetStatusResponse {
+        let node = self.node(node);
+        self.runtime.block_on(async { connect(node).await.status().await }).expect("a status")
+    }
+
     /// The height of a node.
     pub fn height(&self, node: usize) -> u64 {
-        let node = self.node(node);
-        self.runtime
-            .block_on(async { connect(node).await.status().await })
-            .expect("a status")
-            .height
+        self.status(node).height
+    }
+
+    /// Writes entries at another node, each a block, until a node says that it recovers no more.
+    pub fn write_until_recovered(&self, supplier: &Supplier, node: usize, other: usize) {
+        let (begun, mut written) = (Instant::now(), 0);
+        while self.status(node).recovering {
+            assert!(begun.elapsed() < RECOVERS, "{written} blocks were not enough");
+            let entry = supplier.describe(&format!("written-{written}")).expect("an entry");
+            let other = self.node(other);
+            let placed = self.runtime.block_on(async { connect(other).await.submit(&entry).await });
+            placed.expect("a place");
+            written += 1;
+        }
     }
 
     /// The proven places of a node's chain.

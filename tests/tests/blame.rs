@@ -16,7 +16,7 @@ use ledger_format::genesis_file::GenesisFile;
 use ledger_format::vote::{Certificate, VoteStep, vote_bytes};
 use ledger_replay::Ledger;
 use ledger_replica::StatementKind;
-use ledger_tests::{CLI, Exchanges, Finished, Impostor, NODE, Signal, connect, run};
+use ledger_tests::{CLI, Exchanges, Finished, Impostor, NODE, Signal, run};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -26,8 +26,7 @@ const LIAR: usize = 3;
 
 /// How much evidence a node has.
 fn evidence(network: &Exchanges, node: usize) -> u32 {
-    let node = network.node(node);
-    network.runtime.block_on(async { connect(node).await.status().await }).unwrap().evidence
+    network.status(node).evidence
 }
 
 /// Waits until all running nodes have as much evidence.

@@ -20,8 +20,8 @@ use ledger_client::{Failure, Node};
 use ledger_format::entry::Entry;
 use ledger_proto::v1;
 use ledger_tests::{
-    Answer, Exchanges, NODE, Operation, Places, SharedRecord, Sight, Signal, Supplier, connect,
-    place, run, vouch,
+    Answer, Exchanges, NODE, Operation, Places, SharedRecord, Sight, Signal, Supplier, place, run,
+    vouch,
 };
 
 const VALIDATORS: u16 = 4;
@@ -352,8 +352,7 @@ fn a_follower_loses_everything(network: &mut Exchanges, load: &Load) {
 
 /// Whether a node says that it does not vote, since it has forgotten what it said.
 fn recovers(network: &Exchanges, node: usize) -> bool {
-    let node = network.node(node);
-    network.runtime.block_on(async { connect(node).await.status().await }).unwrap().recovering
+    network.status(node).recovering
 }
 
 /// Its keys, genesis and configuration were kept elsewhere.

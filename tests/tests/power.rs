@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ledger_fixtures::Rng;
 use ledger_tests::{
@@ -14,8 +14,6 @@ use tokio::runtime::Runtime;
 /// Longest load before the power is cut.
 const LOAD_MS: usize = 300;
 const CUTS: u64 = 12;
-/// How long recovering may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A disk, unless this machine has none of that kind and does not insist.
 fn disk_under(directory: &Path) -> Option<Disk> {
@@ -89,20 +87,7 @@ fn move_to_disk(network: &mut Exchanges, supplier: &Supplier, node: usize) -> Op
     let disk = disk_under(&directory)?;
     let _put_aside = run(NODE, ["recover", "--data-dir", directory.to_str().unwrap()]).expect(0);
     network.start_nodes(&[node]);
-    let recovers = |network: &Exchanges| {
-        let status = async { connect(network.node(node)).await.status().await };
-        network.runtime.block_on(status).unwrap().recovering
-    };
-    let begun = Instant::now();
-    for number in 0.. {
-        if !recovers(network) {
-            break;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{number} blocks were not enough");
-        let entry = supplier.describe(&format!("meanwhile-{number}")).unwrap();
-        let other = network.node(1);
-        network.runtime.block_on(async { connect(other).await.submit(&entry).await }).unwrap();
-    }
+    network.write_until_recovered(supplier, node, 1);
     Some(disk)
 }
 
@@ -132,9 +117,7 @@ fn a_validator_contradicts_nothing_after_a_power_cut() {
     assert!(all.iter().all(|(id, place)| chains[0].get(id) == Some(place)));
     assert!(all.len() > 100, "{} answers are too few to show anything", all.len());
     for node in 0..4 {
-        let status = async { connect(network.node(node)).await.status().await };
-        let status = network.runtime.block_on(status).unwrap();
-        assert_eq!(status.evidence, 0, "node {node} has found a contradiction");
+        assert_eq!(network.status(node).evidence, 0, "node {node} has found a contradiction");
     }
     // Its disk goes before the directory that it is mounted in.
     network.end(0, Signal::Terminate);

@@ -46,8 +46,7 @@ fn recover(directory: &Path, options: &[&str]) -> Finished {
 
 /// Whether a node says that it recovers, and as what.
 fn recovering(network: &Exchanges, node: usize) -> (bool, String) {
-    let node = network.node(node);
-    let status = network.runtime.block_on(async { connect(node).await.status().await }).unwrap();
+    let status = network.status(node);
     let noticed = status.notices.iter().any(|notice| notice.starts_with("recovering"));
     assert_eq!(noticed, status.recovering);
     (status.recovering, status.role)
@@ -55,13 +54,7 @@ fn recovering(network: &Exchanges, node: usize) -> (bool, String) {
 
 /// Writes entries, each a block, until a node says that it recovers no more. It began to when the others had this height.
 fn write_until_recovered(network: &Exchanges, supplier: &Supplier, node: usize, from: u64) {
-    let begun = Instant::now();
-    let mut written = 0;
-    while recovering(network, node).0 {
-        assert!(begun.elapsed() < PATIENCE, "{written} blocks were not enough");
-        write(network, supplier, &[&format!("written-{written}")]);
-        written += 1;
-    }
+    network.write_until_recovered(supplier, node, 1);
     assert!(network.height(node) >= from + 2, "it may have voted at two heights");
 }
 
