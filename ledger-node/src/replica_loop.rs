@@ -15,7 +15,7 @@ use ledger_peer::Network;
 use ledger_replay::Ledger;
 use ledger_replica::{Action, Decided, Event, Replica, Timer, Turned};
 use ledger_rules::{Code, Refusal};
-use ledger_store::Wal;
+use ledger_store::{Store, Wal};
 
 use crate::evidence::{self, EvidenceDirectory};
 use crate::failure::Failure;
@@ -223,8 +223,10 @@ impl ReplicaLoop {
                 Action::CancelTimer(timer) => self.timers.retain(|(_, known)| *known != timer),
                 Action::CancelTimers => self.timers.retain(|(_, timer)| !timer.is_of_a_round()),
                 Action::Commit(decided) => {
+                    let is_logged = decided.is_logged;
                     settled.extend(self.commit(*decided)?);
                     self.announce(&mut settled);
+                    self.height_done(is_logged)?;
                     check_protocol(&self.shared.ledger())?;
                     queue.extend(self.step(Event::Committed)?);
                 }
@@ -290,16 +292,17 @@ impl ReplicaLoop {
         Some(Position { height: leaf.height, leaf_index, time_ms: header.time_ms })
     }
 
-    /// Makes a block durable, then lets everybody see it. The order is the promise: nobody is told before it is on disk.
+    /// Keeps a block, then lets everybody see it. The order is the promise: nobody is told before it is on disk, in the log or in the store.
     fn commit(&mut self, decided: Decided) -> Result<Vec<(EntryId, Outcome)>, Failure> {
-        let Decided { block, executed } = decided;
+        let Decided { block, executed, is_logged } = decided;
         let header = executed.header.clone();
-        stored::put(&block, &executed, |new| self.shared.store.commit(new))?;
+        let store = &self.shared.store;
+        let keep = if is_logged { Store::commit_logged } else { Store::commit };
+        stored::put(&block, &executed, |new| keep(store, new))?;
         let ids = executed.ids.clone();
         let first = executed.first_entry;
         let before = sets(&self.shared.ledger());
         self.shared.ledger_mut().commit(executed).map_err(Failure::stopped)?;
-        self.wal.height_done(&self.replica.marks(header.height))?;
         let (height, time_ms) = (header.height, header.time_ms);
         tracing::debug!(
             height,
@@ -319,6 +322,16 @@ impl ReplicaLoop {
         let placed =
             |(leaf_index, id)| (id, Outcome::Placed(Position { height, leaf_index, time_ms }));
         Ok((first..).zip(ids).map(placed).collect())
+    }
+
+    /// Ends a height: what its log alone has kept so far gets on disk in the store, before anything of the next one is logged.
+    fn height_done(&mut self, is_logged: bool) -> Result<(), Failure> {
+        if is_logged {
+            self.shared.store.flush()?;
+        }
+        let height = self.shared.ledger().height();
+        self.wal.height_done(&self.replica.marks(height))?;
+        Ok(())
     }
 
     /// Says how much waits, if that has changed: whatever arrived or fired may have taken something away.

@@ -66,6 +66,8 @@ pub(crate) struct Node {
     pub(crate) forgot: bool,
     /// Actions until the process dies, when it is about to.
     pub(crate) left: Option<usize>,
+    /// Whether the process dies when it has answered for the next block.
+    pub(crate) dies_answered: bool,
 }
 
 impl Process {

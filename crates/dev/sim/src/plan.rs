@@ -47,6 +47,8 @@ pub enum Trouble {
     FlushError,
     /// A process dies after a few actions more, wherever that is.
     CrashAtAction,
+    /// A process dies when it has answered for a block, before its store has it.
+    CrashAnswered,
     /// All processes die at once: what no disk holds is gone.
     Blackout,
     /// Some nodes cannot reach the others, nor be reached.
@@ -66,10 +68,11 @@ pub enum Trouble {
 }
 
 /// All kinds of trouble but those of disks that say something else than what was written.
-pub const TROUBLES: [Trouble; 8] = [
+pub const TROUBLES: [Trouble; 9] = [
     Trouble::Crash,
     Trouble::FlushError,
     Trouble::CrashAtAction,
+    Trouble::CrashAnswered,
     Trouble::Blackout,
     Trouble::Partition,
     Trouble::OneWay,
@@ -94,6 +97,7 @@ impl Trouble {
             Self::Crash => "crash",
             Self::FlushError => "flush_error",
             Self::CrashAtAction => "crash_at_action",
+            Self::CrashAnswered => "crash_answered",
             Self::Blackout => "blackout",
             Self::Partition => "partition",
             Self::OneWay => "one_way",

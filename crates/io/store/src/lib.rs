@@ -1,6 +1,6 @@
 //! Where a node keeps blocks, and everything that it derives from them (docs/ARCHITECTURE.md, store).
 //!
-//! **Invariants.** The only crate that names sled. One atomic batch and one flush a block. Only blocks are the ledger: all else
+//! **Invariants.** The only crate that names sled. One atomic batch and one flush a block, which the next one waits for. Only blocks are the ledger: all else
 //! can be rebuilt from them. An error while writing is final: the caller must stop the process and recover from what is on disk.
 
 mod blobs;
@@ -57,8 +57,9 @@ pub struct Store {
     changed_bytes: AtomicU64,
     /// Writes of blocks that are under way.
     writes: Writes,
-    /// Height up to which blocks are flushed. Readers see none above it: what could still be lost is never shown.
-    durable: AtomicU64,
+    /// Height up to which blocks are flushed, or kept by the consensus log. Readers see none above it: what could still be lost is never
+    /// shown.
+    kept: AtomicU64,
     // Last, so that the directory is unlocked after sled has closed.
     directory: DataDirectory,
 }
@@ -105,18 +106,18 @@ impl Store {
             tiles: Mutex::default(),
             changed_bytes: AtomicU64::new(0),
             writes: Writes::default(),
-            durable: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
             directory,
         };
         // The highest block may never have been acknowledged. It is whole, so it counts: make sure that it stays.
         store.flush()?;
-        store.durable.store(store.last_height()?.unwrap_or(0), Ordering::Release);
+        store.kept.store(store.last_height()?.unwrap_or(0), Ordering::Release);
         Ok(store)
     }
 
-    /// Height of the last durable block; `None` before the first.
+    /// Height of the last block that readers see; `None` before the first.
     pub fn height(&self) -> Option<u64> {
-        Some(self.durable.load(Ordering::Acquire)).filter(|height| *height > 0)
+        Some(self.kept.load(Ordering::Acquire)).filter(|height| *height > 0)
     }
 
     /// The right edge of the log.
@@ -164,13 +165,34 @@ impl Store {
     /// [`StoreError`]: the process must stop, since what the disk holds is unknown until it is read again.
     pub fn commit(&self, block: &NewBlock<'_>) -> Result<(), StoreError> {
         let _under_way = self.writes.begin();
+        let grown = self.write(block)?;
+        self.flush()?;
+        self.show(block.height, grown);
+        Ok(())
+    }
+
+    /// As [`Store::commit`], for a block that the consensus log keeps: readers see it before the store has it on disk. That is for
+    /// [`Store::flush`] to bring about, before anything of the next height is logged.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn commit_logged(&self, block: &NewBlock<'_>) -> Result<(), StoreError> {
+        let _under_way = self.writes.begin();
+        let grown = self.write(block)?;
+        self.show(block.height, grown);
+        Ok(())
+    }
+
+    fn write(&self, block: &NewBlock<'_>) -> Result<TileBuilder, StoreError> {
         let mut batch = sled::Batch::default();
         blocks::put_block(&mut batch, block)?;
-        let grown = self.commit_derived(batch, block)?;
-        self.flush()?;
+        self.commit_derived(batch, block)
+    }
+
+    /// Lets readers see a block that will not be lost.
+    fn show(&self, height: u64, grown: TileBuilder) {
         *lock(&self.tiles) = grown;
-        self.durable.store(block.height, Ordering::Release);
-        Ok(())
+        self.kept.store(height, Ordering::Release);
     }
 
     /// Derives everything anew for a block that is there already; durable after [`Store::flush`].
@@ -183,7 +205,7 @@ impl Store {
     }
 
     /// Writes what is derived from a block, and gives the tree's tail for whoever proves something: not before its tiles are there, and
-    /// of a block that is committed not before it is durable.
+    /// of a block that is committed not before it is kept.
     fn commit_derived(
         &self,
         mut batch: sled::Batch,
@@ -414,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_proven_of_a_block_that_is_not_durable() {
+    fn nothing_is_shown_of_a_block_that_is_not_kept() {
         let directory = tempfile::tempdir().unwrap();
         let store = written(directory.path());
         let block = NewBlock {
@@ -429,9 +451,12 @@ mod tests {
             records: &[],
             window: &[],
         };
-        let _grown = store.commit_derived(sled::Batch::default(), &block).unwrap();
+        let _grown = store.write(&block).unwrap();
         assert!(store.consistency_path(5, 6).is_err());
-        store.commit(&block).unwrap();
+        assert_eq!(store.height(), Some(BLOCKS));
+        assert!(store.header(BLOCKS + 1).unwrap().is_none());
+        store.commit_logged(&block).unwrap();
         assert!(store.consistency_path(5, 6).is_ok());
+        assert!(store.header(BLOCKS + 1).unwrap().is_some());
     }
 }

@@ -13,12 +13,11 @@ use consensus::{
 };
 use consensus_types::{
     CertificateError, LinearTimeouts, Round, SignedMessage, SignedProposal, SignedVote, Timeout,
-    TimeoutKind, Validity, ValueOrigin, VoteExtensionPolicy,
+    Validity, ValueOrigin, VoteExtensionPolicy,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 use ledger_format::digest::{BlockHash, KeyId, LedgerId};
 use ledger_format::validators::Validators;
-use ledger_format::vote::Certificate;
 
 use crate::certificates::{check_commit, check_polka, check_round, decided};
 use crate::context::{
@@ -31,49 +30,13 @@ use crate::planted::{self, Bug};
 use crate::said::{Said, SaidProposal, SaidRound, SaidVote};
 use crate::verified::Verified;
 
+mod output;
+
+pub(crate) use output::{Output, RoundTimer};
+
 /// Inputs for heights to come that the engine may hold back.
 const QUEUED_HEIGHTS: usize = 16;
 const QUEUED_PER_HEIGHT: usize = 1_000;
-
-/// What the engine wants done, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// Append to the log.
-    Log(LogInput),
-    /// Make the log durable before going on.
-    Flush,
-    /// Tell all validators; what was logged before is durable then.
-    Publish(Said),
-    /// Tell all validators again what this one said last, in case it was lost.
-    Repeat(Said),
-    /// Call back after a while.
-    SetTimer(RoundTimer, Duration),
-    /// Forget one timer.
-    CancelTimer(RoundTimer),
-    /// Forget all timers.
-    CancelTimers,
-    /// A block is wanted for this round.
-    GetValue { round: u32 },
-    /// The height is decided.
-    Decided(Certificate),
-    /// Validators made two statements where one is allowed.
-    Misbehaved(Vec<[Statement; 2]>),
-}
-
-/// A timeout with its height, which the engine's own timeouts lack: one that fires late must not hit the next height.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RoundTimer {
-    pub(crate) height: u64,
-    pub(crate) timeout: Timeout,
-}
-
-impl RoundTimer {
-    /// The round whose proposal the timer waits for, if it waits for one.
-    pub(crate) fn proposal_round(&self) -> Option<u32> {
-        let proposal = self.timeout.kind == TimeoutKind::Propose;
-        self.timeout.round.as_u32().filter(|_| proposal)
-    }
-}
 
 /// What a body turned out to be, and for which proposal that was asked.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +68,8 @@ struct Host {
     decided: bool,
     /// Nobody else votes: nothing need be published.
     alone: bool,
+    /// The last block that this validator has said to precommit, which it does not before its log is durable.
+    precommitted: Option<[u8; 32]>,
     /// What the log holds while it is gone through again.
     replayed: Option<Vec<LogInput>>,
     timeouts: LinearTimeouts,
@@ -158,6 +123,7 @@ impl Engine {
             height: 0,
             decided: false,
             alone: false,
+            precommitted: None,
             replayed: None,
             timeouts,
             begun_in: 0,
@@ -207,6 +173,7 @@ impl Engine {
     ) -> Result<Vec<Output>, EngineStopped> {
         self.host.height = height;
         self.host.decided = false;
+        self.host.precommitted = None;
         self.host.begun_in = 0;
         self.host.verified.clear();
         self.host.alone = validators.members().len() == 1;
@@ -340,7 +307,18 @@ impl Host {
             if !planted::is(Bug::PublishedBeforeFlush) {
                 self.put(Output::Flush);
             }
+            if let Said::Vote(SaidVote { precommit: true, value: Some(block), .. }) = &said {
+                self.precommitted = Some(*block);
+            }
             self.put(Output::Publish(said));
+        }
+    }
+
+    /// What decided a block must not be lost before the decision is acted upon. The votes of a quorum are kept by those who gave them, each
+    /// with the body; if this validator's own is among them, so is the block in its log.
+    fn keep(&mut self, block: BlockHash) {
+        if self.precommitted != Some(block.0) {
+            self.put(Output::Flush);
         }
     }
 
@@ -411,9 +389,9 @@ impl Host {
                 r.resume_with(())
             }
             Effect::Decide(certificate, _, r) => {
-                // What decided must survive before the decision is acted upon.
-                self.put(Output::Flush);
-                self.put(Output::Decided(decided(&certificate)));
+                let certificate = decided(&certificate);
+                self.keep(certificate.block);
+                self.put(Output::Decided(certificate));
                 self.decided = true;
                 r.resume_with(())
             }

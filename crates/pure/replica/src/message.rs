@@ -356,7 +356,10 @@ impl Message {
     /// The queue that it travels in.
     pub const fn lane(&self) -> Lane {
         match self.0 {
-            Content::Body { .. } | Content::Blocks { .. } => Lane::Blocks,
+            // A proposal follows its body: overtaking it, it would only have its receiver ask for what is on the way.
+            Content::Body { .. }
+            | Content::Said { said: Said::Proposal(_), .. }
+            | Content::Blocks { .. } => Lane::Blocks,
             // What is dropped there is told again when a connection begins, or asked for again.
             Content::Entries { .. }
             | Content::PassedOn { .. }

@@ -8,9 +8,11 @@
 //! | 2 block built | nothing | nothing: it was not signed, so any other block may be proposed |
 //! | 3 body, proposal and votes logged | body, proposal, votes | the same body and votes: the log is replayed; nothing else was shown to anybody |
 //! | 4 height decided | as 3 | as 3 |
-//! | 5 block, certificate and everything derived, in one batch, flushed | the block | the block; the log's records of its height are skipped |
-//! | 6 state in memory moved on | as 5 | the state, read from the store or rebuilt from blocks |
-//! | 7 client answered | as 5 | the client asks again and gets the same receipt |
+//! | 5 block, certificate and everything derived handed to the store, in one batch | as 3 | as 3, or the whole block |
+//! | 6 state in memory moved on, clients answered | as 3 | as 5; a client that got no answer asks again and gets the same receipt |
+//! | 7 the store flushed | the block | the block, and the state, read from the store or rebuilt from blocks; the log's records of its height are skipped |
+//!
+//! A block that came from another node is flushed before step 6.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -377,8 +379,8 @@ impl Replica {
                         || EngineStopped(format!("no body for block {}", certificate.block));
                     let candidate = self.bodies.take(&certificate.block).ok_or_else(missing)?;
                     let block = Block { body: candidate.body, certificate };
-                    let executed = candidate.executed;
-                    actions.extend(self.commit(Decided { block, executed }));
+                    let decided = Decided { block, executed: candidate.executed, is_logged: true };
+                    actions.extend(self.commit(decided));
                 }
             }
         }

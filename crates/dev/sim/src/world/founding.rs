@@ -59,5 +59,6 @@ fn node(plan: &Plan, genesis: &GenesisDocument, number: usize) -> Node {
         lies,
         forgot: false,
         left: None,
+        dies_answered: false,
     }
 }

@@ -217,10 +217,14 @@ impl World {
         }
     }
 
-    /// Makes a block durable, and goes on with it.
+    /// Makes a block durable, and goes on with it. Whoever waits for one that is logged is answered before.
     fn commit(&mut self, node: usize, decided: Decided) -> Vec<Action> {
         self.check_decided(node, &decided);
-        let Decided { block, executed } = decided;
+        let Decided { block, executed, is_logged } = decided;
+        if is_logged && self.nodes[node].dies_answered {
+            self.crash(node, Trouble::CrashAnswered.name());
+            return Vec::new();
+        }
         let empty_log = self.dice.once_in(4);
         self.nodes[node].disk.commit(&block, &executed.ids, empty_log);
         let Node { process, disk, .. } = &mut self.nodes[node];
@@ -250,7 +254,7 @@ impl World {
 
     /// What must hold of every block that a node commits.
     fn check_decided(&mut self, node: usize, decided: &Decided) {
-        let Decided { block, executed } = decided;
+        let Decided { block, executed, .. } = decided;
         let (header, certificate) = (&block.body.header, &block.certificate);
         let signatures = certificate.signatures.clone();
         let key = (certificate.block, certificate.round, signatures);

@@ -29,6 +29,7 @@ impl World {
                 let left = self.dice.below(40);
                 self.nodes[node].left = Some(left);
             }
+            Trouble::CrashAnswered => self.nodes[node].dies_answered = true,
             // Rare: a network that dies again and again before it has met decides nothing.
             Trouble::Blackout if is_first || self.dice.once_in(8) => self.blackout(),
             Trouble::Blackout => {}
@@ -122,7 +123,7 @@ impl World {
         if damage.torn {
             self.fault("torn_write");
         }
-        self.nodes[node].left = None;
+        (self.nodes[node].left, self.nodes[node].dies_answered) = (None, false);
         self.hang_up(node);
         self.perhaps_forget(node);
         let after = 50 + u64::try_from(self.dice.below(4_000)).unwrap();

@@ -25,7 +25,7 @@ use crate::said::{Said, SaidProposal};
 const SAID: usize = 24;
 
 impl Replica {
-    /// Says something to the others; a proposal goes with its body.
+    /// Says something to the others. The body of a proposal has gone before it.
     pub(super) fn publish(&mut self, ledger: &Ledger, said: Said) -> Vec<Action> {
         let height = next(ledger);
         self.remember(height, said.clone());
@@ -33,13 +33,7 @@ impl Replica {
         for statement in said.statements(height, 1) {
             actions.extend(self.observe(ledger, statement, statement.validator == self.id));
         }
-        let body = match &said {
-            Said::Proposal(proposal) if proposal.valid_round.is_none() => {
-                self.body(height, &BlockHash(proposal.value)).map(Action::Broadcast)
-            }
-            _ => None,
-        };
-        actions.extend(body.into_iter().chain([Action::Broadcast(said_at(height, said))]));
+        actions.push(Action::Broadcast(said_at(height, said)));
         actions
     }
 
@@ -70,8 +64,7 @@ impl Replica {
     }
 
     pub(super) fn body(&self, height: u64, block: &BlockHash) -> Option<Message> {
-        let body = self.bodies.get(block)?.body.encode();
-        Some(Message(Content::Body { height, body }))
+        Some(Message::body(height, self.bodies.get(block)?.body.encode()))
     }
 
     /// Something about a height that is being decided, somewhere.

@@ -62,7 +62,8 @@ pub enum Action {
     CancelTimer(Timer),
     /// Forget all timers that [`Timer::is_of_a_round`].
     CancelTimers,
-    /// Make a block durable, let the ledger take it, then come back with [`Event::Committed`].
+    /// Make a block durable, let the ledger take it, then come back with [`Event::Committed`]. Whoever waits for one that
+    /// [`Decided::is_logged`] may be answered before the store has it on disk.
     Commit(Box<Decided>),
     /// Tell whoever waits that an entry was refused.
     Refused(EntryId, Refusal),
@@ -148,6 +149,9 @@ pub struct Decided {
     pub block: Block,
     /// What executing it gave.
     pub executed: Executed,
+    /// Whether it was decided here, by votes: then this node's log has the body on disk, with its own vote for it or with all votes, and
+    /// so has everybody's who voted. A block that came from another node is in no log.
+    pub is_logged: bool,
 }
 
 impl Action {

@@ -1,5 +1,6 @@
 //! Blocks of this validator's own: when it is its turn, when nobody else takes theirs, and of which entries.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use ledger_format::block::Body;
@@ -196,9 +197,13 @@ impl Replica {
         let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
         let hash = candidate.hash;
         // The body first: the engine's records hold only its hash.
-        let (height, body) = (engine.height(), candidate.body.encode().into());
-        let mut actions = vec![log(&LogRecord::Body { height, body })];
+        let (height, body) = (engine.height(), candidate.body.encode());
+        let mut actions = vec![log(&LogRecord::Body { height, body: Cow::Borrowed(&body) })];
         self.unflushed = true;
+        if ledger.validators().members().len() > 1 {
+            // Nobody signs a body, so that it need not wait for the log as the proposal does.
+            actions.push(Action::Broadcast(Message::body(height, body)));
+        }
         self.bodies.add(candidate);
         let outputs = engine.propose(engine.height(), round, hash)?;
         actions.extend(self.carry_out(ledger, outputs)?);

@@ -54,6 +54,10 @@ pub(crate) fn prevote(by: KeyId, at: (u64, u32), block: Option<BlockHash>) -> Me
     state(by, at, StatementKind::Prevote, block)
 }
 
+pub(crate) fn precommit(by: KeyId, at: (u64, u32), block: Option<BlockHash>) -> Message {
+    state(by, at, StatementKind::Precommit, block)
+}
+
 /// Four validators after the first block, with calendars that wait to be published.
 pub(crate) struct Begun {
     pub(crate) network: Network,

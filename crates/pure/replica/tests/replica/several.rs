@@ -14,7 +14,7 @@ use ledger_story::deed::Place;
 use ledger_story::{ANNOUNCED, LIMITS, acts, china, data, genesis_of, validator_key_of};
 use ledger_verify::block::proposer;
 
-use crate::abuse::prevote;
+use crate::abuse::{precommit, prevote};
 
 pub(crate) const NAMES: [&str; 4] = ["a-", "b-", "c-", "d-"];
 
@@ -67,8 +67,8 @@ fn said(actions: &[Action]) -> Vec<Message> {
     actions.iter().filter_map(message).collect()
 }
 
-/// What the proposer of the first height says: body and proposal.
-pub(crate) fn proposed(proposer: &mut One) -> (Message, Message, BlockHash) {
+/// What the proposer of the first height does when it has gathered.
+fn proposes(proposer: &mut One) -> Vec<Action> {
     let genesis = genesis();
     let mut deeds = vec![acts::genesis_published(&genesis)];
     deeds.extend(ANNOUNCED.map(|name| acts::calendar_published(&data::calendar(name))));
@@ -77,7 +77,12 @@ pub(crate) fn proposed(proposer: &mut One) -> (Message, Message, BlockHash) {
         let entry = deed.seal(&at_the_start(&genesis, serial));
         let _actions = proposer.tell(Event::Submitted(Box::new(entry)));
     }
-    let said = said(&proposer.tell(Event::Gathered));
+    proposer.tell(Event::Gathered)
+}
+
+/// What the proposer of the first height says: body and proposal.
+pub(crate) fn proposed(proposer: &mut One) -> (Message, Message, BlockHash) {
+    let said = said(&proposes(proposer));
     let body = said.iter().find(|message| message.as_body().is_some()).unwrap().clone();
     let is_proposal = |message: &&Message| {
         let kind = message.statement().map(|statement| statement.kind);
@@ -282,6 +287,59 @@ fn nothing_is_said_of_which_the_log_is_not_durable() {
         }
     }
     assert_eq!(kinds, [StatementKind::Prevote, StatementKind::Precommit]);
+}
+
+/// Nobody signs a body, so it may be on its way while the proposal waits for the log. That must not overtake it: who hears of a block
+/// without a body asks for it, and is sent it again.
+#[test]
+fn a_body_goes_before_the_log_is_durable_and_its_proposal_after_both() {
+    let actions = proposes(&mut four()[1]);
+    let at = |wanted: &dyn Fn(&Action) -> bool| actions.iter().position(wanted).unwrap();
+    let message = |at: usize| match &actions[at] {
+        Action::Broadcast(message) => message,
+        other => panic!("{other:?}"),
+    };
+    let body =
+        at(&|action| matches!(action, Action::Broadcast(message) if message.as_body().is_some()));
+    let proposal =
+        at(&|action| matches!(action, Action::Broadcast(message) if message.kind() == "proposal"));
+    let flush = at(&|action| matches!(action, Action::FlushLog));
+    assert!(body < flush && flush < proposal);
+    assert_eq!(message(body).lane(), message(proposal).lane());
+}
+
+/// The votes of others are kept by those who gave them; what this validator has to keep before a block counts is the block's body. Its
+/// own vote for it shows that it does.
+#[test]
+fn a_block_is_kept_before_it_is_decided() {
+    for votes in [true, false] {
+        let (body, made, block) = {
+            let mut turn = four().remove(1);
+            proposed(&mut turn)
+        };
+        let mut four = four();
+        let others = [0, 1, 2].map(|number: usize| four[number].id);
+        let voter = &mut four[3];
+        let mut actions = voter.hears(others[1], &body);
+        actions.extend(voter.hears(others[1], &made));
+        let at = (1, 0);
+        if votes {
+            for by in [others[0], others[1]] {
+                actions.extend(voter.hears(by, &prevote(by, at, Some(block))));
+            }
+        }
+        for by in others {
+            actions.extend(voter.hears(by, &precommit(by, at, Some(block))));
+        }
+        let is_commit = |action: &Action| matches!(action, Action::Commit(_));
+        let commit = actions.iter().position(is_commit).unwrap();
+        let waits = actions[..commit].iter().rev().position(|a| matches!(a, Action::FlushLog));
+        let unflushed = actions[commit - waits.unwrap()..commit].iter();
+        let unflushed = unflushed.filter(|action| matches!(action, Action::Log(_))).count();
+        assert_eq!(unflushed > 0, votes, "{unflushed} records, own vote {votes}");
+        let Action::Commit(decided) = &actions[commit] else { panic!("no commit") };
+        assert!(decided.is_logged);
+    }
 }
 
 #[test]
