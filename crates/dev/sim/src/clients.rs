@@ -4,11 +4,13 @@ use bytes::Bytes;
 use ledger_event::Role;
 use ledger_format::digest::LedgerId;
 use ledger_format::entry::Entry;
+use ledger_format::evidence::Evidence;
 use ledger_format::genesis::GenesisDocument;
 use ledger_replay::Ledger;
 use ledger_rules::view::read;
 use ledger_story::cast::{OMNI, SUPPLIER};
 use ledger_story::deed::{Deed, Place, alone};
+use ledger_story::members::misconduct_recorded;
 use ledger_story::{ANNOUNCED, acts, data};
 
 /// Serial numbers that are kept for the first block: a serial number is the nonce of an entry.
@@ -71,6 +73,21 @@ impl Clients {
     /// One more of the supplier that writes too much where somebody does.
     pub(crate) fn flood(&mut self, time_ms: u64) -> Entry {
         self.seal(&acts::asset_described(&format!("asset-{}", self.serial)), time_ms)
+    }
+
+    /// Evidence that a supplier has recorded, or another one of the same form whose last signature nobody made; `None` if that has no form.
+    pub(crate) fn evidence(
+        &mut self,
+        evidence: &Evidence,
+        is_false: bool,
+        time_ms: u64,
+    ) -> Option<Entry> {
+        let mut bytes = evidence.encode();
+        if is_false && let Some(last) = bytes.last_mut() {
+            *last ^= 1;
+        }
+        let evidence = Evidence::decode(bytes.into()).ok()?;
+        Some(self.seal(&misconduct_recorded(&evidence, OMNI, Role::Supplier), time_ms))
     }
 
     /// The bytes of an entry whose signature is not its issuer's.

@@ -272,6 +272,7 @@ impl Plan {
             ("vanished", dies),
             ("lost_writes", loses),
             ("torn_write", loses),
+            ("evidence_recorded", self.liar.and_then(LiarKind::guilt).is_some()),
             ("lost_memory", self.forgets),
             ("recovered", self.forgets || flips),
             ("validator_added", self.changes),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use ledger_fixtures::Rng;
 use ledger_format::digest::{BlockHash, EntryId, KeyId};
 use ledger_format::entry::Entry;
+use ledger_format::evidence::EvidenceId;
 use ledger_format::genesis::GenesisDocument;
 use sha2::{Digest as _, Sha256};
 
@@ -124,6 +125,8 @@ struct World {
     admissions: Vec<Entry>,
     /// Entries that set budgets, one of which will be taken.
     budgets: Vec<EntryId>,
+    /// Evidence that an entry in a block records.
+    recorded: BTreeSet<EvidenceId>,
     /// Nodes whose last key is in the set, after the last change.
     members: BTreeSet<usize>,
     /// A change of the set that is not in a block yet.
@@ -193,6 +196,7 @@ impl World {
             busy: true,
             admissions: Vec::new(),
             budgets: Vec::new(),
+            recorded: BTreeSet::new(),
             members: (0..validators).collect(),
             change: None,
             certified: BTreeSet::new(),

@@ -276,6 +276,10 @@ impl World {
             }
             self.certified.insert(key);
         }
+        for evidence in &executed.evidence {
+            self.fault("evidence_recorded");
+            self.recorded.insert(evidence.id());
+        }
         let height = header.height;
         if height > self.checks.height() {
             let skew = u64::from(self.genesis.limits().skew_ms);

@@ -2,6 +2,7 @@
 
 use ledger_event::{Budget, Budgets};
 use ledger_format::entry::Entry;
+use ledger_format::evidence::Evidence;
 use ledger_story::members::budgets_set;
 
 use super::founding::PARTIES;
@@ -70,6 +71,28 @@ impl World {
         if self.dice.once_in(16) {
             self.submit_forged();
         }
+        if self.dice.once_in(8) {
+            self.record_evidence();
+        }
+    }
+
+    /// A supplier has something recorded that a node has found, or what looks like it and proves nothing.
+    fn record_evidence(&mut self) {
+        let honest = self.nodes.iter().filter(|node| node.lies.is_none());
+        let found = honest.flat_map(|node| &node.disk.evidence);
+        let found: Vec<&Evidence> =
+            found.filter(|evidence| !self.recorded.contains(&evidence.id())).collect();
+        if found.is_empty() {
+            return;
+        }
+        let evidence = (*self.dice.pick(&found)).clone();
+        let is_false = self.dice.once_in(4);
+        let Some(entry) = self.clients.evidence(&evidence, is_false, self.now_ms) else { return };
+        if is_false {
+            self.fault("false_evidence");
+        }
+        let node = self.dice.below(self.nodes.len());
+        self.submit(node, &entry);
     }
 
     /// Members agree on budgets, and one supplier writes more, through an exchange that lets it: its entries are in all pools.
