@@ -125,6 +125,7 @@ impl Node {
         others.push(hear(&fault, &shared, &stopping, said, (checked, Arc::clone(&requests)))?);
         others.push(maintain(&fault, &shared, commits, &stopping)?);
         others.push(answer(&fault, &shared, &network, signs, &requests, &stopping)?);
+        let (begun, has_begun) = oneshot::channel();
         let replica = fault.spawn("replica", {
             let (shared, stopping, fault) =
                 (Arc::clone(&shared), Arc::clone(&stopping), fault.clone());
@@ -132,12 +133,14 @@ impl Node {
             move || {
                 let replica = ReplicaLoop::new(shared, replica, disk, committed, said, requests);
                 let stopping = || stopping.load(Ordering::Acquire);
-                if let Err(failure) = replica.run(actions, &arrivals, &stopping) {
+                if let Err(failure) = replica.run((actions, begun), &arrivals, &stopping) {
                     fault.tell(&failure);
                 }
             }
         })?;
         others.push(replica);
+        // If it fails instead, whoever waits until the node can be asked is told.
+        let _begun_or_failed = has_begun.await;
         let (stop_server, stopped) = oneshot::channel::<()>();
         let serving = Serving::new(env!("CARGO_PKG_VERSION"), options.connections);
         let server = serve(&fault, &shared, listener, serving, stopped);

@@ -16,6 +16,7 @@ use ledger_replay::Ledger;
 use ledger_replica::{Action, Decided, Event, Replica, Timer, Turned};
 use ledger_rules::{Code, Refusal};
 use ledger_store::{Store, Wal};
+use tokio::sync::oneshot;
 
 use crate::evidence::{self, EvidenceDirectory};
 use crate::failure::Failure;
@@ -84,14 +85,16 @@ impl ReplicaLoop {
         }
     }
 
-    /// Runs until the queue closes or `stopping` says so.
+    /// Runs until the queue closes or `stopping` says so. `begun` is told once a height that a crash interrupted has been gone through
+    /// again: a block that was shown before is shown from then on.
     pub(crate) fn run(
         mut self,
-        first: Vec<Action>,
+        (first, begun): (Vec<Action>, oneshot::Sender<()>),
         queue: &Receiver<Arrival>,
         stopping: &dyn Fn() -> bool,
     ) -> Result<(), Failure> {
         self.carry_out(first)?;
+        let _nobody_waits = begun.send(());
         loop {
             match queue.recv_timeout(self.wait()) {
                 Ok(arrival) => self.arrived(arrival, queue)?,
@@ -223,10 +226,10 @@ impl ReplicaLoop {
                 Action::CancelTimer(timer) => self.timers.retain(|(_, known)| *known != timer),
                 Action::CancelTimers => self.timers.retain(|(_, timer)| !timer.is_of_a_round()),
                 Action::Commit(decided) => {
-                    let is_logged = decided.is_logged;
+                    let is_with_quorum = decided.is_with_quorum;
                     settled.extend(self.commit(*decided)?);
                     self.announce(&mut settled);
-                    self.height_done(is_logged)?;
+                    self.height_done(is_with_quorum)?;
                     check_protocol(&self.shared.ledger())?;
                     queue.extend(self.step(Event::Committed)?);
                 }
@@ -292,12 +295,14 @@ impl ReplicaLoop {
         Some(Position { height: leaf.height, leaf_index, time_ms: header.time_ms })
     }
 
-    /// Keeps a block, then lets everybody see it. The order is the promise: nobody is told before it is on disk, in the log or in the store.
+    /// Keeps a block, then lets everybody see it. The order is the promise: nobody is told before it is on the disks of a quorum, this
+    /// node's among them, in the logs or in the store; and a process that only dies decides it again from its own log.
     fn commit(&mut self, decided: Decided) -> Result<Vec<(EntryId, Outcome)>, Failure> {
-        let Decided { block, executed, is_logged } = decided;
+        let Decided { block, executed, is_with_quorum } = decided;
         let header = executed.header.clone();
+        self.wal.write()?;
         let store = &self.shared.store;
-        let keep = if is_logged { Store::commit_logged } else { Store::commit };
+        let keep = if is_with_quorum { Store::commit_logged } else { Store::commit };
         stored::put(&block, &executed, |new| keep(store, new))?;
         let ids = executed.ids.clone();
         let first = executed.first_entry;
@@ -317,20 +322,20 @@ impl ReplicaLoop {
             tracing::info!(height, role = self.shared.role().word(), "the validators change");
             self.network.members_changed();
         }
-        // Maintenance may be busy; it looks for itself what is to be done.
-        let _busy = self.committed.try_send(());
         let placed =
             |(leaf_index, id)| (id, Outcome::Placed(Position { height, leaf_index, time_ms }));
         Ok((first..).zip(ids).map(placed).collect())
     }
 
-    /// Ends a height: what its log alone has kept so far gets on disk in the store, before anything of the next one is logged.
-    fn height_done(&mut self, is_logged: bool) -> Result<(), Failure> {
-        if is_logged {
+    /// Ends a height: what logs alone have kept so far gets on disk in the store, before anything of the next one is logged.
+    fn height_done(&mut self, is_with_quorum: bool) -> Result<(), Failure> {
+        if is_with_quorum {
             self.shared.store.flush()?;
         }
         let height = self.shared.ledger().height();
         self.wal.height_done(&self.replica.marks(height))?;
+        // Maintenance may be busy; it looks for itself what is to be done.
+        let _busy = self.committed.try_send(());
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The public gRPC services of a node (proto/ledger/v1; docs/API.md): submit, query, audit.
 //!
-//! **Invariants.** Parse, call, answer: nothing is decided here. Nothing that is not durable is ever shown. Every error carries a
+//! **Invariants.** Parse, call, answer: nothing is decided here. Nothing that may be lost is ever shown. Every error carries a
 //! stable code. Queues are bounded; who does not read is not read.
 
 pub mod admission;

@@ -36,7 +36,7 @@ pub struct RefusedAt {
 /// What became of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is in a durable, certified block.
+    /// It is in a certified block, which a quorum has on disk.
     Placed(Position),
     /// It waits in the pool. Settles only those who asked for no more.
     Waiting,
@@ -56,7 +56,7 @@ impl Outcome {
 pub enum Level {
     /// It waits in the pool.
     Accepted,
-    /// Its block is certified and durable on this node, and so many validators have reported it durable with them.
+    /// Its block is certified and its body durable on this node, and so many validators have reported it durable with them.
     Durable {
         /// Validators; zero: the certificate is enough.
         replicas: u32,

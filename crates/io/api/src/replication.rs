@@ -1,6 +1,7 @@
 //! How many validators have a block: what each has reported, and who waits for more of them.
 //!
-//! A validator reports a height after its block, certificate and state are flushed to its disk, and the transport knows who reports.
+//! A validator reports a height after its block, certificate and state are flushed to its disk, and the transport knows who reports. The
+//! answering one counts itself once its log has the block.
 //! A validator may lie about itself, and about nobody else. Those count who sign the next block: who has left answers for nothing any
 //! more, and who came in later has all blocks from the first on.
 
@@ -99,7 +100,7 @@ impl Replication {
         self.lock().durable.clone()
     }
 
-    /// An entry is in a certified block that is durable here: settles it, or waits for reports.
+    /// An entry is in a certified block whose body is durable here: settles it, or waits for reports.
     pub(crate) fn place(&self, group: &Arc<Group>, index: usize, position: Position) {
         // Nearly every entry: nobody asked for more than the certificate.
         if group.level == Level::CERTIFIED {

@@ -38,7 +38,7 @@ pub struct NodeKeys {
     pub receipt: SigningKey,
 }
 
-/// The last durable block.
+/// The last block that is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// Height, 0 before the first block.
@@ -119,7 +119,7 @@ impl Shared {
         self.ledger.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The ledger in memory, to take a block that is durable. Held briefly, by the replica's loop and by pins.
+    /// The ledger in memory, to take a block that will not be lost. Held briefly, by the replica's loop and by pins.
     pub fn ledger_mut(&self) -> RwLockWriteGuard<'_, Ledger> {
         self.ledger.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,12 +134,12 @@ impl Shared {
         self.recovering.load(Ordering::Acquire)
     }
 
-    /// The last durable block.
+    /// The last block that is shown.
     pub fn head(&self) -> Head {
         *self.head.borrow()
     }
 
-    /// Announces a new head: what it names is durable here.
+    /// Announces a new head: what it names is in this node's store or log, on disk.
     pub fn set_head(&self, head: Head) {
         {
             let ledger = self.ledger();

@@ -23,9 +23,9 @@ pub enum Role {
 /// Queues of one connection, most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
-    /// Votes, proposals and what completes them; requests for bodies and blocks.
+    /// Votes, proposals of a block again and what completes them; requests for bodies and blocks.
     Consensus,
-    /// Bodies of proposed blocks, and blocks of the past, which validators sign when they give them away.
+    /// Bodies of proposed blocks, the proposals that follow them, and blocks of the past, which validators sign when they give them away.
     Blocks,
     /// Entries on their way to a proposer and refusals of them; requests for signatures of a block, these signatures, and evidence.
     Entries,
@@ -172,7 +172,7 @@ impl Settings {
             max_frame_bytes: 24 * mib,
             queues: Lanes {
                 consensus: Bound { frames: 4_096, bytes: 64 * mib },
-                blocks: Bound { frames: 64, bytes: 64 * mib },
+                blocks: Bound { frames: 256, bytes: 64 * mib },
                 entries: Bound { frames: 256, bytes: 32 * mib },
             },
             follower_queues: Lanes {

@@ -12,7 +12,7 @@ use ledger_replay::Executed;
 
 use crate::said::SaidProposal;
 
-/// Most bodies of one sender that no proposal names yet. An honest proposer has one a round.
+/// Most bodies of one sender that no proposal names yet; the oldest give way. An honest proposer has one a round, and another one after a start.
 const STRAYS: usize = 2;
 /// A block of this height, executed and not committed.
 #[derive(Debug)]

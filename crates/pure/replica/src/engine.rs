@@ -30,8 +30,10 @@ use crate::planted::{self, Bug};
 use crate::said::{Said, SaidProposal, SaidRound, SaidVote};
 use crate::verified::Verified;
 
+mod kept;
 mod output;
 
+use kept::Kept;
 pub(crate) use output::{Output, RoundTimer};
 
 /// Inputs for heights to come that the engine may hold back.
@@ -68,8 +70,7 @@ struct Host {
     decided: bool,
     /// Nobody else votes: nothing need be published.
     alone: bool,
-    /// The last block that this validator has said to precommit, which it does not before its log is durable.
-    precommitted: Option<[u8; 32]>,
+    kept: Kept,
     /// What the log holds while it is gone through again.
     replayed: Option<Vec<LogInput>>,
     timeouts: LinearTimeouts,
@@ -123,7 +124,7 @@ impl Engine {
             height: 0,
             decided: false,
             alone: false,
-            precommitted: None,
+            kept: Kept::default(),
             replayed: None,
             timeouts,
             begun_in: 0,
@@ -173,7 +174,7 @@ impl Engine {
     ) -> Result<Vec<Output>, EngineStopped> {
         self.host.height = height;
         self.host.decided = false;
-        self.host.precommitted = None;
+        self.host.kept = Kept::default();
         self.host.begun_in = 0;
         self.host.verified.clear();
         self.host.alone = validators.members().len() == 1;
@@ -307,17 +308,15 @@ impl Host {
             if !planted::is(Bug::PublishedBeforeFlush) {
                 self.put(Output::Flush);
             }
-            if let Said::Vote(SaidVote { precommit: true, value: Some(block), .. }) = &said {
-                self.precommitted = Some(*block);
-            }
+            self.kept.says(&said);
             self.put(Output::Publish(said));
         }
     }
 
-    /// What decided a block must not be lost before the decision is acted upon. The votes of a quorum are kept by those who gave them, each
-    /// with the body; if this validator's own is among them, so is the block in its log.
+    /// A decided block must not be lost once the decision is acted upon. The votes of a quorum are kept by those who gave them, each with
+    /// the body.
     fn keep(&mut self, block: BlockHash) {
-        if self.precommitted != Some(block.0) {
+        if !self.kept.has(block) {
             self.put(Output::Flush);
         }
     }

@@ -125,5 +125,5 @@ pub(crate) fn examine_decided<'a>(
         check_certificate(ledger.validators(), header, &block.certificate)?;
     }
     let (executed, _new) = execute(ledger, &block.body, checked)?;
-    Ok(Decided { block, executed, is_logged: false })
+    Ok(Decided { block, executed, is_with_quorum: false })
 }

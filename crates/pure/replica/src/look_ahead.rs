@@ -35,8 +35,15 @@ impl LookAhead {
         if is_body && height >= next.saturating_add(HEIGHTS_WITH_BODIES) {
             return false;
         }
-        let keeps =
-            kept.len() < MESSAGES && (!is_body || bodies < BODIES) && !kept.contains(&content);
+        if kept.contains(&content) {
+            return false;
+        }
+        // Whoever died with a body sent and nothing signed sends another one when it is back: the newer one counts.
+        if is_body && bodies >= BODIES {
+            let is_body = |kept: &Content| matches!(kept, Content::Body { .. });
+            kept.iter().position(is_body).map(|oldest| kept.remove(oldest));
+        }
+        let keeps = kept.len() < MESSAGES;
         if keeps {
             kept.push(content);
         }

@@ -28,7 +28,7 @@ const MAX_CODE_BYTES: usize = 64;
 pub enum Lane {
     /// Small, and others wait for it.
     Consensus,
-    /// Bodies and blocks.
+    /// Bodies, the proposals that follow them, and blocks.
     Blocks,
     /// Entries that wait.
     Entries,
@@ -356,9 +356,11 @@ impl Message {
     /// The queue that it travels in.
     pub const fn lane(&self) -> Lane {
         match self.0 {
-            // A proposal follows its body: overtaking it, it would only have its receiver ask for what is on the way.
-            Content::Body { .. }
-            | Content::Said { said: Said::Proposal(_), .. }
+            // A new proposal follows its body: overtaking it, it would only have its receiver ask for what is on the way.
+            Content::Said {
+                said: Said::Proposal(SaidProposal { valid_round: None, .. }), ..
+            }
+            | Content::Body { .. }
             | Content::Blocks { .. } => Lane::Blocks,
             // What is dropped there is told again when a connection begins, or asked for again.
             Content::Entries { .. }

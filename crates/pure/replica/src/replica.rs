@@ -8,11 +8,12 @@
 //! | 2 block built | nothing | nothing: it was not signed, so any other block may be proposed |
 //! | 3 body, proposal and votes logged | body, proposal, votes | the same body and votes: the log is replayed; nothing else was shown to anybody |
 //! | 4 height decided | as 3 | as 3 |
-//! | 5 block, certificate and everything derived handed to the store, in one batch | as 3 | as 3, or the whole block |
-//! | 6 state in memory moved on, clients answered | as 3 | as 5; a client that got no answer asks again and gets the same receipt |
-//! | 7 the store flushed | the block | the block, and the state, read from the store or rebuilt from blocks; the log's records of its height are skipped |
+//! | 5 block, certificate and everything derived, in one batch, flushed | the block | the block; the log's records of its height are skipped |
+//! | 6 state in memory moved on | as 5 | the state, read from the store or rebuilt from blocks |
+//! | 7 client answered | as 5 | the client asks again and gets the same receipt |
 //!
-//! A block that came from another node is flushed before step 6.
+//! Of a block that several validators voted for, step 3 is done with each of a quorum before step 4. So the flush of step 5 comes last,
+//! and who dies before it finds what step 3 left. Its body may have been sent before step 3: nobody signs that.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -379,7 +380,9 @@ impl Replica {
                         || EngineStopped(format!("no body for block {}", certificate.block));
                     let candidate = self.bodies.take(&certificate.block).ok_or_else(missing)?;
                     let block = Block { body: candidate.body, certificate };
-                    let decided = Decided { block, executed: candidate.executed, is_logged: true };
+                    let executed = candidate.executed;
+                    let is_with_quorum = signing(ledger).members().len() > 1;
+                    let decided = Decided { block, executed, is_with_quorum };
                     actions.extend(self.commit(decided));
                 }
             }
@@ -400,6 +403,7 @@ impl Replica {
         self.ahead.forget_below(next(ledger));
         self.sift(ledger);
         self.witness.forget_below(next(ledger));
+        // Whatever the log's buffer still has is of the height that is over.
         self.unflushed = false;
         self.committed_ms = self.now_ms;
         self.forget_former(ledger);

@@ -217,12 +217,16 @@ impl World {
         }
     }
 
-    /// Makes a block durable, and goes on with it. Whoever waits for one that is logged is answered before.
+    /// Makes a block durable, and goes on with it. Whoever waits for one that a quorum has is answered before.
     fn commit(&mut self, node: usize, decided: Decided) -> Vec<Action> {
         self.check_decided(node, &decided);
-        let Decided { block, executed, is_logged } = decided;
-        if is_logged && self.nodes[node].dies_answered {
+        let Decided { block, executed, is_with_quorum } = decided;
+        if is_with_quorum && self.nodes[node].dies_answered {
             self.crash(node, Trouble::CrashAnswered.name());
+            if self.dice.once_in(4) {
+                // With a power that all have in common.
+                self.blackout();
+            }
             return Vec::new();
         }
         let empty_log = self.dice.once_in(4);

@@ -25,7 +25,8 @@ use crate::said::{Said, SaidProposal};
 const SAID: usize = 24;
 
 impl Replica {
-    /// Says something to the others. The body of a proposal has gone before it.
+    /// Says something to the others. The body of a proposal of its own has gone before it; of one that it says again for somebody else, since
+    /// it is locked on that, the body goes with it.
     pub(super) fn publish(&mut self, ledger: &Ledger, said: Said) -> Vec<Action> {
         let height = next(ledger);
         self.remember(height, said.clone());
@@ -33,7 +34,13 @@ impl Replica {
         for statement in said.statements(height, 1) {
             actions.extend(self.observe(ledger, statement, statement.validator == self.id));
         }
-        actions.push(Action::Broadcast(said_at(height, said)));
+        let body = match &said {
+            Said::Proposal(proposal) if proposal.proposer != self.id.0 => {
+                self.body(height, &BlockHash(proposal.value)).map(Action::Broadcast)
+            }
+            _ => None,
+        };
+        actions.extend(body.into_iter().chain([Action::Broadcast(said_at(height, said))]));
         actions
     }
 
@@ -112,7 +119,10 @@ impl Replica {
         let (height, validators) = (next(ledger), ledger.validators());
         let mut power: u64 = 0;
         for (from, contents) in self.ahead.of(height) {
-            power += validators.get(from).map_or(0, |member| u64::from(member.power));
+            // Nobody signs a body, and it comes before its sender has said anything.
+            if contents.iter().any(|content| body_hash(content).is_none()) {
+                power += validators.get(from).map_or(0, |member| u64::from(member.power));
+            }
             let bodies: Vec<BlockHash> = contents.iter().filter_map(body_hash).collect();
             let proposed = contents.iter().any(|content| match content {
                 Content::Said { said: Said::Proposal(proposal), .. } => {

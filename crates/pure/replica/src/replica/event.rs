@@ -63,7 +63,7 @@ pub enum Action {
     /// Forget all timers that [`Timer::is_of_a_round`].
     CancelTimers,
     /// Make a block durable, let the ledger take it, then come back with [`Event::Committed`]. Whoever waits for one that
-    /// [`Decided::is_logged`] may be answered before the store has it on disk.
+    /// [`Decided::is_with_quorum`] may be answered before the store has it on disk.
     Commit(Box<Decided>),
     /// Tell whoever waits that an entry was refused.
     Refused(EntryId, Refusal),
@@ -149,9 +149,9 @@ pub struct Decided {
     pub block: Block,
     /// What executing it gave.
     pub executed: Executed,
-    /// Whether it was decided here, by votes: then this node's log has the body on disk, with its own vote for it or with all votes, and
-    /// so has everybody's who voted. A block that came from another node is in no log.
-    pub is_logged: bool,
+    /// Whether it was decided here, by votes of several validators. Then the log of each of a quorum has the body and its own vote on disk,
+    /// and this node's has the body, its own vote for it or everybody's, and all votes at least in its buffer.
+    pub is_with_quorum: bool,
 }
 
 impl Action {

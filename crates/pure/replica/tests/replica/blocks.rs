@@ -276,6 +276,8 @@ fn body_proposal_and_votes_are_durable_before_the_block_is() {
     let body = decided.block.body.encode();
     assert!(before[0].windows(body.len()).any(|window| window == body));
     assert_eq!(decided.block.certificate.signatures.len(), 1);
+    // Nobody else has it.
+    assert!(!decided.is_with_quorum);
     assert_eq!(decided.executed.header, decided.block.body.header);
 }
 

@@ -47,7 +47,13 @@ impl Given {
 }
 
 fn is_committed(actions: &[Action]) -> bool {
-    actions.iter().any(|action| matches!(action, Action::Commit(_)))
+    let given = actions.iter().find_map(|action| match action {
+        Action::Commit(decided) => Some(decided),
+        _ => None,
+    });
+    // It is in no log here, so that nobody may be answered before the store has it.
+    assert!(given.is_none_or(|decided| !decided.is_with_quorum));
+    given.is_some()
 }
 
 fn is_ended(actions: &[Action]) -> bool {

@@ -338,7 +338,7 @@ fn a_block_is_kept_before_it_is_decided() {
         let unflushed = unflushed.filter(|action| matches!(action, Action::Log(_))).count();
         assert_eq!(unflushed > 0, votes, "{unflushed} records, own vote {votes}");
         let Action::Commit(decided) = &actions[commit] else { panic!("no commit") };
-        assert!(decided.is_logged);
+        assert!(decided.is_with_quorum);
     }
 }
 
