@@ -296,11 +296,10 @@ impl ReplicaLoop {
     }
 
     /// Keeps a block, then lets everybody see it. The order is the promise: nobody is told before it is on the disks of a quorum, this
-    /// node's among them, in the logs or in the store; and a process that only dies decides it again from its own log.
+    /// node's among them, in the logs or in the store.
     fn commit(&mut self, decided: Decided) -> Result<Vec<(EntryId, Outcome)>, Failure> {
         let Decided { block, executed, is_with_quorum } = decided;
         let header = executed.header.clone();
-        self.wal.write()?;
         let store = &self.shared.store;
         let keep = if is_with_quorum { Store::commit_logged } else { Store::commit };
         stored::put(&block, &executed, |new| keep(store, new))?;

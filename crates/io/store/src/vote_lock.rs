@@ -220,11 +220,7 @@ impl VoteLock {
     /// [`StoreError::Io`].
     pub fn close(directory: &Path) -> Result<(), StoreError> {
         match Self::read(directory)? {
-            Ok(lock) => {
-                // It names all of the log, so all of it has to be there.
-                wal::sync_log(&directory.join("wal"))?;
-                lock.write_of(directory, |log| log.named(true))
-            }
+            Ok(lock) => lock.write_of(directory, |log| log.named(true)),
             Err(_stale) => Ok(()),
         }
     }

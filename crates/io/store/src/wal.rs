@@ -23,8 +23,6 @@ pub struct Wal {
     path: PathBuf,
     length: u64,
     pending: Vec<u8>,
-    /// Whether something was written and not synced.
-    unsynced: bool,
     start: Option<Start>,
 }
 
@@ -64,8 +62,7 @@ impl Wal {
         file.seek(SeekFrom::Start(length)).map_err(StoreError::io(&name))?;
         let start = payloads.iter().rev().find_map(|payload| start_of(payload));
         let payloads = payloads.into_iter().filter(|payload| start_of(payload).is_none());
-        let wal = Self { file, path, length, pending: Vec::new(), unsynced: false, start };
-        Ok((wal, payloads.collect()))
+        Ok((Self { file, path, length, pending: Vec::new(), start }, payloads.collect()))
     }
 
     /// Notes, durably, that a process goes on from here: by this the vote lock knows the log again ([`crate::VoteLock`]).
@@ -92,28 +89,14 @@ impl Wal {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn sync(&mut self) -> Result<(), StoreError> {
-        self.write()?;
-        if self.unsynced {
-            let failed = || format!("{}: fsync", self.path.display());
-            self.file.sync_data().map_err(|error| StoreError::io(failed())(error))?;
-            self.unsynced = false;
-        }
-        Ok(())
-    }
-
-    /// Hands everything appended so far to the system: a process that dies does not lose it, a machine that loses its power may.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`], as final as one of [`Wal::sync`].
-    pub fn write(&mut self) -> Result<(), StoreError> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let failed = || format!("{}: write", self.path.display());
-        self.file.write_all(&self.pending).map_err(|error| StoreError::io(failed())(error))?;
+        let failed = |what: &str| format!("{}: {what}", self.path.display());
+        self.file.write_all(&self.pending).map_err(StoreError::io(failed("write")))?;
+        self.file.sync_data().map_err(StoreError::io(failed("fsync")))?;
         self.length += u64::try_from(self.pending.len()).unwrap_or_default();
         self.pending.clear();
-        self.unsynced = true;
         Ok(())
     }
 
@@ -234,16 +217,6 @@ impl Outline {
     }
 }
 
-/// Makes the log in a directory durable as it is, if there is one.
-pub(crate) fn sync_log(directory: &Path) -> Result<(), StoreError> {
-    let path = log_path(directory);
-    let synced = match File::open(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        opened => opened.and_then(|file| file.sync_data()),
-    };
-    synced.map_err(StoreError::io(path.display().to_string()))
-}
-
 /// Makes a new or renamed file in a directory durable.
 pub(crate) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     let name = directory.display().to_string();
@@ -265,21 +238,6 @@ mod tests {
         wal.sync().unwrap();
         let bytes = fs::read(directory.path().join("consensus.wal")).unwrap();
         (directory, bytes)
-    }
-
-    #[test]
-    fn what_is_written_is_there_before_it_is_synced() {
-        let (directory, before) = written(&[b"one"]);
-        let (mut wal, _) = Wal::open(directory.path()).unwrap();
-        wal.append(b"two");
-        let found = || fs::read(directory.path().join("consensus.wal")).unwrap();
-        assert_eq!(found(), before);
-        wal.write().unwrap();
-        let after = found();
-        assert!(after.len() > before.len());
-        wal.sync().unwrap();
-        assert_eq!(found(), after);
-        assert_eq!(Wal::open(directory.path()).unwrap().1, [b"one".to_vec(), b"two".to_vec()]);
     }
 
     #[test]

@@ -150,7 +150,7 @@ pub struct Decided {
     /// What executing it gave.
     pub executed: Executed,
     /// Whether it was decided here, by votes of several validators. Then the log of each of a quorum has the body and its own vote on disk,
-    /// and this node's has the body, its own vote for it or everybody's, and all votes at least in its buffer.
+    /// and this node's has the body, and its own vote for it or everybody's.
     pub is_with_quorum: bool,
 }
 

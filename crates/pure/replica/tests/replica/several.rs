@@ -145,13 +145,15 @@ fn a_body_that_does_not_fit_its_header_speaks_against_its_sender_alone() {
 fn bodies_under_a_header_of_somebody_else_cost_little() {
     let mut four = four();
     let (body, proposal, block) = proposed(&mut four[1]);
-    let (proposer, liar) = (four[1].id, four[2].id);
+    let (other, proposer, liar) = (four[0].id, four[1].id, four[2].id);
     let victim = &mut four[3];
     let (height, bytes) = body.as_body().unwrap();
     let honest = Body::decode(Bytes::copy_from_slice(bytes)).unwrap();
     // No entry at all, as many as there are, and more than fit.
     let more = usize::try_from(LIMITS.block_entries).unwrap() + 1;
     let mut actions = victim.hears(proposer, &proposal);
+    // Two of four speak of the height, so it is open.
+    actions.extend(victim.hears(other, &prevote(other, (1, 0), None)));
     for count in [honest.entries.len(), more] {
         let entries = vec![Bytes::from_static(b"no entry"); count];
         let bad = Body { header: honest.header.clone(), entries };
