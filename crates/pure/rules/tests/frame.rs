@@ -8,8 +8,8 @@ use ledger_rules::Code;
 use ledger_story::acts::{self, founders};
 use ledger_story::cast::{EXCHANGE, REGISTRY, SUPPLIER};
 use ledger_story::data::{calendar, cn_nda_2026};
-use ledger_story::deed::Deed;
-use ledger_story::{LIMITS, RAIN, Story, china, genesis};
+use ledger_story::deed::{Deed, Prior};
+use ledger_story::{LIMITS, NUMBER, RAIN, Stage, Story, china, genesis};
 
 /// Its signatures are good, and it was meant for the other one.
 #[test]
@@ -24,6 +24,30 @@ fn an_entry_of_another_ledger_is_refused() {
 fn an_act_is_about_a_subject_of_its_kind() {
     let elsewhere = acts::asset_described(RAIN).about(format!("listing:{SUPPLIER}/{RAIN}"));
     assert_eq!(Story::opened().refusal(&elsewhere), Some(Code::SubjectKind));
+}
+
+/// What binds is signed by who has seen what it is about; what is stated must be true of every act.
+#[test]
+fn an_act_that_binds_states_the_head_of_the_history_that_its_signers_saw() {
+    let evidence = Story::before(Stage::Recorded).on("2026-08-14");
+    let at = Story::before;
+    for (story, deed, binding) in [
+        (at(Stage::Accepted), acts::registration_accepted(RAIN), false),
+        (at(Stage::Reviewed), acts::registration_reviewed(RAIN), true),
+        (at(Stage::Noticed), acts::notice_opened(RAIN), false),
+        (evidence, acts::evidence_recorded(RAIN), true),
+        (at(Stage::Certified), acts::certificate_issued(RAIN, NUMBER), true),
+        (at(Stage::Decided), acts::review_decided(RAIN), false),
+        (at(Stage::Listed), acts::listing_published(RAIN), false),
+        (at(Stage::Acknowledged), acts::batch_acknowledged(RAIN, 1), false),
+        (at(Stage::Completed), acts::delivery_completed(RAIN), true),
+    ] {
+        let stating = |prior: Prior| story.refusal(&Deed { prior, ..deed.clone() });
+        let missing = binding.then_some(Code::PriorMissing);
+        assert_eq!(stating(Prior::Unstated), missing, "{:?}", deed.act);
+        assert_eq!(stating(Prior::Seen), None, "{:?}", deed.act);
+        assert_eq!(stating(Prior::Stated([9; 32])), Some(Code::PriorStale), "{:?}", deed.act);
+    }
 }
 
 /// A declared clock is what entries claim: there is nothing that it could be skewed against.

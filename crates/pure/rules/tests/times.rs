@@ -368,6 +368,9 @@ fn overdue_after_twenty_working_days_without_those_of_the_notice() {
     let story = noticed_on("2026-09-01");
     assert_eq!(overdue_at(&story, "2026-09-04"), Ok(false));
     assert_eq!(overdue_at(&story, "2026-09-09"), Ok(true));
+    // Opened on the day after the twentieth, a notice does not make up for the days before it, not even while it runs.
+    let story = noticed_on("2026-09-02");
+    assert_eq!(overdue_at(&story, "2026-09-04"), Ok(true));
 
     // The evidence ends the procedure: what was in time stays so.
     let story = noticed_on("2026-08-06").on("2026-09-08").recorded();
