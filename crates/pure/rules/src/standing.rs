@@ -98,6 +98,8 @@ fn registered(
     time_ms: u64,
 ) -> Result<Standing, Undetermined> {
     let after = |last: Date| days.next(last).map(Some);
+    // Validity runs from the evidence, whether or not a certificate follows (Art. 26, 36).
+    let expiry = || date_from_number(record.valid_to).map_or(Ok(None), after);
     let (word, on) = match registration::status(record, days, rules, time_ms)? {
         Status::Applied => {
             ("APPLIED", Some(registration::acceptance_by_silence(record, days, rules)?))
@@ -107,10 +109,8 @@ fn registered(
         Status::Terminated => ("TERMINATED", None),
         Status::Notice => ("NOTICE", after(registration::last_notice_day(record, days, rules)?)?),
         Status::NoticeDone => ("NOTICE_DONE", None),
-        Status::Registered => ("REGISTERED", None),
-        Status::Certified => {
-            ("CERTIFIED", date_from_number(record.valid_to).map_or(Ok(None), after)?)
-        }
+        Status::Registered => ("REGISTERED", expiry()?),
+        Status::Certified => ("CERTIFIED", expiry()?),
         Status::Expired => ("EXPIRED", None),
     };
     let mut standing = Standing::changing(word, on);

@@ -185,7 +185,7 @@ fn registration_to_certificate() {
     record.valid_from = 20_260_814;
     record.valid_to = 20_310_813;
     expect(&story, &id, 5, &record);
-    assert_eq!(stands(&story, &id).0, "REGISTERED");
+    assert_eq!(stands(&story, &id), ("REGISTERED".into(), 20_310_814));
 
     let story = story.certified();
     record.state = RegistrationState::Certified.into();
