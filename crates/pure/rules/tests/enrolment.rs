@@ -1,9 +1,12 @@
-//! What a key must be to come into force: of the right form, nobody's yet, and in the hands of who brings it.
+//! What a party and its keys must be to come into force: a party is described, and a key of the right form, nobody's yet, and in the
+//! hands of who brings it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use bytes::Bytes;
 use ledger_event::event::Act;
-use ledger_event::{Clock, KeyGrant, KeyRecord, PartyAdmitted, Purpose, Role};
+use ledger_event::{
+    Clock, KeyGrant, KeyRecord, PartyAdmitted, PartyKind, PartyProfile, Purpose, Role,
+};
 use ledger_rules::Code;
 use ledger_story::acts;
 use ledger_story::cast::{BUYER, ENROLLED, EXCHANGE, Key, Label, OMNI, REGISTRY, SUPPLIER};
@@ -115,4 +118,103 @@ fn each_new_key_signs_itself_for_its_party() {
     let first = of_first(&mut admitted);
     admitted.signers[first].role = Role::NodeOperator;
     assert_eq!(story.refusal(&admitted), Some(Code::KeyPossession));
+}
+
+/// What an admission meets whose profile was changed.
+fn profiled(change: impl FnOnce(&mut PartyProfile)) -> Option<Code> {
+    let [(_, story, admitted), ..] = ways();
+    story.refusal(
+        &admitted.with(|event: &mut PartyAdmitted| change(event.profile.as_mut().unwrap())),
+    )
+}
+
+#[test]
+fn a_party_has_an_id_that_parties_can_have() {
+    let [(_, story, admitted), ..] = ways();
+    for id in ["Omni", "omni_group", "omni/group"] {
+        let mut deed = admitted.clone().about(format!("party:{id}"));
+        deed.signers.retain(|sign| sign.purpose != Purpose::Possession);
+        assert_eq!(story.refusal(&deed), Some(Code::Field), "{id}");
+    }
+}
+
+#[test]
+fn a_profile_says_what_kind_of_party_it_is_of_and_where() {
+    let [(_, story, admitted), ..] = ways();
+    let without = admitted.with(|event: &mut PartyAdmitted| event.profile = None);
+    assert_eq!(story.refusal(&without), Some(Code::Field));
+    assert_eq!(profiled(|profile| profile.kind = 0), Some(Code::Field));
+    for place in ["", "cn", "CHN"] {
+        let refusal = profiled(|profile| profile.jurisdiction = place.into());
+        assert_eq!(refusal, Some(Code::Field), "{place:?}");
+    }
+}
+
+#[test]
+fn a_party_has_a_name_in_one_language_or_in_both() {
+    let named = |english: usize, chinese: usize| {
+        profiled(|profile| {
+            (profile.name_en, profile.name_zh) = ("n".repeat(english), "名".repeat(chinese));
+        })
+    };
+    assert_eq!(named(0, 1), None);
+    assert_eq!(named(100, 100), None);
+    assert_eq!(named(0, 0), Some(Code::Field));
+    assert_eq!(named(100, 101), Some(Code::Field));
+}
+
+#[test]
+fn texts_of_a_profile_have_their_lengths() {
+    type Text = fn(&mut PartyProfile) -> &mut String;
+    let texts: [(&str, Text, usize); 3] = [
+        ("registration_number", |profile| &mut profile.registration_number, 40),
+        ("sector", |profile| &mut profile.sector, 20),
+        ("region", |profile| &mut profile.region, 10),
+    ];
+    for (name, field, most) in texts {
+        assert_eq!(profiled(|profile| *field(profile) = "字".repeat(most)), None, "{name}");
+        let longer = profiled(|profile| *field(profile) = "字".repeat(most + 1));
+        assert_eq!(longer, Some(Code::Field), "{name}");
+    }
+}
+
+/// They are part of every number that the party gives as a registry.
+#[test]
+fn region_and_digit_of_a_profile_are_digits() {
+    let with = |region: &str, digit: &str| {
+        profiled(|profile| {
+            profile.certificate_region = region.into();
+            profile.certificate_digit = digit.into();
+        })
+    };
+    for (region, digit) in [("44", "1"), ("", ""), ("44", ""), ("", "1")] {
+        assert_eq!(with(region, digit), None, "{region:?}, {digit:?}");
+    }
+    for (region, digit) in
+        [("4", "1"), ("444", "1"), ("4A", "1"), ("44", "12"), ("44", "A"), ("44", "１")]
+    {
+        assert_eq!(with(region, digit), Some(Code::Field), "{region:?}, {digit:?}");
+    }
+}
+
+/// What is on a ledger stays there.
+#[test]
+fn of_a_natural_person_nothing_is_recorded_that_names_it() {
+    let bare = |profile: &mut PartyProfile| {
+        profile.kind = PartyKind::Natural.into();
+        profile.name_en.clear();
+    };
+    assert_eq!(profiled(bare), None);
+    let named: [fn(&mut PartyProfile); 3] = [
+        |profile| profile.name_en = "Zhao".into(),
+        |profile| profile.name_zh = "赵".into(),
+        |profile| profile.registration_number = "440100".into(),
+    ];
+    for (number, name) in named.into_iter().enumerate() {
+        let refusal = profiled(|profile| {
+            bare(profile);
+            name(profile);
+        });
+        assert_eq!(refusal, Some(Code::Field), "name {number}");
+    }
 }

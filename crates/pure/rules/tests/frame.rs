@@ -59,6 +59,34 @@ fn on_a_declared_clock_no_entry_is_ahead_of_its_block() {
     }
 }
 
+/// A day for who signs alone, a week for several, both to the second; and an entry is too late in the millisecond in which it ends.
+#[test]
+fn an_entry_lives_as_long_as_the_ledger_allows() {
+    let alone = acts::asset_described(RAIN);
+    let joint = acts::registration_applied(RAIN);
+    let story = Story::opened().described();
+    let alone = alone.about(format!("asset:{SUPPLIER}/snow"));
+    for (deed, most) in [(alone, 86_400), (joint, 7 * 86_400)] {
+        let refusal = |issued_after_s: i64, lives_s: i64| {
+            story.refusal(&Deed { issued_after_s, lives_s, ..deed.clone() })
+        };
+        assert_eq!(refusal(0, most), None);
+        assert_eq!(refusal(0, most + 1), Some(Code::WindowTooLong));
+        // It expires before it was issued, at a time that is still to come.
+        assert_eq!(refusal(4, -1), Some(Code::WindowTooLong));
+        assert_eq!(refusal(-10, 11), None);
+        assert_eq!(refusal(-10, 10), Some(Code::Expired));
+        // The ledger's skew: five seconds.
+        assert_eq!(refusal(5, most), None);
+        assert_eq!(refusal(6, most), Some(Code::Ahead));
+    }
+    // In the last millisecond of its last second.
+    let mut later = story;
+    later.time_ms += 999;
+    let old = Deed { issued_after_s: -10, lives_s: 11, ..acts::registration_applied(RAIN) };
+    assert_eq!(later.refusal(&old), None);
+}
+
 #[test]
 fn genesis_is_the_first_leaf_and_this_ledgers_own() {
     let mut story = Story::before_genesis(Clock::Wall, "2026-08-03");

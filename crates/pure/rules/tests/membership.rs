@@ -1,10 +1,12 @@
 //! Who may change the validators and the protocol: each guard with the code that it refuses with, and what a change leaves behind.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-use ledger_event::{Clock, LedgerRecord, ProtocolActivated, ValidatorSet, ValidatorsChanged};
+use ledger_event::{
+    Clock, LedgerRecord, PartyRecord, ProtocolActivated, Role, ValidatorSet, ValidatorsChanged,
+};
 use ledger_rules::Code;
 use ledger_rules::protocol::Protocol;
-use ledger_story::cast::{AUTHORITY, EXCHANGE, Key, Label, OMNI, REGISTRY, SUPPLIER};
+use ledger_story::cast::{AUTHORITY, BUYER, EXCHANGE, Key, Label, OMNI, REGISTRY, SUPPLIER};
 use ledger_story::deed::{Deed, Prior};
 use ledger_story::members::{
     MEMBERS, genesis, member, protocol_activated, set, validators_changed,
@@ -109,6 +111,17 @@ fn a_validators_party_is_admitted_and_may_run_one() {
     let supplier = more(&[("e-", SUPPLIER)]);
     let signers = &[EXCHANGE, REGISTRY, AUTHORITY, SUPPLIER];
     assert_eq!(refused(supplier, signers), Some(Code::ValidatorParty));
+}
+
+/// Who neither trades nor registers may still run a validator, if that is what it was admitted for.
+#[test]
+fn an_operator_of_nodes_runs_a_validator() {
+    let story = story().altered(&format!("party:{BUYER}"), |party: &mut PartyRecord| {
+        party.roles.push(Role::NodeOperator.into());
+    });
+    let with_buyer =
+        validators_changed(more(&[("e-", BUYER)]), &[EXCHANGE, REGISTRY, AUTHORITY, BUYER]);
+    assert_eq!(story.refusal(&with_buyer), None);
 }
 
 #[test]
