@@ -8,6 +8,7 @@ use ledger_event::{
 use ledger_rules::Code;
 use ledger_story::acts::{self, asset_described, history_by_exchange};
 use ledger_story::cast::{AUTHORITY, BUYER, EXCHANGE, Key, Label, OMNI, REGISTRY, SUPPLIER};
+use ledger_story::data::{calendar, cn_nda_2026};
 use ledger_story::deed::{Deed, Sign, alone, sign};
 use ledger_story::members::{MEMBERS, budgets_set, protocol_activated, set, validators_changed};
 use ledger_story::{LIMITS, Story, china, genesis_with};
@@ -191,6 +192,24 @@ fn what_must_always_be_possible_is_free() {
     story.take(&budgets_set(None, QUORUM));
     story.take(&asset_described("two"));
     assert_eq!(story.record::<LedgerRecord>("ledger:genesis").budgets, None);
+}
+
+/// Nor does what was spent keep the parties that govern from governing.
+#[test]
+fn what_several_parties_agree_on_is_free() {
+    let mut story = limited(ANY, of(1, 0));
+    story.take(&asset_described("one"));
+    assert_eq!(story.refusal(&history_by_exchange("one")), Some(Code::BudgetSpent));
+    let mut rules = cn_nda_2026();
+    rules.version = 2;
+    for deed in [
+        acts::rule_set_published(&rules),
+        acts::calendar_published(&calendar("HK-2026")),
+        validators_changed(set(&[MEMBERS[0], MEMBERS[1], MEMBERS[3]]), QUORUM),
+        protocol_activated(4, story.height + 3, QUORUM),
+    ] {
+        assert_eq!(story.refusal(&deed), None, "{:?}", deed.act);
+    }
 }
 
 #[test]

@@ -326,6 +326,16 @@ fn system_key() {
     });
 }
 
+/// Nor does a key of which nobody said what it is.
+#[test]
+fn a_key_of_no_known_factor() {
+    each_place(|_, _, numbers, story, deed| {
+        let id = format!("key:{}", deed.signers[numbers[0]].key.kid());
+        *story = story.clone().altered(&id, |record: &mut KeyRecord| record.factor = 0);
+        Some(Code::SigWeakFactor)
+    });
+}
+
 /// Two tokens of one officer are one officer, and a seal is no officer at all.
 #[test]
 fn same_officer_twice() {
