@@ -3,8 +3,8 @@
 
 use ledger_event::{
     AssetDescription, AssetRecord, BatchAcknowledged, BatchSent, ContractRecord, DeliveryMode,
-    DeliveryPlanned, DeliveryRecord, Digest, FileManifest, Grade, PersonalInformation, Purpose,
-    Role,
+    DeliveryPlanned, DeliveryRecord, Digest, FileManifest, Grade, PartyRecord, PersonalInformation,
+    Purpose, Role,
 };
 use ledger_rules::Code;
 use ledger_story::acts::{self, CHUNK_BYTES, FILE_BYTES, asset, contract, delivery, digest};
@@ -99,6 +99,25 @@ fn data_leaves_its_jurisdiction_only_if_it_is_of_nobody() {
         let story = described(|d| d.personal_information = held.into());
         assert_eq!(story.refusal(&abroad()), Some(Code::CrossBorderNoBasis), "{held:?}");
         assert_eq!(story.refusal(&plan(|_| {})), None, "{held:?} at home");
+    }
+}
+
+/// Home is where the seller is.
+#[test]
+fn a_buyer_elsewhere_does_not_make_its_place_the_datas_home() {
+    let important = described(|d| d.grade = Grade::Important.into());
+    for (party, place, refusal) in [
+        (BUYER, "CN", None),
+        (BUYER, "SG", Some(Code::CrossBorderNoBasis)),
+        (SUPPLIER, "CN", Some(Code::CrossBorderNoBasis)),
+        (SUPPLIER, "SG", None),
+    ] {
+        let story =
+            important.clone().altered(&format!("party:{party}"), |record: &mut PartyRecord| {
+                record.profile.as_mut().unwrap().jurisdiction = "SG".into();
+            });
+        let deed = plan(|event| event.endpoint_jurisdiction = place.into());
+        assert_eq!(story.refusal(&deed), refusal, "{party} in SG, delivered to {place}");
     }
 }
 

@@ -3,14 +3,14 @@
 
 use ledger_event::{
     AssetDescribed, AssetDescription, AssetKind, AssetRecord, CertificateRecord, Digest, Grade,
-    ListingApplied, PartyRecord, PersonalInformation, ReviewDecided, ReviewOutcome, ReviewRecord,
-    ReviewState, ReviewSubmitted, Right, Role, RuleSet, TradeMode,
+    ListingApplied, PartyRecord, PersonalInformation, RegistrationApplied, ReviewDecided,
+    ReviewOutcome, ReviewRecord, ReviewState, ReviewSubmitted, Right, Role, RuleSet, TradeMode,
 };
 use ledger_rules::Code;
 use ledger_story::acts::{self, asset, asset_described, asset_revised, digest, review};
 use ledger_story::cast::{BUYER, EXCHANGE, OMNI, REGISTRY, REVIEWER, SUPPLIER};
 use ledger_story::data::cn_nda_2026;
-use ledger_story::deed::{Deed, alone, two_factors};
+use ledger_story::deed::{Deed, alone, two_factors, two_officers};
 use ledger_story::{NUMBER, RAIN, Stage, Story};
 
 /// Each thing that is not the digest of something.
@@ -92,6 +92,58 @@ fn who_supplies_or_registers_an_asset_does_not_review_it() {
         let deed = submission(|event| event.reviewer = party.into());
         assert_eq!(story.refusal(&deed), Some(Code::ReviewerConflict), "{party}");
     }
+}
+
+/// The number of the other registry's certificate.
+const OTHER: &str = "SJ4422026080001";
+
+/// Registered with two registries, each of which issued a certificate.
+fn registered_twice() -> Story {
+    let name = "again";
+    let applied = acts::registration_applied(name).with(|event: &mut RegistrationApplied| {
+        event.asset = asset(RAIN);
+        event.registry = OMNI.into();
+    });
+    let clerk = || alone(OMNI, Role::Registry);
+    let office = || two_factors(OMNI, Role::Registry);
+    let officers = two_officers(OMNI, Role::Registry);
+    Story::before(Stage::Submitted)
+        .did(&applied)
+        .did(&acts::registration_accepted(name).signed_by(clerk()))
+        .did(&acts::registration_reviewed(name).signed_by(officers))
+        .did(&acts::notice_opened(name).signed_by(clerk()))
+        .on("2026-08-24")
+        .did(&acts::evidence_recorded(name).signed_by(office()))
+        .did(&acts::certificate_issued(name, OTHER).signed_by(office()))
+}
+
+#[test]
+fn no_registry_of_an_asset_reviews_it() {
+    let story =
+        registered_twice().altered(&format!("party:{REGISTRY}"), |party: &mut PartyRecord| {
+            party.roles.push(Role::Reviewer.into());
+        });
+    assert_eq!(story.refusal(&submission(|_| {})), None);
+    for party in [REGISTRY, OMNI] {
+        let deed = submission(|event| event.reviewer = party.into());
+        assert_eq!(story.refusal(&deed), Some(Code::ReviewerConflict), "{party}");
+    }
+}
+
+#[test]
+fn one_valid_certificate_of_several_will_do() {
+    let expired = |numbers: &[&str]| {
+        let story = numbers.iter().fold(registered_twice(), |story, number| {
+            let id = format!("certificate:{number}");
+            story.altered(&id, |certificate: &mut CertificateRecord| {
+                certificate.valid_to = 20_260_823;
+            })
+        });
+        story.refusal(&submission(|_| {}))
+    };
+    assert_eq!(expired(&[NUMBER]), None);
+    assert_eq!(expired(&[OTHER]), None);
+    assert_eq!(expired(&[NUMBER, OTHER]), Some(Code::NoCertificate));
 }
 
 #[test]
