@@ -1,5 +1,4 @@
 //! What the entries of a block see of each other, and what waits for the next one (docs/spec/rules.md, execution).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{Calendar, Clock, DeliveryRecord, DeliveryState, RegistrationApplied};
 use ledger_rules::Code;

@@ -1,5 +1,4 @@
 //! Evidence on the ledger: when, of whom, under which name. That it proves something is judged before.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{
     Clock, MisconductRecord, MisconductRecorded, Offence, PastSets, Role, ValidatorSet,

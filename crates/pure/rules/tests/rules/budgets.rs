@@ -1,5 +1,4 @@
 //! Budgets: who is charged with what, until when, and what stays possible.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{
     ActivityRecord, Budget, Budgets, Clock, LedgerRecord, PartyAdmitted, PartyRecord, Purpose,

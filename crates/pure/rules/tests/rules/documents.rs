@@ -1,6 +1,5 @@
 //! V2 and V3: which rule sets and calendars can be published, since whoever counts by them cannot refuse (docs/spec/rules.md, rule sets
 //! and calendars).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{
     Calendar, CalendarPublished, DeliveryMode, RegistrationRules, RuleSet, RuleSetPublished,

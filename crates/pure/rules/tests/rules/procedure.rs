@@ -1,5 +1,4 @@
 //! R5 to R16: what a registry does with an application, in which state, and what comes of it (docs/spec/rules.md, registration).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{
     CertificateIssued, CertificateRecord, Digest, EvidenceRecorded, Finding, NoticeOpened,

@@ -1,5 +1,4 @@
 //! T1 to T4: compliance review and listing, and the papers that they rely on (docs/spec/rules.md, review and listing).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{
     AssetDescribed, AssetDescription, AssetKind, AssetRecord, CertificateRecord, Digest, Grade,

@@ -1,5 +1,4 @@
 //! Who may sign: every row of every table, and every way to sign it wrongly.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{KeyRecord, PartyRecord, Purpose, Role};
 use ledger_rules::Code;

@@ -1,5 +1,4 @@
 //! Who may change the validators and the protocol: each guard with the code that it refuses with, and what a change leaves behind.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{
     Clock, LedgerRecord, PartyRecord, ProtocolActivated, Role, ValidatorSet, ValidatorsChanged,

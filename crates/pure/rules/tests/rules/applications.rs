@@ -1,5 +1,4 @@
 //! R1: who may apply for the registration of what, on which basis (docs/spec/rules.md, registration).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{
     AssetDescribed, AssetDescription, AssetKind, Basis, DataClass, Derivation, DerivationKind,

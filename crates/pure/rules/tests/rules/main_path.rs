@@ -1,5 +1,4 @@
 //! The main path from genesis to a completed delivery, with the state after each act, on the shipped calendars and rule set.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{
     AssetRecord, CertificateRecord, Clock, ContractRecord, ContractState, DeliveryRecord,

@@ -1,6 +1,5 @@
 //! Who can take a party its keys, and give it new ones: from protocol version 5 on no single key and no single organisation
 //! (docs/adr/0029).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{Clock, KeyRecord, PartyRecord, Purpose, Role};
 use ledger_format::digest::EntryId;

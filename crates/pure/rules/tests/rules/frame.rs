@@ -1,6 +1,5 @@
 //! What is asked of every act before its own guards: this ledger, a time, a subject of its kind; and of the ledger's documents, their
 //! place.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{Clock, GenesisPublished};
 use ledger_format::digest::LedgerId;

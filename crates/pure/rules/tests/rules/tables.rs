@@ -1,12 +1,11 @@
 //! The tables of docs/spec/rules.md and those that entries are judged by are the same: whoever reads the one knows the other.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::Role;
 use ledger_rules::Code;
 use ledger_rules::block::ACTS;
 use ledger_rules::table::{Keys, Need, Row, Who, rows};
 
-const SPECIFICATION: &str = include_str!("../../../../docs/spec/rules.md");
+const SPECIFICATION: &str = include_str!("../../../../../docs/spec/rules.md");
 
 /// The cells of each line of a table.
 fn lines() -> impl Iterator<Item = Vec<&'static str>> {

@@ -1,5 +1,4 @@
 //! A1 to A4: what a description says, which versions it is derived from, and what others attest (docs/spec/rules.md, assets).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{
     AssetDescribed, AssetDescription, AssetKind, AssetRevised, CatalogueSource, Derivation,

@@ -1,6 +1,5 @@
 //! What a party and its keys must be to come into force: a party is described, and a key of the right form, nobody's yet, and in the
 //! hands of who brings it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use bytes::Bytes;
 use ledger_event::event::Act;

@@ -1,5 +1,4 @@
 //! T8: what seller and buyer sign, over which listing (docs/spec/rules.md, trade and delivery modes).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{
     AssetRecord, ContractRecord, ContractSigned, ContractType, DeliveryMode, DeliveryProperty,

@@ -1,5 +1,4 @@
 //! D1 to D9: files in batches, planned, sent, acknowledged, completed (docs/spec/rules.md, delivery).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_event::{
     AssetDescription, AssetRecord, BatchAcknowledged, BatchSent, ContractRecord, DeliveryMode,
