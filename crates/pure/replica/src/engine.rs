@@ -18,6 +18,7 @@ use consensus_types::{
 use ed25519_dalek::{Signer as _, SigningKey};
 use ledger_format::digest::{BlockHash, KeyId, LedgerId};
 use ledger_format::validators::Validators;
+use ledger_format::vote::Certificate;
 
 use crate::certificates::{check_commit, check_polka, check_round, decided};
 use crate::context::{
@@ -315,8 +316,8 @@ impl Host {
 
     /// A decided block must not be lost once the decision is acted upon. The votes of a quorum are kept by those who gave them, each with
     /// the body.
-    fn keep(&mut self, block: BlockHash) {
-        if !self.kept.has(block) {
+    fn keep(&mut self, certificate: &Certificate) {
+        if !self.kept.has(certificate) {
             self.put(Output::Flush);
         }
     }
@@ -389,7 +390,7 @@ impl Host {
             }
             Effect::Decide(certificate, _, r) => {
                 let certificate = decided(&certificate);
-                self.keep(certificate.block);
+                self.keep(&certificate);
                 self.put(Output::Decided(certificate));
                 self.decided = true;
                 r.resume_with(())
