@@ -139,8 +139,7 @@ impl Node {
             }
         })?;
         others.push(replica);
-        // If it fails instead, whoever waits until the node can be asked is told.
-        let _begun_or_failed = has_begun.await;
+        wait_for(has_begun, &fault, &shared).await;
         let (stop_server, stopped) = oneshot::channel::<()>();
         let serving = Serving::new(env!("CARGO_PKG_VERSION"), options.connections);
         let server = serve(&fault, &shared, listener, serving, stopped);
@@ -205,6 +204,14 @@ impl Node {
         self.shared.seals.ask_nobody();
         self.network.stop().await;
         self.threads.end(self.shared, self.fault).await
+    }
+}
+
+/// Waits until the replica has begun, or something has failed, which whoever waits until the node can be asked is told.
+async fn wait_for(begun: oneshot::Receiver<()>, fault: &Fault, shared: &Shared) {
+    tokio::select! {
+        _begun = begun => {}
+        _failure = fault.comes(shared) => {}
     }
 }
 

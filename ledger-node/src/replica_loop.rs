@@ -86,7 +86,7 @@ impl ReplicaLoop {
     }
 
     /// Runs until the queue closes or `stopping` says so. `begun` is told once a height that a crash interrupted has been gone through
-    /// again: a block that was shown before is shown from then on.
+    /// again: what this node's log alone decides is shown from then on.
     pub(crate) fn run(
         mut self,
         (first, begun): (Vec<Action>, oneshot::Sender<()>),

@@ -117,6 +117,20 @@ pub enum Violation {
         /// Against whom; `None`: the evidence does not stand before the offline verifier.
         validator: Option<KeyId>,
     },
+    /// Entries of a decided block record what proves nothing.
+    FalselyRecorded {
+        /// Who decided it.
+        node: usize,
+        /// The height.
+        height: u64,
+    },
+    /// A node decided a block for which others are answered at once, and its disk lacks the body, or its own vote in the certificate.
+    NotKept {
+        /// Which.
+        node: usize,
+        /// The height.
+        height: u64,
+    },
     /// Evidence that one honest node has is missing at another.
     Untold {
         /// Who lacks it.

@@ -75,19 +75,9 @@ impl Clients {
         self.seal(&acts::asset_described(&format!("asset-{}", self.serial)), time_ms)
     }
 
-    /// Evidence that a supplier has recorded, or another one of the same form whose last signature nobody made; `None` if that has no form.
-    pub(crate) fn evidence(
-        &mut self,
-        evidence: &Evidence,
-        is_false: bool,
-        time_ms: u64,
-    ) -> Option<Entry> {
-        let mut bytes = evidence.encode();
-        if is_false && let Some(last) = bytes.last_mut() {
-            *last ^= 1;
-        }
-        let evidence = Evidence::decode(bytes.into()).ok()?;
-        Some(self.seal(&misconduct_recorded(&evidence, OMNI, Role::Supplier), time_ms))
+    /// Evidence that a supplier has recorded.
+    pub(crate) fn evidence(&mut self, evidence: &Evidence, time_ms: u64) -> Entry {
+        self.seal(&misconduct_recorded(evidence, OMNI, Role::Supplier), time_ms)
     }
 
     /// The bytes of an entry whose signature is not its issuer's.

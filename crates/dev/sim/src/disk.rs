@@ -26,6 +26,8 @@ pub(crate) struct Disk {
     log: Vec<u8>,
     /// Where in it the last flush began.
     last: usize,
+    /// Where in it the open height begins.
+    height: usize,
     /// Frames that were not flushed.
     pending: Vec<u8>,
     /// What proves that validators lied.
@@ -55,6 +57,7 @@ impl Disk {
             ids: BTreeSet::new(),
             log: Vec::new(),
             last: 0,
+            height: 0,
             pending: Vec::new(),
             evidence: Vec::new(),
             damaged: false,
@@ -80,11 +83,18 @@ impl Disk {
         frames::append(&mut stored, None, &block.encode());
         self.blocks.push(stored);
         self.ids.extend(ids);
+        self.height = self.log.len();
         if empty_log {
             self.empty_log();
             self.append(&ledger_replica::done(block.body.header.height));
             self.flush();
         }
+    }
+
+    /// Whether some bytes are in what was flushed of the open height.
+    pub(crate) fn has_logged(&self, bytes: &[u8]) -> bool {
+        let flushed = self.log.get(self.height..).unwrap_or_default();
+        flushed.windows(bytes.len()).any(|window| window == bytes)
     }
 
     /// From now on it can be read and written.
@@ -95,6 +105,7 @@ impl Disk {
     /// Takes the log away.
     pub(crate) fn empty_log(&mut self) {
         self.log.clear();
+        self.height = 0;
         self.pending.clear();
     }
 

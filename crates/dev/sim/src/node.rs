@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
 use ledger_replica::{Event, Replica, Timer};
@@ -77,6 +78,14 @@ impl Process {
 }
 
 impl Node {
+    /// Whether its disk has the body of a block that it decides, and its own vote for it, as far as that is in the certificate.
+    pub(crate) fn keeps(&self, block: &Block) -> bool {
+        let own: Vec<KeyId> = self.keys.iter().map(id_of).collect();
+        let votes = block.certificate.signatures.iter().filter(|(by, _)| own.contains(by));
+        let has_votes = votes.map(|(_, vote)| vote).all(|vote| self.disk.has_logged(vote));
+        has_votes && self.disk.has_logged(&block.body.header.encode())
+    }
+
     /// The keys that its process has; all of them, while none runs.
     fn known(&self) -> &[SigningKey] {
         &self.keys[..self.process.as_ref().map_or(self.keys.len(), |process| process.keys)]

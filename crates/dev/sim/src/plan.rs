@@ -191,7 +191,10 @@ impl Plan {
         let mut troubles = Vec::new();
         if !dice.once_in(8) {
             let drawn = TROUBLES.into_iter().filter(|_| !dice.once_in(3));
-            troubles.extend(drawn.filter(|trouble| !is_alone || !trouble.is_of_links()));
+            let drawn = drawn.filter(|trouble| !is_alone || !trouble.is_of_links());
+            // Whoever validates alone has the block in its store before it answers.
+            let is_sole = validators == 1;
+            troubles.extend(drawn.filter(|trouble| !is_sole || *trouble != Trouble::CrashAnswered));
         }
         let skew = |dice: &mut Rng| i64::try_from(dice.below(1_800)).unwrap() - 900;
         let mut plan = Self {
@@ -273,6 +276,7 @@ impl Plan {
             ("lost_writes", loses),
             ("torn_write", loses),
             ("evidence_recorded", self.liar.and_then(LiarKind::guilt).is_some()),
+            ("false_evidence", self.liar.and_then(LiarKind::guilt).is_some()),
             ("lost_memory", self.forgets),
             ("recovered", self.forgets || flips),
             ("validator_added", self.changes),

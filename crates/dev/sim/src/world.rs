@@ -127,6 +127,8 @@ struct World {
     budgets: Vec<EntryId>,
     /// Evidence that an entry in a block records.
     recorded: BTreeSet<EvidenceId>,
+    /// What looks like evidence, and proves nothing.
+    false_evidence: BTreeSet<EvidenceId>,
     /// Nodes whose last key is in the set, after the last change.
     members: BTreeSet<usize>,
     /// A change of the set that is not in a block yet.
@@ -197,6 +199,7 @@ impl World {
             admissions: Vec::new(),
             budgets: Vec::new(),
             recorded: BTreeSet::new(),
+            false_evidence: BTreeSet::new(),
             members: (0..validators).collect(),
             change: None,
             certified: BTreeSet::new(),
@@ -271,7 +274,7 @@ impl World {
         self.stormy = false;
         self.network.heal();
         for number in 0..self.nodes.len() {
-            self.nodes[number].left = None;
+            (self.nodes[number].left, self.nodes[number].dies_answered) = (None, false);
             self.nodes[number].disk.heal();
             self.nodes[number].skew_ms = self.plan.clock_off_ms(number, self.nodes[number].lies);
             self.look_through(number);

@@ -12,8 +12,10 @@ use ledger_replay::Executed;
 
 use crate::said::SaidProposal;
 
-/// Most bodies of one sender that no proposal names yet; the oldest give way. An honest proposer has one a round, and another one after a start.
+/// Most bodies of one sender that no proposal names yet; the oldest give way. An honest proposer has one a round, and
+/// another one after a start.
 const STRAYS: usize = 2;
+
 /// A block of this height, executed and not committed.
 #[derive(Debug)]
 pub(crate) struct Candidate {

@@ -75,3 +75,42 @@ impl LookAhead {
         taken.into_iter().flat_map(each).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(number: u8) -> Content {
+        Content::Body { height: 2, body: vec![number] }
+    }
+
+    #[test]
+    fn of_bodies_the_newest_are_kept_and_of_all_else_the_first() {
+        let (mut ahead, from) = (LookAhead::default(), KeyId::default());
+        let tip = |height| Content::Tip { height };
+        assert!(ahead.keep(2, 2, from, tip(0)));
+        for number in 1..=3 {
+            assert!(ahead.keep(2, 2, from, body(number)));
+            assert!(!ahead.keep(2, 2, from, body(number)), "the same again");
+        }
+        for height in 1..=u64::try_from(MESSAGES).unwrap() {
+            let has_room = ahead.heights[&2][&from].len() < MESSAGES;
+            assert_eq!(ahead.keep(2, 2, from, tip(height)), has_room);
+        }
+        // There is room for a body as long as an older one gives way.
+        assert!(ahead.keep(2, 2, from, body(4)));
+        let other = KeyId::of(&[1; 32]);
+        assert!(ahead.keep(2, 2, other, body(1)));
+        let kept: Vec<(KeyId, Content)> = ahead.take(2);
+        let of = |sender: KeyId| {
+            let bodies = kept.iter().filter(move |(from, _)| *from == sender);
+            let bodies = bodies.filter_map(|(_, content)| match content {
+                Content::Body { body, .. } => Some(body[0]),
+                _ => None,
+            });
+            bodies.collect::<Vec<u8>>()
+        };
+        assert_eq!((of(from), of(other)), (vec![3, 4], vec![1]));
+        assert_eq!(kept[usize::from(kept[0].0 != from)].1, tip(0));
+    }
+}

@@ -381,7 +381,7 @@ impl Replica {
                     let candidate = self.bodies.take(&certificate.block).ok_or_else(missing)?;
                     let block = Block { body: candidate.body, certificate };
                     let executed = candidate.executed;
-                    let is_with_quorum = signing(ledger).members().len() > 1;
+                    let is_with_quorum = !Self::is_sole(ledger, &[self.id]);
                     let decided = Decided { block, executed, is_with_quorum };
                     actions.extend(self.commit(decided));
                 }

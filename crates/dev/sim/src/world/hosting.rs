@@ -280,11 +280,18 @@ impl World {
             }
             self.certified.insert(key);
         }
+        let height = header.height;
         for evidence in &executed.evidence {
             self.fault("evidence_recorded");
             self.recorded.insert(evidence.id());
+            if self.false_evidence.contains(&evidence.id()) {
+                self.checks.violations.push(Violation::FalselyRecorded { node, height });
+            }
         }
-        let height = header.height;
+        let of = &self.nodes[node];
+        if decided.is_with_quorum && of.lies.is_none() && !of.keeps(block) {
+            self.checks.violations.push(Violation::NotKept { node, height });
+        }
         if height > self.checks.height() {
             let skew = u64::from(self.genesis.limits().skew_ms);
             let ahead_ms = header.time_ms.saturating_sub(self.now_ms);

@@ -87,10 +87,13 @@ impl World {
         }
         let evidence = (*self.dice.pick(&found)).clone();
         let is_false = self.dice.once_in(4);
-        let Some(entry) = self.clients.evidence(&evidence, is_false, self.now_ms) else { return };
+        let evidence = if is_false { falsified(&evidence) } else { Some(evidence) };
+        let Some(evidence) = evidence else { return };
         if is_false {
             self.fault("false_evidence");
+            self.false_evidence.insert(evidence.id());
         }
+        let entry = self.clients.evidence(&evidence, self.now_ms);
         let node = self.dice.below(self.nodes.len());
         self.submit(node, &entry);
     }
@@ -148,4 +151,11 @@ impl World {
         let message = process.replica.relay(vec![entry.bytes().to_vec()]);
         self.broadcast(node, &message);
     }
+}
+
+/// The same with another last signature, which nobody made; `None` if that has no form.
+fn falsified(evidence: &Evidence) -> Option<Evidence> {
+    let mut bytes = evidence.encode();
+    *bytes.last_mut()? ^= 1;
+    Evidence::decode(bytes.into()).ok()
 }

@@ -149,7 +149,7 @@ pub struct Decided {
     pub block: Block,
     /// What executing it gave.
     pub executed: Executed,
-    /// Whether it was decided here, by votes of several validators. Then the log of each of a quorum has the body and its own vote on disk,
+    /// Whether it was decided here, by votes of several validators of which this one alone is no quorum. Then the log of each of a quorum has the body and its own vote on disk,
     /// and this node's has the body, and its own vote for it or everybody's.
     pub is_with_quorum: bool,
 }
