@@ -93,6 +93,7 @@ const fn is_shown_by(bug: Bug, violation: &Violation) -> bool {
         Bug::ExchangeUncharged => matches!(violation, Violation::Overspent(_)),
         Bug::IssuerUnlinked => matches!(violation, Violation::Index(_)),
         Bug::HalfLoggedAgain => matches!(violation, Violation::Overlogged { .. }),
+        Bug::VoteOfAnyRound => matches!(violation, Violation::NotKept { .. }),
         _ => true,
     }
 }

@@ -63,11 +63,13 @@ pub enum Bug {
     IssuerUnlinked,
     /// The second half of a double vote is logged each time that it comes.
     HalfLoggedAgain,
+    /// That a validator has said a vote of an earlier round for a block counts as having its vote of the round that decided it on disk.
+    VoteOfAnyRound,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -97,6 +99,7 @@ impl Bug {
         Self::ExchangeUncharged,
         Self::IssuerUnlinked,
         Self::HalfLoggedAgain,
+        Self::VoteOfAnyRound,
     ];
 }
 
