@@ -1,9 +1,10 @@
 //! One vote a height: what keeps a validator from signing a second block where it has signed one.
 //!
-//! Two things remember what was signed: the store, which holds every block that was ever shown to anybody (of several validators, but for
-//! the last one of a process that died, which a quorum's logs hold), and the consensus log, which holds what was signed since. The vote lock vouches for the log: a copy of it, or an older one, is not gone on from without
-//! the operator's word. As long as store or log is as it was, no second block of a height is signed even then. When an operator puts
-//! back *both* as they were before and vouches for them, only those who hold receipts or checkpoints can tell.
+//! Two things remember what was signed: the store, which holds every block that was ever shown to anybody, and the consensus log,
+//! which holds what was signed since. (Of several validators, the last block that a process has shown before it died may be in the logs
+//! of a quorum alone.) The vote lock vouches for the log: a copy of it, or an older one, is not gone on from without the operator's word.
+//! As long as store or log is as it was, no second block of a height is signed even then. When an operator puts back *both* as they
+//! were before and vouches for them, only those who hold receipts or checkpoints can tell.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
