@@ -18,7 +18,7 @@ use ledger_proto::v1;
 use ledger_proto::v1::audit_service_server::AuditService;
 use ledger_rules::View as _;
 use ledger_verify::proof::encode_state_proof;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -27,10 +27,12 @@ use crate::outcomes::Position;
 use crate::places::{Places, kept};
 use crate::problem::Problem;
 use crate::reads::{ANSWER_BYTES, Reading, Reads};
-use crate::shared::Shared;
+use crate::shared::{Head, Shared};
 
-/// Blocks of one stream that wait to be read.
-const BLOCK_QUEUE: usize = 8;
+/// Blocks of one stream that wait to be read: a block may have 16 MiB.
+const BLOCK_QUEUE: usize = 1;
+/// Messages of records of one stream that wait to be read.
+const RECORDS_QUEUE: usize = 2;
 /// Records of one message, if they are not too long.
 const RECORDS_PER_MESSAGE: usize = 500;
 /// Records that are read at once: for so long no block is taken.
@@ -46,14 +48,16 @@ pub(crate) struct Audit {
     reads: Reads,
     record_streams: Places,
     block_streams: Places,
+    /// Entries after which a height is kept no longer for whoever reads its records.
+    kept_for: u64,
 }
 
 impl Audit {
     /// The service of a node.
-    pub(crate) fn new(reads: Reads) -> Self {
+    pub(crate) fn new(reads: Reads, kept_for: u64) -> Self {
         let record_streams = Places::new("streams of records", RECORD_STREAMS);
         let block_streams = Places::new("streams of blocks", BLOCK_STREAMS);
-        Self { reads, record_streams, block_streams }
+        Self { reads, record_streams, block_streams, kept_for }
     }
 
     /// The proof file for an entry.
@@ -272,17 +276,12 @@ impl AuditService for Audit {
     ) -> Result<Response<Records>, Status> {
         let source = request.remote_addr();
         let place = self.record_streams.take(source)?;
-        let (sender, receiver) = mpsc::channel(BLOCK_QUEUE);
-        let (reads, reading) = (self.reads.clone(), self.reads.stream(source));
+        let (sender, receiver) = mpsc::channel(RECORDS_QUEUE);
+        let (reads, kept_for) = (self.reads.clone(), self.kept_for);
+        let reading = reads.stream(source);
         tokio::spawn(async move {
-            let height = {
-                let mut ledger = reads.shared().ledger_mut();
-                let height = ledger.height();
-                ledger.pin(height);
-                height
-            };
-            let sent = send_records(&reading, height, &sender).await;
-            reads.shared().ledger_mut().unpin(height);
+            let outrun = outrun(reads.shared().watch_head(), kept_for);
+            let sent = send_last(&reading, outrun, &sender).await;
             if let Err(problem) = sent {
                 let _told = sender.send(Err(problem.into())).await;
             }
@@ -291,15 +290,53 @@ impl AuditService for Audit {
     }
 }
 
-/// Sends the records of a height that is kept meanwhile.
-async fn send_records(
+type Answers = mpsc::Sender<Result<v1::StreamRecordsResponse, Status>>;
+
+/// Sends the records of the last height, which is kept until then, or until it has been outrun.
+async fn send_last(
     reading: &Reading,
-    height: u64,
-    sender: &mpsc::Sender<Result<v1::StreamRecordsResponse, Status>>,
+    outrun: impl Future<Output = u64>,
+    sender: &Answers,
 ) -> Result<(), Problem> {
+    let height = reading.piece(|shared| Ok(pin_last(shared))).await?;
+    let sent = tokio::select! {
+        sent = send_records(reading, height, sender) => sent,
+        entries = outrun => Err(Problem::height_not_kept(format!(
+            "height {height}: more than {entries} entries were written since"
+        ))),
+    };
+    // Whatever waits to be sent needs nothing of it any more.
+    let unpin = move |shared: &Shared| {
+        shared.ledger_mut().unpin(height);
+        Ok(())
+    };
+    reading.piece(unpin).await.and(sent)
+}
+
+/// Keeps the last height, and gives it.
+fn pin_last(shared: &Shared) -> u64 {
+    let mut ledger = shared.ledger_mut();
+    let height = ledger.height();
+    ledger.pin(height);
+    height
+}
+
+/// Comes when more entries than so many were written: what a kept height has and the last one has not takes memory for each of them, and
+/// whoever reads it may be as slow as it likes.
+async fn outrun(mut heads: watch::Receiver<Head>, entries: u64) -> u64 {
+    let last = heads.borrow().tree_size.saturating_add(entries);
+    if heads.wait_for(|head| head.tree_size > last).await.is_err() {
+        // The node is stopping.
+        std::future::pending::<()>().await;
+    }
+    entries
+}
+
+/// Sends the records of a height that is kept meanwhile.
+async fn send_records(reading: &Reading, height: u64, sender: &Answers) -> Result<(), Problem> {
     let mut after: Option<Hash> = None;
     loop {
-        let records = reading.piece(move |shared| Ok(some_records(shared, height, after))).await?;
+        let records = reading.piece(move |shared| some_records(shared, height, after)).await?;
         let Some((last, _)) = records.last() else { return Ok(()) };
         after = Some(*last);
         let records = records.into_iter().map(|(_, record)| record.into()).collect();
@@ -311,15 +348,22 @@ async fn send_records(
 }
 
 /// Records of a height after a key, as many as one message has.
-fn some_records(shared: &Shared, height: u64, mut after: Option<Hash>) -> Vec<(Hash, Vec<u8>)> {
+///
+/// # Errors
+/// `API_HEIGHT_NOT_KEPT`: an end would say that there are no more.
+fn some_records(
+    shared: &Shared,
+    height: u64,
+    mut after: Option<Hash>,
+) -> Result<Vec<(Hash, Vec<u8>)>, Problem> {
     let (mut records, mut bytes) = (Vec::new(), 0);
     while records.len() < RECORDS_PER_MESSAGE && bytes < ANSWER_BYTES {
         let more = shared.ledger().records_after(height, after.as_ref(), RECORDS_AT_ONCE);
-        let more = more.unwrap_or_default();
+        let more = more.ok_or_else(|| Problem::height_not_kept(format!("height {height}")))?;
         let Some((last, _)) = more.last() else { break };
         after = Some(*last);
         bytes += more.iter().map(|(_, record)| record.len()).sum::<usize>();
         records.extend(more);
     }
-    records
+    Ok(records)
 }

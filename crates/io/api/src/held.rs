@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use ledger_proto::address::network_of;
 
 /// How much is held.
@@ -65,6 +66,17 @@ pub(crate) struct Share {
 }
 
 impl Share {
+    /// Bytes that are held until nobody has them any more. HTTP/2 takes what it is given whole, and keeps it until it is written, whatever
+    /// it asks for meanwhile: only the bytes themselves know when that is.
+    ///
+    /// # Errors
+    /// The bound that does not let it.
+    pub(crate) fn over(&self, bytes: Bytes) -> Result<Bytes, String> {
+        let mut share = self.held.share(Some(self.source));
+        share.hold(bytes.len())?;
+        Ok(Bytes::from_owner(Counted { bytes, _share: share }))
+    }
+
     pub(crate) const fn amount(&self) -> usize {
         self.amount
     }
@@ -106,6 +118,18 @@ impl Drop for Share {
     fn drop(&mut self) {
         // Less is never refused.
         let _held = self.hold(0);
+    }
+}
+
+/// Bytes that count for as long as they are there.
+struct Counted {
+    bytes: Bytes,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -155,6 +179,20 @@ mod tests {
         drop((b, c, d));
         let counts = held.counts.lock().unwrap();
         assert_eq!((counts.all, counts.addresses.len(), counts.connections.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn bytes_count_until_the_last_of_them_is_gone() {
+        let held = held();
+        let share = share(&held, "10.0.0.1:1");
+        let mut bytes = share.over(Bytes::from(vec![7; 400 * KIB])).unwrap();
+        assert!(share.over(Bytes::from_static(b"7")).is_err());
+        let rest = bytes.split_off(KIB);
+        drop((bytes, share));
+        assert_eq!(held.counts.lock().unwrap().all, 400 * KIB);
+        assert!(rest.iter().all(|byte| *byte == 7));
+        drop(rest);
+        assert_eq!(held.counts.lock().unwrap().all, 0);
     }
 
     #[test]

@@ -26,8 +26,11 @@ use crate::problem::Problem;
 use crate::reads::{Reading, Reads};
 use crate::shared::{Head, Shared};
 
-/// Responses of one watch that wait to be read: beyond them the watch waits for its client.
-const WATCH_QUEUE: usize = 256;
+/// Responses of one watch that wait to be read: beyond them the watch waits for its client. Each may have an entry of 64 KiB.
+const WATCH_QUEUE: usize = 8;
+
+/// Bytes of entries after which a watch takes no more of a block at once.
+pub(crate) const WATCHED_BYTES: usize = 512 * 1024;
 
 /// Watches at a time: each is a task, and some blocks' entries.
 const WATCHES: usize = 256;
@@ -37,12 +40,14 @@ const WATCHES: usize = 256;
 pub(crate) struct Query {
     reads: Reads,
     watches: Places,
+    /// Bytes of entries of a block that a watch takes at once.
+    watched: usize,
 }
 
 impl Query {
     /// The service of a node.
-    pub(crate) fn new(reads: Reads) -> Self {
-        Self { reads, watches: Places::new("watches", WATCHES) }
+    pub(crate) fn new(reads: Reads, watched: usize) -> Self {
+        Self { reads, watches: Places::new("watches", WATCHES), watched }
     }
 }
 
@@ -144,8 +149,9 @@ impl QueryService for Query {
         check_filters(&request)?;
         let place = self.watches.take(source)?;
         let (reading, heads) = (self.reads.stream(source), self.reads.shared().watch_head());
+        let at_once = self.watched;
         tokio::spawn(async move {
-            if let Err(problem) = follow(&reading, heads, request, &sender).await {
+            if let Err(problem) = follow(&reading, heads, (request, at_once), &sender).await {
                 // Nobody is left to tell when the client has gone.
                 let _told = sender.send(Err(problem.into())).await;
             }
@@ -173,7 +179,7 @@ fn check_filters(request: &v1::WatchRequest) -> Result<(), Problem> {
 async fn follow(
     reading: &Reading,
     mut heads: watch::Receiver<Head>,
-    request: v1::WatchRequest,
+    (request, at_once): (v1::WatchRequest, usize),
     sender: &mpsc::Sender<Result<v1::WatchResponse, Status>>,
 ) -> Result<(), Problem> {
     let request = Arc::new(request);
@@ -182,7 +188,7 @@ async fn follow(
         let head = *heads.borrow_and_update();
         while next < head.tree_size && !sender.is_closed() {
             let wanted = Arc::clone(&request);
-            let block = reading.piece(move |shared| block_entries(shared, &wanted, next));
+            let block = reading.piece(move |shared| block_entries(shared, &wanted, next, at_once));
             let (responses, after) = block.await?;
             for response in responses {
                 if sender.send(Ok(response)).await.is_err() {
@@ -204,22 +210,28 @@ async fn follow(
     }
 }
 
-/// The wanted entries from a leaf to the end of its block, and the first leaf after it.
+/// The wanted entries from a leaf to the end of its block, or as many as are taken at once, and the leaf to go on from.
 fn block_entries(
     shared: &Shared,
     request: &v1::WatchRequest,
     from: u64,
+    at_once: usize,
 ) -> Result<(Vec<v1::WatchResponse>, u64), Problem> {
     let missing = || Problem::internal(format!("leaf {from}"));
     let height = shared.store.leaf(from)?.ok_or_else(missing)?.height;
     let block = shared.store.block(height)?.ok_or_else(missing)?;
     let time_ms = Header::decode(block.header)?.time_ms;
     let first = block.first_leaf + u64::from(height > 1);
-    let mut responses = Vec::new();
+    let (mut responses, mut taken) = (Vec::new(), 0);
     for (leaf_index, bytes) in (first..).zip(&block.entries) {
+        if taken >= at_once {
+            return Ok((responses, leaf_index));
+        }
         if leaf_index >= from && wanted(shared, request, leaf_index, bytes)? {
             let entry_id = Bytes::copy_from_slice(&leaf_hash(bytes));
-            let entry = bytes.clone();
+            // A slice would keep the page of the store that it is of.
+            let entry = Bytes::copy_from_slice(bytes);
+            taken += entry.len();
             let leaf = v1::Leaf { entry_id, leaf_index, height, time_ms, entry };
             responses.push(v1::WatchResponse { leaf: Some(leaf), next: leaf_index + 1 });
         }

@@ -27,13 +27,13 @@ use tower::util::MapRequestLayer;
 use crate::audit::Audit;
 use crate::connections::connections;
 use crate::held::Bounds;
-use crate::query::Query;
+use crate::query::{self, Query};
 use crate::reach;
 use crate::reads::{self, Reads};
 use crate::seals::Refusals;
 use crate::sets::NodeRole;
 use crate::shared::Shared;
-use crate::submit::Submit;
+use crate::submit::{self, Submit};
 use crate::suspects::Suspect;
 use crate::unfinished::{CountRequests, Unfinished};
 use crate::unread::CountAnswers;
@@ -57,6 +57,8 @@ const _: () = {
 const MAX_CALLS_PER_CONNECTION: u32 = 1_024;
 /// How long a stream waits for its client to take something of it.
 const STALLED: Duration = Duration::from_mins(1);
+/// Entries after which a height is kept no longer for whoever reads its records: some kilobytes each.
+const KEPT_FOR: u64 = 100_000;
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Why the server cannot serve.
@@ -220,14 +222,28 @@ pub struct Serving {
     pub unread: Bounds,
     /// How long a stream waits for its client to take something of it.
     pub stalled: Duration,
+    /// Entries that streams have brought, and that are under way or whose answers wait to be read.
+    pub under_way: Bounds,
+    /// Bytes of entries of a block that a watch takes at once.
+    pub watched: usize,
+    /// Entries after which the state of a height is kept no longer for whoever reads its records.
+    pub kept_for: u64,
 }
 
 impl Serving {
     /// With the bounds that docs/API.md states.
     pub fn new(version: &'static str, connections: usize) -> Self {
-        let (unfinished, unread) = (Unfinished::default(), Bounds::default());
-        let (reads, stalled) = (reads::most(), STALLED);
-        Self { version, connections, reads, unfinished, unread, stalled }
+        Self {
+            version,
+            connections,
+            reads: reads::most(),
+            unfinished: Unfinished::default(),
+            unread: Bounds::default(),
+            stalled: STALLED,
+            under_way: submit::UNDER_WAY,
+            watched: query::WATCHED_BYTES,
+            kept_for: KEPT_FOR,
+        }
     }
 }
 
@@ -238,21 +254,31 @@ impl Serving {
 pub async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,
-    Serving { version, connections: most, reads, unfinished, unread, stalled }: Serving,
+    Serving {
+        version,
+        connections: most,
+        reads,
+        unfinished,
+        unread,
+        stalled,
+        under_way,
+        watched,
+        kept_for,
+    }: Serving,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<SubmitServiceServer<Submit>>().await;
     reporter.set_serving::<QueryServiceServer<Query>>().await;
     reporter.set_serving::<AuditServiceServer<Audit>>().await;
-    let submit = SubmitServiceServer::new(Submit(Arc::clone(&shared)))
+    let reads = Reads::new(Arc::clone(&shared), reads);
+    let submit = SubmitServiceServer::new(Submit::new(reads.clone(), under_way))
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
-    let reads = Reads::new(Arc::clone(&shared), reads);
-    let query = QueryServiceServer::new(Query::new(reads.clone()))
+    let query = QueryServiceServer::new(Query::new(reads.clone(), watched))
         .max_decoding_message_size(MAX_QUESTION_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
-    let audit = AuditServiceServer::new(Audit::new(reads))
+    let audit = AuditServiceServer::new(Audit::new(reads, kept_for))
         .max_decoding_message_size(MAX_QUESTION_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
     let node = NodeServiceServer::new(Node { shared, version })

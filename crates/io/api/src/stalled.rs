@@ -19,13 +19,14 @@ use tonic::codegen::http::HeaderMap;
 use crate::held::Share;
 use crate::problem::Problem;
 
-/// Streams that have places.
-const STREAMS: [&str; 3] = [
+/// Streams of answers.
+const STREAMS: [&str; 4] = [
     "/ledger.v1.AuditService/StreamBlocks",
     "/ledger.v1.AuditService/StreamRecords",
     "/ledger.v1.QueryService/Watch",
+    "/ledger.v1.SubmitService/SubmitStream",
 ];
-/// Bytes that are given to a connection at once: it keeps them until they are taken, or the call is dropped.
+/// Bytes that are given to a connection at once, which keeps them until they are taken, or the call is dropped: two such pieces at most.
 const PIECE: usize = 64 * 1024;
 
 /// Whether a call is one of them.
@@ -45,7 +46,7 @@ struct Sent {
     body: Option<Body>,
     /// What is left of the frame that is being sent.
     rest: Bytes,
-    /// What the connection has been given and has not taken.
+    /// Who is given it: each piece counts until it is written.
     share: Share,
     /// Since when the client has taken nothing; none while more is asked for than there is.
     unread_since: Option<Instant>,
@@ -62,15 +63,13 @@ impl Sent {
     /// The next piece, if there is room for it.
     fn piece(&mut self) -> Result<Bytes, Problem> {
         let piece = self.rest.split_to(self.rest.len().min(PIECE));
-        self.share.hold(piece.len()).map_err(Problem::unread)?;
+        let piece = self.share.over(piece).map_err(Problem::unread)?;
         self.unread_since = Some(Instant::now());
         Ok(piece)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         self.unread_since = None;
-        // Less is never refused.
-        let _held = self.share.hold(0);
         if self.rest.is_empty()
             && let Some(body) = &mut self.body
         {

@@ -1,7 +1,10 @@
 //! SubmitService: parse, register who waits, hand on, answer.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,13 +14,14 @@ use ledger_proto::v1;
 use ledger_proto::v1::submit_service_server::SubmitService;
 use ledger_rules::{Code, Refusal};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::held::{Bounds, Held, Share};
 use crate::intake::{Source, Submission};
 use crate::outcomes::{Group, Level, Outcome, Outcomes as Board, Position, RefusedAt};
 use crate::problem::Problem;
+use crate::reads::{Reading, Reads};
 use crate::shared::Shared;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,85 +31,178 @@ const MAX_STREAM_ENTRIES: usize = 4_096;
 /// Messages of one stream that may be under way: beyond them the stream is not read, and the client waits.
 const MESSAGES_UNDER_WAY: usize = 16;
 
+/// Entries of streams that are under way, or whose answers wait to be read: each keeps some hundred bytes.
+pub(crate) const UNDER_WAY: Bounds = Bounds {
+    server: 128 * MAX_STREAM_ENTRIES,
+    address: 64 * MAX_STREAM_ENTRIES,
+    connection: 32 * MAX_STREAM_ENTRIES,
+    assured: MAX_STREAM_ENTRIES,
+};
+/// Entries that are parsed at once: the thread that does it has connections to other nodes to serve as well.
+const PARSED_AT_ONCE: usize = 256;
+/// How long a client is asked to wait when too much of it is under way.
+const RETRY: Duration = Duration::from_millis(500);
+
 /// The service.
 #[derive(Debug, Clone)]
-pub(crate) struct Submit(pub(crate) Arc<Shared>);
+pub(crate) struct Submit {
+    reads: Reads,
+    under_way: Arc<Held>,
+}
 
-/// How an entry fared so far.
-enum Taken {
-    /// In the log already.
-    Settled(Position),
-    /// To be checked and put into the pool.
-    Under(Box<Entry>),
+/// An entry that may be taken in.
+struct Parsed {
+    id: EntryId,
+    entry: Box<Entry>,
+    /// What is known of it, or of another one of its name.
+    known: Option<Code>,
+    /// Whether it may be in the log: only of those is that looked up.
+    may_be_placed: bool,
 }
 
 impl Submit {
-    /// Parses one entry and looks whether its fate is known already.
-    fn take(&self, bytes: &Bytes) -> Result<(EntryId, Taken), Problem> {
+    /// The service of a node.
+    pub(crate) fn new(reads: Reads, under_way: Bounds) -> Self {
+        Self { reads, under_way: Held::new("entries under way", under_way) }
+    }
+
+    fn shared(&self) -> &Shared {
+        self.reads.shared()
+    }
+
+    fn parse(&self, bytes: &Bytes) -> Result<Parsed, Problem> {
         // A decoded entry keeps slices of what it was read from: of its own copy, or an entry in the pool would keep the whole message.
         let entry = Entry::decode(Bytes::copy_from_slice(bytes))?;
-        let id = entry.id();
-        let ledger = self.0.genesis.id();
-        if entry.claims().ledger != ledger {
-            let detail = format!("this is {ledger}, it names {}", entry.claims().ledger);
+        let own = self.shared().genesis.id();
+        if entry.claims().ledger != own {
+            let detail = format!("this is {own}, it names {}", entry.claims().ledger);
             return Err(Refusal::new(Code::OtherLedger, detail).into());
         }
-        let (known, expired) = {
-            let ledger = self.0.ledger();
-            let known = ledger.window().knows(&entry);
-            (known, entry.claims().expires_s.saturating_mul(1000) <= ledger.time_ms())
-        };
-        if (known.is_some() || expired)
-            && let Some(position) = self.0.position(&id)?
-        {
-            return Ok((id, Taken::Settled(position)));
+        let ledger = self.shared().ledger();
+        let known = ledger.window().knows(&entry);
+        let is_expired = entry.claims().expires_s.saturating_mul(1000) <= ledger.time_ms();
+        drop(ledger);
+        let may_be_placed = known.is_some() || is_expired;
+        Ok(Parsed { id: entry.id(), entry: Box::new(entry), known, may_be_placed })
+    }
+
+    /// Where those are in the log that are there. The store is read where that holds up nobody: anybody may ask of any id.
+    async fn positions(
+        &self,
+        caller: &Caller<'_>,
+        ids: Vec<EntryId>,
+    ) -> Result<BTreeMap<EntryId, Position>, Problem> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
         }
-        match known {
-            Some(Code::Duplicate) | None => Ok((id, Taken::Under(Box::new(entry)))),
+        let begun;
+        let reading = if let Some(reading) = caller.stream {
+            reading
+        } else {
+            begun = self.reads.begin(caller.source).await?;
+            &begun
+        };
+        let look = |(ids, found): &mut (Vec<EntryId>, BTreeMap<_, _>), shared: &Shared| {
+            let Some(id) = ids.pop() else { return Ok(true) };
+            if let Some(position) = shared.position(&id)? {
+                found.insert(id, position);
+            }
+            Ok(false)
+        };
+        Ok(reading.steps((ids, BTreeMap::new()), look).await?.1)
+    }
+
+    /// Takes entries in, and gives the group that waits for them with their ids.
+    async fn take_all(
+        &self,
+        caller: Caller<'_>,
+        entries: &[Bytes],
+        level: Level,
+    ) -> Result<Message, Problem> {
+        let mut parsed = Vec::with_capacity(entries.len());
+        for some in entries.chunks(PARSED_AT_ONCE) {
+            if !parsed.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            parsed.extend(some.iter().map(|bytes| self.parse(bytes)));
+        }
+        let perhaps = parsed.iter().flatten().filter(|parsed| parsed.may_be_placed);
+        let perhaps = perhaps.map(|parsed| parsed.id).collect();
+        let placed = self.positions(&caller, perhaps).await?;
+        Ok(self.take_parsed(Source::Client(caller.source), parsed, &placed, level))
+    }
+
+    fn take_parsed(
+        &self,
+        source: Source,
+        parsed: Vec<Result<Parsed, Problem>>,
+        placed: &BTreeMap<EntryId, Position>,
+        level: Level,
+    ) -> Message {
+        let board = &self.shared().outcomes;
+        let group = Group::new(parsed.len(), level);
+        let mut ids = Vec::with_capacity(parsed.len());
+        let (mut under_way, mut expected) = (Vec::new(), Vec::new());
+        for (index, parsed) in parsed.into_iter().enumerate() {
+            let id = parsed.as_ref().ok().map(|parsed| parsed.id);
+            let position = id.and_then(|id| placed.get(&id));
+            match (parsed.and_then(Parsed::unknown), position) {
+                (_, Some(position)) => board.replication.place(&group, index, *position),
+                (Ok(entry), None) => {
+                    expected.push((entry.id(), index));
+                    under_way.push(Submission::of_client(entry));
+                }
+                (Err(problem), None) => {
+                    board.count(problem.code);
+                    group.settle(index, Outcome::refused(problem));
+                }
+            }
+            ids.push(id);
+        }
+        self.put(source, under_way, expected, &group);
+        Message { sequence: 0, group, ids }
+    }
+
+    /// Hands entries on to be checked. One that is sent again while it is under way is not checked again: whoever repeats it must not
+    /// fill the intake.
+    fn put(
+        &self,
+        source: Source,
+        mut under_way: Vec<Submission>,
+        expected: Vec<(EntryId, usize)>,
+        group: &Arc<Group>,
+    ) {
+        if under_way.is_empty() {
+            return;
+        }
+        let shared = self.shared();
+        let new = shared.outcomes.expect(expected, group);
+        let mut left = new.clone();
+        under_way.retain(|submission| left.remove(&submission.id()));
+        if let Err(problem) = shared.intake.put(source, under_way) {
+            let turned = |id| (id, Outcome::refused(problem.clone()));
+            shared.outcomes.announce(new.into_iter().map(turned));
+        }
+    }
+}
+
+impl Parsed {
+    /// The entry, unless another one of its name is known.
+    fn unknown(self) -> Result<Box<Entry>, Problem> {
+        match self.known {
+            Some(Code::Duplicate) | None => Ok(self.entry),
             Some(code) => {
-                let detail = format!("issuer {}", entry.claims().issuer);
+                let detail = format!("issuer {}", self.entry.claims().issuer);
                 Err(Refusal::new(code, detail).into())
             }
         }
     }
+}
 
-    /// Takes entries in, and gives the group that waits for them with their ids.
-    fn take_all(&self, source: Source, entries: &[Bytes], level: Level) -> Message {
-        let group = Group::new(entries.len(), level);
-        let mut ids = Vec::with_capacity(entries.len());
-        let mut under_way = Vec::new();
-        let mut expected = Vec::new();
-        for (index, bytes) in entries.iter().enumerate() {
-            let id = match self.take(bytes) {
-                Ok((id, Taken::Settled(position))) => {
-                    self.0.outcomes.replication.place(&group, index, position);
-                    Some(id)
-                }
-                Ok((id, Taken::Under(entry))) => {
-                    expected.push((id, index));
-                    under_way.push(Submission::of_client(entry));
-                    Some(id)
-                }
-                Err(problem) => {
-                    self.0.outcomes.count(problem.code);
-                    group.settle(index, Outcome::refused(problem));
-                    None
-                }
-            };
-            ids.push(id);
-        }
-        if !under_way.is_empty() {
-            // An entry that is sent again while it is under way is not checked again: whoever repeats it must not fill the intake.
-            let new = self.0.outcomes.expect(expected, &group);
-            let mut left = new.clone();
-            under_way.retain(|submission| left.remove(&submission.id()));
-            if let Err(problem) = self.0.intake.put(source, under_way) {
-                let turned = |id| (id, Outcome::refused(problem.clone()));
-                self.0.outcomes.announce(new.into_iter().map(turned));
-            }
-        }
-        Message { sequence: 0, group, ids }
-    }
+/// Who submits: over which connection, and for which stream.
+struct Caller<'a> {
+    source: Option<SocketAddr>,
+    stream: Option<&'a Reading>,
 }
 
 /// The finality that an outcome shows. One validator's quorum is itself: ordered there is replicated.
@@ -192,21 +289,22 @@ impl SubmitService for Submit {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
-        let source = Source::Client(request.remote_addr());
+        let caller = Caller { source: request.remote_addr(), stream: None };
         let request = request.into_inner();
-        let wanted = level(&self.0, request.wait_for, request.replicas)?;
-        let Message { group, ids, .. } = self.take_all(source, &[request.entry], wanted);
+        let board = &self.shared().outcomes;
+        let wanted = level(self.shared(), request.wait_for, request.replicas)?;
+        let Message { group, ids, .. } = self.take_all(caller, &[request.entry], wanted).await?;
         let id = ids.into_iter().next().flatten();
         let settled = tokio::time::timeout(timeout(request.timeout_ms), group.settled()).await;
         let outcome = group.outcomes().into_iter().next().flatten();
         if settled.is_err() {
             let id = id.unwrap_or_default();
-            return Err(too_late(&self.0.outcomes, id, wanted, outcome.as_ref()).into());
+            return Err(too_late(board, id, wanted, outcome.as_ref()).into());
         }
         if let Some(Outcome::Refused(refused)) = outcome {
             return Err(refused.problem.into());
         }
-        let outcome = answer(&self.0.outcomes, id, outcome);
+        let outcome = answer(board, id, outcome);
         Ok(Response::new(v1::SubmitResponse { outcome: Some(outcome) }))
     }
 
@@ -216,54 +314,49 @@ impl SubmitService for Submit {
         &self,
         request: Request<Streaming<v1::SubmitStreamRequest>>,
     ) -> Result<Response<Outcomes>, Status> {
-        let source = Source::Client(request.remote_addr());
+        let source = request.remote_addr();
         let mut requests = request.into_inner();
-        let (pending, mut order) = mpsc::channel(MESSAGES_UNDER_WAY);
+        let (pending, order) = mpsc::channel(MESSAGES_UNDER_WAY);
         let (responses, answers) = mpsc::channel(MESSAGES_UNDER_WAY);
-        let (service, board) = (self.clone(), Arc::clone(&self.0));
+        let service = self.clone();
         // One task reads and takes in, another answers in order: messages overlap, and a client that does not read its answers
         // stops being read itself.
         tokio::spawn(async move {
+            let reading = service.reads.stream(source);
             while let Some(request) = requests.next().await {
-                let taken = request.and_then(|request| service.take_message(source, &request));
+                let taken = match request {
+                    Ok(request) => service.take_message(source, &reading, &request).await,
+                    Err(status) => Err(status),
+                };
                 let failed = taken.is_err();
                 if pending.send(taken).await.is_err() || failed {
                     return;
                 }
             }
         });
-        tokio::spawn(async move {
-            while let Some(taken) = order.recv().await {
-                let response = match taken {
-                    Ok(message) => Ok(message.settled(&board.outcomes).await),
-                    Err(status) => Err(status),
-                };
-                if responses.send(response).await.is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+        tokio::spawn(self.clone().settle_in_order(order, responses));
+        Ok(Response::new(Box::pin(Answers { answers, last: None })))
     }
 
     async fn wait_for(
         &self,
         request: Request<v1::WaitForRequest>,
     ) -> Result<Response<v1::WaitForResponse>, Status> {
+        let source = request.remote_addr();
         let request = request.into_inner();
         let id = EntryId::from_slice(&request.entry_id).map_err(Problem::from)?;
-        let board = &self.0.outcomes;
-        let group = Group::new(1, level(&self.0, request.wait_for, request.replicas)?);
-        if let Some(position) = self.0.position(&id)? {
+        let board = &self.shared().outcomes;
+        let group = Group::new(1, level(self.shared(), request.wait_for, request.replicas)?);
+        let position = || self.reads.once(source, move |shared| shared.position(&id));
+        if let Some(position) = position().await? {
             board.replication.place(&group, 0, position);
         } else if let Some(refused) = board.refusal(&id) {
             group.settle(0, Outcome::Refused(refused));
         } else if !board.join(id, &group, 0) {
             // It may have been settled between the two looks.
-            let position = self.0.position(&id)?;
             let unknown =
                 || Problem::not_found(format!("entry {id} is neither in the log nor under way"));
-            board.replication.place(&group, 0, position.ok_or_else(unknown)?);
+            board.replication.place(&group, 0, position().await?.ok_or_else(unknown)?);
         }
         let _in_time = tokio::time::timeout(timeout(request.timeout_ms), group.settled()).await;
         let accepted = || board.is_accepted(&id).then_some(Outcome::Waiting);
@@ -290,19 +383,65 @@ impl Message {
     }
 }
 
+/// A message of a stream, and its share of what may be under way.
+type Taken = (Message, Share);
+
 impl Submit {
-    fn take_message(
+    async fn take_message(
         &self,
-        source: Source,
+        source: Option<SocketAddr>,
+        reading: &Reading,
         request: &v1::SubmitStreamRequest,
-    ) -> Result<Message, Status> {
-        let wanted = level(&self.0, request.wait_for, request.replicas)?;
+    ) -> Result<Taken, Status> {
+        let wanted = level(self.shared(), request.wait_for, request.replicas)?;
         let count = request.entries.len();
         if count > MAX_STREAM_ENTRIES {
             let detail = format!("{count} entries in one message, at most {MAX_STREAM_ENTRIES}");
             return Err(Problem::too_many(detail).into());
         }
-        let message = self.take_all(source, &request.entries, wanted);
-        Ok(Message { sequence: request.sequence, ..message })
+        let mut share = self.under_way.share(source);
+        share.hold(count).map_err(|detail| Problem::busy(detail).retry(RETRY))?;
+        let caller = Caller { source, stream: Some(reading) };
+        let message = self.take_all(caller, &request.entries, wanted).await?;
+        Ok((Message { sequence: request.sequence, ..message }, share))
+    }
+
+    /// Answers messages in the order in which they came.
+    async fn settle_in_order(
+        self,
+        mut order: mpsc::Receiver<Result<Taken, Status>>,
+        responses: mpsc::Sender<Answered>,
+    ) {
+        while let Some(taken) = order.recv().await {
+            let answered = match taken {
+                Ok((message, share)) => Ok((message.settled(&self.shared().outcomes).await, share)),
+                Err(status) => Err(status),
+            };
+            if responses.send(answered).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+type Answered = Result<(v1::SubmitStreamResponse, Share), Status>;
+
+/// The answers of a stream. Each is under way until the next one is asked for: then it is on its way to the client, and counted there.
+struct Answers {
+    answers: mpsc::Receiver<Answered>,
+    last: Option<Share>,
+}
+
+impl Stream for Answers {
+    type Item = Result<v1::SubmitStreamResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.last = None;
+        let answered = ready!(self.answers.poll_recv(cx));
+        Poll::Ready(answered.map(|answered| {
+            let (response, share) = answered?;
+            self.last = Some(share);
+            Ok(response)
+        }))
     }
 }

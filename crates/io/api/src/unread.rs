@@ -1,14 +1,14 @@
 //! Answers of plain calls that their clients have not read yet: how much of them is held.
 //!
 //! HTTP/2 lets a client open many calls and take what it likes of their answers, when it likes. Until then the node holds them. So an
-//! answer is made at once, counted, and held no more when the connection has taken it; one that would be too much is not given.
-//! Streams that have places are counted piece by piece, and end when their clients take nothing (stalled.rs).
+//! answer is made at once, counted, and held no more when the connection has written it; one that would be too much is not given.
+//! Streams are counted piece by piece, and end when their clients take nothing (stalled.rs).
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -84,24 +84,38 @@ where
 }
 
 /// An answer whose first message is made and counted, if it can be made without waiting.
-async fn counted(answer: Response<Body>, mut share: Share) -> Response<Body> {
+async fn counted(answer: Response<Body>, share: Share) -> Response<Body> {
     let (head, mut rest) = answer.into_parts();
     let made = poll_fn(|cx| match Pin::new(&mut rest).poll_frame(cx) {
         Poll::Ready(first) => Poll::Ready(first),
         Poll::Pending => Poll::Ready(None),
     });
-    let Some(first) = made.await else { return Response::from_parts(head, rest) };
-    let bytes = first.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
-    if let Err(detail) = share.hold(bytes) {
-        return Status::from(Problem::unread(detail).retry(RETRY)).into_http();
-    }
-    let body = Answer { first: Some(first), rest, share };
-    Response::from_parts(head, Body::new(body))
+    let first = match made.await.map(|first| counting(first, &share)) {
+        Some(Err(detail)) => return unread(detail).into_http(),
+        Some(Ok(first)) => Some(first),
+        None => None,
+    };
+    Response::from_parts(head, Body::new(Answer { first, rest, share }))
 }
 
-/// An answer. Its first message is asked for when there is room for it, and what follows when the connection has taken it.
+type Part = Result<Frame<Bytes>, Status>;
+
+/// A part of an answer, whose bytes count until they are written.
+fn counting(part: Part, share: &Share) -> Result<Part, String> {
+    match part.map(Frame::into_data) {
+        Ok(Ok(data)) => Ok(Ok(Frame::data(share.over(data)?))),
+        Ok(Err(other)) => Ok(Ok(other)),
+        Err(status) => Ok(Err(status)),
+    }
+}
+
+fn unread(detail: String) -> Status {
+    Problem::unread(detail).retry(RETRY).into()
+}
+
+/// An answer. Its first message was asked for when there was room for it.
 struct Answer {
-    first: Option<Result<Frame<Bytes>, Status>>,
+    first: Option<Part>,
     rest: Body,
     share: Share,
 }
@@ -110,16 +124,15 @@ impl http_body::Body for Answer {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Part>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
-        // Less is never refused.
-        let _held = self.share.hold(0);
-        Pin::new(&mut self.rest).poll_frame(cx)
+        let Some(part) = ready!(Pin::new(&mut self.rest).poll_frame(cx)) else {
+            return Poll::Ready(None);
+        };
+        let counted = counting(part, &self.share);
+        Poll::Ready(Some(counted.unwrap_or_else(|detail| Err(unread(detail)))))
     }
 
     fn is_end_stream(&self) -> bool {

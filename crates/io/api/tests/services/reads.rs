@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ledger_proto::v1;
 use ledger_proto::v1::get_entry_request::By;
 use ledger_proto::v1::query_service_client::QueryServiceClient;
@@ -55,4 +56,34 @@ async fn many_long_reads_of_one_caller_keep_nobody_from_asking_and_submitting() 
     assert_eq!(crate::node::refused(sent.await.unwrap()).1, "API_TIMEOUT");
     let done = done.load(Ordering::Relaxed);
     assert!(done < CALLS / 2, "{done} of {CALLS} long reads came first");
+}
+
+/// Anybody may ask where an id is, and send an entry that has expired, signed or not: where these are is looked up among other reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_looked_up_for_who_submits_waits_its_turn_and_new_entries_do_not() {
+    const SOON: Duration = Duration::from_millis(300);
+    let mut story = begun();
+    // Nothing is read at all.
+    let node = Node::holding(&story, |serving| serving.reads = 0).await;
+    let there = story.log.last().unwrap().entry.bytes().clone();
+    let submitted = |entry: &Bytes| v1::SubmitRequest {
+        entry: entry.clone(),
+        timeout_ms: 100,
+        ..Default::default()
+    };
+    let mut client = node.submit();
+    assert!(tokio::time::timeout(SOON, client.submit(submitted(&there))).await.is_err());
+    let stream = v1::SubmitStreamRequest { entries: vec![there], ..Default::default() };
+    let mut answers =
+        client.submit_stream(tokio_stream::iter([stream])).await.unwrap().into_inner();
+    assert!(tokio::time::timeout(SOON, answers.message()).await.is_err());
+    let wait = v1::WaitForRequest { entry_id: vec![7; 32].into(), ..Default::default() };
+    assert!(tokio::time::timeout(SOON, client.wait_for(wait)).await.is_err());
+    let entry = sealed(&mut story, &asset_described("sun"));
+    let sent = tokio::spawn({
+        let request = submitted(entry.bytes());
+        async move { client.submit(request).await }
+    });
+    assert_eq!(node.arrived(), [entry.id()]);
+    assert_eq!(crate::node::refused(sent.await.unwrap()).1, "API_TIMEOUT");
 }

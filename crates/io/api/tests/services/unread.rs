@@ -18,6 +18,26 @@ async fn asks(raw: &mut Raw) -> Call {
     call
 }
 
+/// Who takes a byte of each has been given all of it, and the connection keeps what is not taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_which_a_byte_was_taken_is_held_whole() {
+    let story = begun();
+    let length = story.genesis.bytes().len();
+    let node = Node::holding(&story, |serving| {
+        serving.unread = Bounds { connection: 10 * length, ..Bounds::default() };
+    })
+    .await;
+    let mut raw = Raw::taking(&node, Some(1)).await;
+    let mut open = Vec::new();
+    for _ in 0..9 {
+        open.push(asks(&mut raw).await);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let ends = tokio::time::timeout(Duration::from_secs(10), asks(&mut raw).await.end);
+    let (status, why) = ends.await.unwrap();
+    assert!(status == "8" && why.starts_with("API_UNREAD"), "{status} {why}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_nobody_reads_are_held_within_a_bound_and_others_ask() {
     let story = begun();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ledger_event::AssetDescribed;
+use ledger_format::entry::Entry;
 use ledger_format::id::state_key;
 use ledger_proto::v1;
 use ledger_proto::v1::query_service_client::QueryServiceClient;
@@ -161,5 +163,29 @@ async fn watches_are_bounded_and_who_has_gone_keeps_no_place() {
     let mut watches = Vec::new();
     for _ in 0..128 {
         watches.push(query.watch(request()).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_of_long_entries_comes_in_parts_without_gap_or_repetition() {
+    let mut story = begun();
+    let node = Node::holding(&story, |serving| serving.watched = 50_000).await;
+    let from = node.shared.head().tree_size;
+    let deed = |number| {
+        acts::asset_described(&format!("long-{number}")).with(|event: &mut AssetDescribed| {
+            event.description.as_mut().unwrap().summary = "\u{20000}".repeat(4_000);
+        })
+    };
+    let entries: Vec<_> = (0..12).map(|number| sealed(&mut story, &deed(number))).collect();
+    let bytes: usize = entries.iter().map(|entry| entry.bytes().len()).sum();
+    assert!(bytes > 150_000, "{bytes}");
+    assert!(node.commit(story.time_ms, &entries.iter().collect::<Vec<_>>()).is_empty());
+    for act in ["", "asset_described"] {
+        let request = v1::WatchRequest { from, act: act.into(), ..Default::default() };
+        let found = watched(&node, request).await;
+        let found: Vec<_> =
+            found.into_iter().map(|response| response.leaf.unwrap().entry).collect();
+        assert_eq!(found.len(), entries.len(), "{act}");
+        assert!(found.iter().eq(entries.iter().map(Entry::bytes)), "{act}");
     }
 }
