@@ -131,6 +131,25 @@ pub enum Violation {
         /// The height.
         height: u64,
     },
+    /// A node said something of the open height that its disk does not have.
+    NotDurable {
+        /// Which.
+        node: usize,
+        /// The height.
+        height: u64,
+    },
+    /// A node that had lost its memory votes again from a height on for which it has signed something before.
+    VotesTooSoon {
+        /// Which.
+        node: usize,
+        /// The height.
+        height: u64,
+    },
+    /// A process goes on from a log in which a bit has flipped.
+    DamageBelieved {
+        /// Which.
+        node: usize,
+    },
     /// Evidence that one honest node has is missing at another.
     Untold {
         /// Who lacks it.
@@ -272,6 +291,15 @@ impl Checks {
             }
             Entry::Occupied(_) => false,
         }
+    }
+
+    /// A node that had lost its memory votes again from a height on: whatever its keys signed before is below that.
+    pub fn remembers(&mut self, node: usize, keys: &[KeyId], from: u64) {
+        let last = |key: &KeyId| self.said.range(..=(*key, u64::MAX, u32::MAX, "")).next_back();
+        let said = keys.iter().filter_map(|key| last(key).filter(|(slot, _)| slot.0 == *key));
+        let too_late = said.map(|((_, height, ..), _)| *height).find(|height| *height >= from);
+        let too_soon = too_late.map(|height| Violation::VotesTooSoon { node, height });
+        self.violations.extend(too_soon);
     }
 
     /// A vote of an honest validator is founded on those of others.

@@ -11,6 +11,8 @@ use ledger_replay::Ledger;
 use ledger_replica::planted::{self, Bug};
 use ledger_store::{StoreError, frames};
 
+use crate::plan::Trouble;
+
 /// Blocks that a start reads, from the newest on; a store reads as many as no index covers yet.
 const READ_AT_START: usize = 8;
 
@@ -32,8 +34,8 @@ pub(crate) struct Disk {
     pending: Vec<u8>,
     /// What proves that validators lied.
     pub(crate) evidence: Vec<Evidence>,
-    /// A bit has flipped, and the operator does not know yet.
-    pub(crate) damaged: bool,
+    /// Where a bit has flipped, while the operator does not know.
+    pub(crate) damaged: Option<Trouble>,
     /// The next start cannot read.
     pub(crate) read_fails: bool,
     /// The next flush fails.
@@ -60,7 +62,7 @@ impl Disk {
             height: 0,
             pending: Vec::new(),
             evidence: Vec::new(),
-            damaged: false,
+            damaged: None,
             read_fails: false,
             flush_fails: false,
         }

@@ -41,6 +41,8 @@ pub(crate) struct Process {
     pub(crate) recent: BTreeSet<EntryId>,
     /// What it has logged since the last block, and how often.
     pub(crate) logged: BTreeMap<Vec<u8>, u32>,
+    /// Signatures of what it has said since the last block.
+    pub(crate) shown: BTreeSet<[u8; 64]>,
 }
 
 /// A machine: its disk and clock go on when the process dies.
@@ -80,10 +82,15 @@ impl Process {
 impl Node {
     /// Whether its disk has the body of a block that it decides, and its own vote for it, as far as that is in the certificate.
     pub(crate) fn keeps(&self, block: &Block) -> bool {
-        let own: Vec<KeyId> = self.keys.iter().map(id_of).collect();
+        let own = self.ids();
         let votes = block.certificate.signatures.iter().filter(|(by, _)| own.contains(by));
         let has_votes = votes.map(|(_, vote)| vote).all(|vote| self.disk.has_logged(vote));
         has_votes && self.disk.has_logged(&block.body.header.encode())
+    }
+
+    /// Its keys by their names.
+    pub(crate) fn ids(&self) -> Vec<KeyId> {
+        self.keys.iter().map(id_of).collect()
     }
 
     /// The keys that its process has; all of them, while none runs.

@@ -277,6 +277,7 @@ impl Plan {
             ("torn_write", loses),
             ("evidence_recorded", self.liar.and_then(LiarKind::guilt).is_some()),
             ("false_evidence", self.liar.and_then(LiarKind::guilt).is_some()),
+            ("turned_away", self.floods.is_some()),
             ("lost_memory", self.forgets),
             ("recovered", self.forgets || flips),
             ("validator_added", self.changes),
@@ -288,7 +289,13 @@ impl Plan {
             ("block_refused", flips),
         ];
         let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);
-        self.sure().into_iter().chain(chosen).chain(self.liar.map(LiarKind::name)).collect()
+        let (liar, flood) = (self.liar.map(LiarKind::name), self.floods.map(Flood::name));
+        self.sure().into_iter().chain(chosen).chain(liar).chain(flood).collect()
+    }
+
+    /// Whether somebody is there at any time to write too much to: a sole validator may be down for most of each window.
+    const fn is_flooded_for_sure(&self) -> bool {
+        self.floods.is_some() && self.validators > 1
     }
 
     /// The kinds that this run has if it is long.
@@ -301,13 +308,13 @@ impl Plan {
             ("delay", links && slow > 0),
             ("damage", links && damage > 0),
             ("overtaking", links && delay_ms.1 >= 30),
-            ("turned_away", self.floods.is_some()),
+            ("turned_away", self.is_flooded_for_sure()),
             ("clock_skew", self.skew_ms.iter().any(|skew| *skew != 0)),
         ];
         let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);
         let troubles = self.troubles.iter().filter(|trouble| trouble.is_sure());
         let troubles = troubles.map(|trouble| trouble.name());
-        let floods = self.floods.map(Flood::name);
+        let floods = self.floods.filter(|_| self.is_flooded_for_sure()).map(Flood::name);
         let liar = self.liar.filter(|liar| liar.is_sure()).map(LiarKind::name);
         let guilt = self.liar.and_then(LiarKind::guilt);
         chosen.chain(troubles).chain(floods).chain(liar).chain(guilt).collect()

@@ -94,6 +94,12 @@ const fn is_shown_by(bug: Bug, violation: &Violation) -> bool {
         Bug::IssuerUnlinked => matches!(violation, Violation::Index(_)),
         Bug::HalfLoggedAgain => matches!(violation, Violation::Overlogged { .. }),
         Bug::VoteOfAnyRound => matches!(violation, Violation::NotKept { .. }),
+        Bug::PublishedBeforeFlush => matches!(violation, Violation::NotDurable { .. }),
+        Bug::DamageCutOff => matches!(violation, Violation::DamageBelieved { .. }),
+        Bug::OneReportEnough => matches!(violation, Violation::VotesTooSoon { .. }),
+        Bug::WaitingAnswered => matches!(violation, Violation::LostAcknowledgement { .. }),
+        Bug::EvidenceUntold => matches!(violation, Violation::Untold { .. }),
+        Bug::SplitAwaited => matches!(violation, Violation::Standstill { .. }),
         _ => true,
     }
 }
@@ -106,9 +112,11 @@ const fn liar(bug: Bug) -> Option<LiarKind> {
         Bug::EntriesUnchecked => Some(LiarKind::Careless),
         Bug::TimeNeverAsked | Bug::PolkaBelieved => Some(LiarKind::TimeShifter),
         Bug::NeverDistrusts | Bug::OneReportEnough => Some(LiarKind::HeightLiar),
-        Bug::QuorumOfHalf => Some(LiarKind::Equivocator),
+        Bug::QuorumOfHalf | Bug::SplitAwaited => Some(LiarKind::Equivocator),
         Bug::EvidenceUnjudged => Some(LiarKind::Framer),
-        Bug::EvidenceMisdated | Bug::HalfLoggedAgain => Some(LiarKind::DoubleVoter),
+        Bug::EvidenceMisdated | Bug::EvidenceUntold | Bug::HalfLoggedAgain => {
+            Some(LiarKind::DoubleVoter)
+        }
         _ => None,
     }
 }
@@ -131,7 +139,10 @@ fn plan(bug: Bug, seed: u64) -> Plan {
         | Bug::PolkaBelieved
         | Bug::EvidenceUnjudged
         | Bug::EvidenceMisdated
-        | Bug::HalfLoggedAgain => {}
+        | Bug::HalfLoggedAgain
+        | Bug::SplitAwaited => {}
+        // Ended before an entry in a block tells all of it.
+        Bug::EvidenceUntold => plan.heights = FEW_HEIGHTS,
         Bug::SetTooEarly | Bug::PlaceKept => {
             plan.changes = true;
             plan.followers = 1;

@@ -65,11 +65,17 @@ pub enum Bug {
     HalfLoggedAgain,
     /// That a validator has said a vote of an earlier round for a block counts as having its vote of the round that decided it on disk.
     VoteOfAnyRound,
+    /// What waits is told to be in the block that was just decided.
+    WaitingAnswered,
+    /// Evidence is kept, and told to nobody.
+    EvidenceUntold,
+    /// Where a quorum's prevotes are split, more of them are waited for without end.
+    SplitAwaited,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -100,6 +106,9 @@ impl Bug {
         Self::IssuerUnlinked,
         Self::HalfLoggedAgain,
         Self::VoteOfAnyRound,
+        Self::WaitingAnswered,
+        Self::EvidenceUntold,
+        Self::SplitAwaited,
     ];
 }
 

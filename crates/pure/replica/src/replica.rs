@@ -358,6 +358,8 @@ impl Replica {
                         actions.push(Action::FlushLog);
                     }
                 }
+                Output::SetTimer(timer, _)
+                    if planted::is(Bug::SplitAwaited) && timer.is_of_prevotes() => {}
                 Output::SetTimer(timer, after) => {
                     let after = self.no_longer_than_useful(ledger, timer, after);
                     actions.push(Action::SetTimer(round_timer(timer), after));
@@ -380,7 +382,10 @@ impl Replica {
                         || EngineStopped(format!("no body for block {}", certificate.block));
                     let candidate = self.bodies.take(&certificate.block).ok_or_else(missing)?;
                     let block = Block { body: candidate.body, certificate };
-                    let executed = candidate.executed;
+                    let mut executed = candidate.executed;
+                    if planted::is(Bug::WaitingAnswered) {
+                        executed.ids.extend(self.pool.all().1.into_iter().map(Entry::id));
+                    }
                     let is_with_quorum = !Self::is_sole(ledger, &[self.id]);
                     let decided = Decided { block, executed, is_with_quorum };
                     actions.extend(self.commit(decided));

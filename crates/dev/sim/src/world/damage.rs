@@ -3,6 +3,7 @@
 use ledger_replay::Ledger;
 
 use super::{Happening, World};
+use crate::checks::Violation;
 use crate::disk::Disk;
 use crate::node::Node;
 use crate::plan::Trouble;
@@ -24,7 +25,7 @@ impl World {
             return;
         }
         self.fault(trouble.name());
-        self.nodes[node].disk.damaged = true;
+        self.nodes[node].disk.damaged = Some(trouble);
         if is_of_log || self.dice.once_in(2) {
             self.crash(node, Trouble::Crash.name());
         }
@@ -32,7 +33,7 @@ impl World {
 
     /// Whether a node's disk may fail now: one at a time, and none of a liar, which would be one that fails too many.
     fn may_lose(&self, node: usize) -> bool {
-        let is_whole = |node: &Node| !node.forgot && !node.disk.damaged;
+        let is_whole = |node: &Node| !node.forgot && node.disk.damaged.is_none();
         self.stormy && self.nodes[node].lies.is_none() && self.nodes.iter().all(is_whole)
     }
 
@@ -49,8 +50,11 @@ impl World {
             return None;
         }
         let log = disk.open_log();
+        let is_damaged = disk.damaged == Some(Trouble::BitFlipLog);
         if log.is_err() {
             self.log_refused(number);
+        } else if is_damaged {
+            self.checks.violations.push(Violation::DamageBelieved { node: number });
         }
         log.ok()
     }
@@ -65,7 +69,7 @@ impl World {
         self.fault("log_refused");
         let Node { disk, forgot, is_validator, .. } = &mut self.nodes[number];
         disk.empty_log();
-        disk.damaged = false;
+        disk.damaged = None;
         *forgot = *is_validator;
         self.start_later(number);
     }

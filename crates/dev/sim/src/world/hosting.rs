@@ -62,6 +62,7 @@ impl World {
             owed: Vec::new(),
             recent: BTreeSet::new(),
             logged: BTreeMap::new(),
+            shown: BTreeSet::new(),
         };
         self.nodes[number].process = Some(process);
         self.carry_out(number, actions);
@@ -153,10 +154,7 @@ impl World {
                     }
                 }
                 Action::Accuse { evidence, culprits } => self.accused(node, *evidence, &culprits),
-                Action::Recovered => {
-                    self.nodes[node].forgot = false;
-                    self.fault("recovered");
-                }
+                Action::Recovered => self.recovered(node),
                 // Whoever runs two processes with one key on purpose has a program that does not stop.
                 Action::Twin { .. } if self.nodes[node].lies.is_some() => self.fault("twin_seen"),
                 Action::Twin { height, .. } => {
@@ -171,6 +169,14 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A validator votes again that had lost its memory.
+    fn recovered(&mut self, node: usize) {
+        let of = &mut self.nodes[node];
+        of.forgot = false;
+        self.checks.remembers(node, &of.ids(), of.disk.ledger.height() + 1);
+        self.fault("recovered");
     }
 
     /// A process logs something. The same again and again says nothing, and would fill the disk while a height is open.
@@ -234,6 +240,7 @@ impl World {
         let Node { process, disk, .. } = &mut self.nodes[node];
         let Some(process) = process else { return Vec::new() };
         process.logged.clear();
+        process.shown.clear();
         for id in &executed.ids {
             process.settled(id);
         }

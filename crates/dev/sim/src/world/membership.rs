@@ -71,7 +71,7 @@ impl World {
             let Node { party, lies, forgot, disk, is_validator, .. } = &self.nodes[*number];
             let is_in = self.members.contains(number) == (kind != "validator_added");
             let may = [EXCHANGE, OMNI].contains(party) && *is_validator;
-            is_in && may && lies.is_none() && !forgot && !disk.damaged
+            is_in && may && lies.is_none() && !forgot && disk.damaged.is_none()
         };
         let fit: Vec<usize> = (0..self.plan.keepers()).filter(is_fit).collect();
         if fit.is_empty() {

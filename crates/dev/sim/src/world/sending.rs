@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::{Entry, leaf_hash};
-use ledger_replica::{Addressed, Event, Message};
+use ledger_replica::{Addressed, Event, Message, Statement};
 use ledger_verify::entry::EntryBatch;
 use sha2::Digest as _;
 
 use super::{Arrival, Happening, World};
+use crate::checks::Violation;
 use crate::liars::{Saying, Voice};
-use crate::node::id_of;
+use crate::node::Node;
 
 /// Bytes at both ends of a message that the trace holds: kind, height, signature. Hashing all would take a tenth of a run.
 const TRACED: usize = 128;
@@ -157,10 +158,13 @@ impl World {
     /// What a node's own replica says. Votes may be in a certificate that it did not get to say alone before it died: its own are as
     /// binding there, and those of others it has heard. Whether it contradicts what was said with its keys before.
     fn says(&mut self, from: usize, message: &Message) -> bool {
-        let own: Vec<KeyId> = self.nodes[from].keys.iter().map(id_of).collect();
+        let own = self.nodes[from].ids();
         let is_alone = message.statement().is_some();
         let mut contradicts = false;
         for statement in message.statements() {
+            if is_alone && own.contains(&statement.validator) {
+                self.check_durable(from, &statement);
+            }
             if is_alone || own.contains(&statement.validator) {
                 contradicts |= self.checks.says(&statement);
             } else {
@@ -168,6 +172,17 @@ impl World {
             }
         }
         contradicts
+    }
+
+    /// What an honest node says of the open height is on its disk by then.
+    fn check_durable(&mut self, node: usize, said: &Statement) {
+        let Node { process, disk, lies, .. } = &mut self.nodes[node];
+        let Statement { height, signature, .. } = *said;
+        let is_open = height == disk.ledger.height() + 1;
+        let is_new = process.as_mut().is_some_and(|process| process.shown.insert(signature));
+        if lies.is_none() && is_open && is_new && !disk.has_logged(&signature) {
+            self.checks.violations.push(Violation::NotDurable { node, height });
+        }
     }
 
     pub(super) fn send(&mut self, from: usize, to: usize, message: &Message) {

@@ -47,4 +47,9 @@ impl RoundTimer {
         let proposal = self.timeout.kind == TimeoutKind::Propose;
         self.timeout.round.as_u32().filter(|_| proposal)
     }
+
+    /// Whether it waits for more prevotes than a quorum's that are split.
+    pub(crate) fn is_of_prevotes(&self) -> bool {
+        self.timeout.kind == TimeoutKind::Prevote
+    }
 }

@@ -175,13 +175,18 @@ impl Replica {
             evidence.height = evidence.height.saturating_add(1);
         }
         let message = Message::evidence(vec![evidence.encode()]);
-        vec![Action::Accuse { evidence: Box::new(evidence), culprits }, Action::Broadcast(message)]
+        let mut actions = vec![Action::Accuse { evidence: Box::new(evidence), culprits }];
+        if !planted::is(Bug::EvidenceUntold) {
+            actions.push(Action::Broadcast(message));
+        }
+        actions
     }
 
     /// All evidence, for a node that has just connected.
     pub(super) fn all_evidence(&self) -> Option<Message> {
         let evidence: Vec<Vec<u8>> = self.witness.evidence().map(Evidence::encode).collect();
-        (!evidence.is_empty()).then(|| Message::evidence(evidence))
+        let is_told = !evidence.is_empty() && !planted::is(Bug::EvidenceUntold);
+        is_told.then(|| Message::evidence(evidence))
     }
 }
 
