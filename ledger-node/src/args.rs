@@ -201,6 +201,17 @@ pub struct RecoverArgs {
     /// validator runs or has run since. For a ledger that cannot go on without it.
     #[arg(long)]
     pub alone: bool,
+
+    /// As for `run`, where that is told by a flag: whoever is named may have come in since the blocks that are here.
+    #[arg(long, value_name = "PEERS")]
+    pub peer_known: Option<String>,
+}
+
+impl RecoverArgs {
+    /// The settings that were given as flags, by key.
+    pub(crate) fn flags(&self) -> BTreeMap<&'static str, String> {
+        self.peer_known.iter().map(|known| ("peer.known", known.clone())).collect()
+    }
 }
 
 /// Options of `restore`.

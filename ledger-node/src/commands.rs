@@ -44,7 +44,10 @@ pub(crate) fn settings_of(dir: &DirArgs) -> Result<Config, Failure> {
     resolved(dir, BTreeMap::new())
 }
 
-fn resolved(dir: &DirArgs, flags: BTreeMap<&'static str, String>) -> Result<Config, Failure> {
+pub(crate) fn resolved(
+    dir: &DirArgs,
+    flags: BTreeMap<&'static str, String>,
+) -> Result<Config, Failure> {
     let default = Layout(dir.data_dir.clone()).config();
     let sources = Sources {
         flags,

@@ -12,8 +12,8 @@ use ledger_replica::{Replica, Settings, StartError};
 use ledger_store::{Store, StoreError, VoteLock, VoteMode, Wal};
 use serde_json::json;
 
-use crate::args::{DirArgs, RecoverArgs};
-use crate::commands::settings_of;
+use crate::args::RecoverArgs;
+use crate::commands::resolved;
 use crate::failure::Failure;
 use crate::open::{Layout, Opened, open};
 use crate::report::{self, Output};
@@ -111,7 +111,7 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
     let own: Vec<KeyId> = votes.iter().map(kid).collect();
     let Opened { store, ledger } = open(data_dir, &genesis)?;
     let is_sole = Replica::is_sole(&ledger, &own);
-    let is_outrun = is_sole && knows_others(&args.dir, &own)?;
+    let is_outrun = is_sole && knows_others(args, &own)?;
     let mode = match args.alone {
         _ if is_outrun => VoteMode::Recovers,
         true if is_sole => VoteMode::Votes,
@@ -147,8 +147,8 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
 
 /// Whether the settings name another validator. One that decides alone by what its directory says would go on so; if others have come in
 /// since, and the directory is empty or an old copy, that would be a second history.
-fn knows_others(dir: &DirArgs, own: &[KeyId]) -> Result<bool, Failure> {
-    let known = settings_of(dir)?.peers.neighbours.peers;
+fn knows_others(args: &RecoverArgs, own: &[KeyId]) -> Result<bool, Failure> {
+    let known = resolved(&args.dir, args.flags())?.peers.neighbours.peers;
     Ok(known.iter().any(|peer| !own.contains(&peer.identity)))
 }
 

@@ -6,6 +6,7 @@ use ledger_peer::Neighbours;
 use tempfile::TempDir;
 
 use super::*;
+use crate::args::DirArgs;
 use crate::node::{Node, Options, first_block_within};
 use crate::peers::PeerOptions;
 use crate::setup::{NewLedger, create, founder_keys};
@@ -59,7 +60,7 @@ fn recovered(
     alone: bool,
 ) -> Result<VoteMode, Failure> {
     let dir = DirArgs { data_dir: directory.path().to_owned(), config };
-    run(&RecoverArgs { dir, alone }, Output::Json)?;
+    run(&RecoverArgs { dir, alone, peer_known: None }, Output::Json)?;
     Ok(VoteLock::read(directory.path())?.unwrap().mode)
 }
 
@@ -98,6 +99,17 @@ fn settings_count_wherever_their_file_is() {
     let missing = elsewhere.path().join("missing.toml");
     assert_eq!(recovered(&directory, Some(missing), true).unwrap_err().code, "NODE_CONFIG");
     assert_eq!(recovered(&directory, None, true).unwrap(), VoteMode::Votes);
+}
+
+#[test]
+fn a_flag_counts_as_settings_do() {
+    let directory = founded();
+    forget(&directory);
+    let dir = DirArgs::at(directory.path().to_owned());
+    let peer_known = Some(format!("{}@127.0.0.1:1", "ab".repeat(32)));
+    run(&RecoverArgs { dir, alone: true, peer_known }, Output::Json).unwrap();
+    let lock = VoteLock::read(directory.path()).unwrap().unwrap();
+    assert_eq!(lock.mode, VoteMode::Recovers);
 }
 
 /// Every start would end like the first one, so the way out has to be there for a validator that has nobody to ask as well.
