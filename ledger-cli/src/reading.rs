@@ -70,6 +70,9 @@ pub(crate) async fn show(common: &Common, args: &Show) -> Result<Answer, ClientE
 fn record_answer(id: &str, found: &VerifiedRecord) -> Result<Answer, ClientError> {
     let read = &found.read;
     let verified = proof_json(found.report.as_ref());
+    if read.height == 0 {
+        return Err(ClientError::no_block("height 0"));
+    }
     if read.record.is_none() {
         let proven = if found.report.is_some() { "the absence is proven" } else { UNVERIFIED };
         return Err(ClientError::absent(format!("{id} at height {}; {proven}", read.height)));
@@ -175,7 +178,7 @@ pub(crate) async fn history(common: &Common, args: &History) -> Result<Answer, C
     let report = history.record.report.as_ref();
     let value = json!({
         "id": args.id, "height": history.record.read.height, "count": rows.len(),
-        "complete": report.is_some(), "entries": rows,
+        "complete": report.map(|_| true), "entries": rows,
     });
     let lines: Vec<String> = if args.full {
         rows.iter().map(|row| format!("{}\n", text::render(row))).collect()

@@ -3,7 +3,7 @@
 //! All calls, unary and streams, feed one intake; a few threads take what is there, check it together and hand it to the replica.
 //! Under load batches grow by themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ledger_format::digest::KeyId;
@@ -76,8 +76,12 @@ fn open(shared: &Shared, batch: Batch) -> Vec<Unchecked> {
     };
     let mut opened: Vec<Unchecked> = batch.submissions.into_iter().filter_map(decode).collect();
     let ledger = shared.ledger();
-    opened.retain(|Unchecked(CheckedEntry { entry, source, asked })| {
-        matches!(source, Source::Client(_)) || shared.is_news(&ledger, entry, *asked)
+    let mut passed_on = BTreeSet::new();
+    opened.retain(|Unchecked(CheckedEntry { entry, source, asked })| match source {
+        Source::Client(_) => true,
+        Source::Peer(from) => {
+            shared.is_news(&ledger, entry, *asked) && passed_on.insert((*from, entry.id()))
+        }
     });
     opened
 }
@@ -104,6 +108,10 @@ fn check(shared: &Shared, opened: Vec<Unchecked>) -> (Checked, Vec<Source>) {
     let mut signatures = EntryBatch::new();
     let mut refused: BTreeMap<usize, (Problem, bool)> = BTreeMap::new();
     for (number, Unchecked(sent)) in opened.iter().enumerate() {
+        // Whoever asks what became of an entry that waits here may ask again and again: its signatures were checked.
+        if sent.asked && shared.recent.contains(&sent.entry.id()) {
+            continue;
+        }
         signatures.push(number, &sent.entry, |kid| keys.get(kid).copied().flatten());
     }
     for (number, refuted) in signatures.verify() {

@@ -116,8 +116,10 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        // Less is never refused.
-        let _held = self.hold(0);
+        if self.amount > 0 {
+            // Less is never refused.
+            let _held = self.hold(0);
+        }
     }
 }
 

@@ -25,6 +25,7 @@ pub mod server;
 mod sets;
 pub mod shared;
 mod stalled;
+mod stops;
 mod submit;
 pub mod suspects;
 pub mod unfinished;

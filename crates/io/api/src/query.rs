@@ -25,6 +25,7 @@ use crate::places::{Places, kept};
 use crate::problem::Problem;
 use crate::reads::{Reading, Reads};
 use crate::shared::{Head, Shared};
+use crate::stops::Stops;
 
 /// Responses of one watch that wait to be read: beyond them the watch waits for its client. Each may have an entry of 64 KiB.
 const WATCH_QUEUE: usize = 8;
@@ -42,12 +43,13 @@ pub(crate) struct Query {
     watches: Places,
     /// Bytes of entries of a block that a watch takes at once.
     watched: usize,
+    stops: Stops,
 }
 
 impl Query {
     /// The service of a node.
-    pub(crate) fn new(reads: Reads, watched: usize) -> Self {
-        Self { reads, watches: Places::new("watches", WATCHES), watched }
+    pub(crate) fn new(reads: Reads, watched: usize, stops: Stops) -> Self {
+        Self { reads, watches: Places::new("watches", WATCHES), watched, stops }
     }
 }
 
@@ -149,9 +151,13 @@ impl QueryService for Query {
         check_filters(&request)?;
         let place = self.watches.take(source)?;
         let (reading, heads) = (self.reads.stream(source), self.reads.shared().watch_head());
-        let at_once = self.watched;
+        let (at_once, mut stops) = (self.watched, self.stops.clone());
         tokio::spawn(async move {
-            if let Err(problem) = follow(&reading, heads, (request, at_once), &sender).await {
+            let ended = tokio::select! {
+                ended = follow(&reading, heads, (request, at_once), &sender) => ended,
+                problem = stops.come() => Err(problem),
+            };
+            if let Err(problem) = ended {
                 // Nobody is left to tell when the client has gone.
                 let _told = sender.send(Err(problem.into())).await;
             }

@@ -19,9 +19,12 @@ use ledger_proto::v1::node_service_server::{NodeService, NodeServiceServer};
 use ledger_proto::v1::query_service_server::QueryServiceServer;
 use ledger_proto::v1::submit_service_server::SubmitServiceServer;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tonic::server::NamedService as _;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 use tower::util::MapRequestLayer;
 
 use crate::audit::Audit;
@@ -32,7 +35,8 @@ use crate::reach;
 use crate::reads::{self, Reads};
 use crate::seals::Refusals;
 use crate::sets::NodeRole;
-use crate::shared::Shared;
+use crate::shared::{Head, Shared};
+use crate::stops::Stops;
 use crate::submit::{self, Submit};
 use crate::suspects::Suspect;
 use crate::unfinished::{CountRequests, Unfinished};
@@ -268,14 +272,14 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_serving::<SubmitServiceServer<Submit>>().await;
-    reporter.set_serving::<QueryServiceServer<Query>>().await;
-    reporter.set_serving::<AuditServiceServer<Audit>>().await;
+    say(&reporter, ServingStatus::NotServing).await;
+    let (stop_streams, stops) = Stops::new();
+    let heads = shared.watch_head();
     let reads = Reads::new(Arc::clone(&shared), reads);
-    let submit = SubmitServiceServer::new(Submit::new(reads.clone(), under_way))
+    let submit = SubmitServiceServer::new(Submit::new(reads.clone(), under_way, stops.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
-    let query = QueryServiceServer::new(Query::new(reads.clone(), watched))
+    let query = QueryServiceServer::new(Query::new(reads.clone(), watched, stops))
         .max_decoding_message_size(MAX_QUESTION_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
     let audit = AuditServiceServer::new(Audit::new(reads, kept_for))
@@ -285,12 +289,9 @@ pub async fn serve(
         .max_decoding_message_size(MAX_QUESTION_BYTES);
     let requests = CountRequests::new(unfinished);
     let stopping = async move {
-        stop.await;
-        // First say so, then drain.
-        reporter.set_service_status("", ServingStatus::NotServing).await;
-        reporter.set_not_serving::<SubmitServiceServer<Submit>>().await;
-        reporter.set_not_serving::<QueryServiceServer<Query>>().await;
-        reporter.set_not_serving::<AuditServiceServer<Audit>>().await;
+        serves_until(stop, heads, &reporter).await;
+        // Streams without an end are ended, the rest is drained.
+        stop_streams.say();
     };
     Server::builder()
         .tcp_nodelay(true)
@@ -310,6 +311,41 @@ pub async fn serve(
         .serve_with_incoming_shutdown(connections(listener, most), stopping)
         .await?;
     Ok(())
+}
+
+/// Says that it serves from the first block on, before which there is nothing to ask or to write to, and that it does not once `stop` is
+/// done.
+async fn serves_until(
+    stop: impl Future<Output = ()> + Send,
+    heads: watch::Receiver<Head>,
+    reporter: &HealthReporter,
+) {
+    let mut stop = std::pin::pin!(stop);
+    tokio::select! {
+        () = &mut stop => {}
+        () = begins(heads) => {
+            say(reporter, ServingStatus::Serving).await;
+            stop.await;
+        }
+    }
+    say(reporter, ServingStatus::NotServing).await;
+}
+
+/// Comes with the first block.
+async fn begins(mut heads: watch::Receiver<Head>) {
+    // Where nobody tells of blocks any more, nothing is served any more either.
+    let _first = heads.wait_for(|head| head.height > 0).await;
+}
+
+async fn say(reporter: &HealthReporter, status: ServingStatus) {
+    let services = [
+        SubmitServiceServer::<Submit>::NAME,
+        QueryServiceServer::<Query>::NAME,
+        AuditServiceServer::<Audit>::NAME,
+    ];
+    for service in [""].into_iter().chain(services) {
+        reporter.set_service_status(service, status).await;
+    }
 }
 
 /// Both versions are served: grpcurl and older tools still ask for v1alpha.

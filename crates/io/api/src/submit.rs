@@ -23,6 +23,7 @@ use crate::outcomes::{Group, Level, Outcome, Outcomes as Board, Position, Refuse
 use crate::problem::Problem;
 use crate::reads::{Reading, Reads};
 use crate::shared::Shared;
+use crate::stops::Stops;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_TIMEOUT: Duration = Duration::from_mins(5);
@@ -48,6 +49,7 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(crate) struct Submit {
     reads: Reads,
     under_way: Arc<Held>,
+    stops: Stops,
 }
 
 /// An entry that may be taken in.
@@ -62,8 +64,8 @@ struct Parsed {
 
 impl Submit {
     /// The service of a node.
-    pub(crate) fn new(reads: Reads, under_way: Bounds) -> Self {
-        Self { reads, under_way: Held::new("entries under way", under_way) }
+    pub(crate) fn new(reads: Reads, under_way: Bounds, stops: Stops) -> Self {
+        Self { reads, under_way: Held::new("entries under way", under_way), stops }
     }
 
     fn shared(&self) -> &Shared {
@@ -322,8 +324,13 @@ impl SubmitService for Submit {
         // One task reads and takes in, another answers in order: messages overlap, and a client that does not read its answers
         // stops being read itself.
         tokio::spawn(async move {
-            let reading = service.reads.stream(source);
-            while let Some(request) = requests.next().await {
+            let (reading, mut stops) = (service.reads.stream(source), service.stops.clone());
+            loop {
+                let request = tokio::select! {
+                    request = requests.next() => request,
+                    problem = stops.come() => Some(Err(problem.into())),
+                };
+                let Some(request) = request else { return };
                 let taken = match request {
                     Ok(request) => service.take_message(source, &reading, &request).await,
                     Err(status) => Err(status),

@@ -65,6 +65,9 @@ pub async fn export(
             state.extend(message.records);
         }
     }
+    if height == 0 {
+        return Err(ClientError::no_block("height 0"));
+    }
     let mut out = Counted { writer, bytes: 0 };
     out.put(CHAIN_MARK)?;
     out.put(&frame(FrameKind::Genesis, genesis.bytes()))?;

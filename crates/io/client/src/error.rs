@@ -143,6 +143,9 @@ codes! {
     absent: NotFound = "CLIENT_ABSENT",
         "The ledger has nothing of that id.",
         "Check the id; that nothing is there can be proven: `ledger-cli prove record ID`.";
+    no_block: NotFound = "CLIENT_NO_BLOCK",
+        "The node has no block yet, so nothing can be read from it.",
+        "Ask another node, or wait: `ledger-node status` of that node says what it waits for.";
     document: Malformed = "CLIENT_DOCUMENT",
         "A document is not the JSON form of its message.",
         "See proto/ledger/v1 for its fields; names are in lowerCamelCase.";

@@ -28,6 +28,7 @@ use ledger_story::deed::Deed;
 use ledger_story::{Story, validator, validator_key_of};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Notify;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -47,6 +48,7 @@ pub(crate) struct Node {
     channel: Channel,
     pub(crate) address: SocketAddr,
     stopping: Arc<AtomicBool>,
+    stop: Arc<Notify>,
     // Removed last.
     _directory: TempDir,
 }
@@ -107,10 +109,22 @@ impl Node {
         let mut serving = Serving::new("test", 16);
         bounded(&mut serving);
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(Arc::clone(&shared), listener, serving, std::future::pending()));
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop).notified_owned();
+        tokio::spawn(serve(Arc::clone(&shared), listener, serving, stopped));
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         let channel = endpoint.connect().await.unwrap();
-        Self { shared, checked, channel, address, stopping, _directory: directory }
+        Self { shared, checked, channel, address, stopping, stop, _directory: directory }
+    }
+
+    /// Tells the server to stop.
+    pub(crate) fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// A connection to all services.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
     }
 
     /// A node with every block of a story.

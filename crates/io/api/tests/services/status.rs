@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use ledger_proto::v1::GetStatusRequest;
 use tokio::runtime::Runtime;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::node::{Node, begun};
 
@@ -39,4 +42,24 @@ fn a_status_that_is_asked_for_beside_commits_holds_nobody_up() {
     // The thread of a call that waits for ever is not waited for.
     runtime.shutdown_background();
     assert!(asked.is_ok(), "a status and a commit wait for each other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_serves_from_the_first_block_on() {
+    let story = begun();
+    let node = Node::new(story.genesis.clone()).await;
+    let mut health = HealthClient::new(node.channel());
+    let mut watches = Vec::new();
+    for service in ["", "Submit", "Query", "Audit"] {
+        let service =
+            if service.is_empty() { String::new() } else { format!("ledger.v1.{service}Service") };
+        watches.push(health.watch(HealthCheckRequest { service }).await.unwrap().into_inner());
+    }
+    for says in &mut watches {
+        assert_eq!(says.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    }
+    node.tell(&story);
+    for says in &mut watches {
+        assert_eq!(says.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    }
 }

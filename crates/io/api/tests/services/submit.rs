@@ -315,3 +315,26 @@ async fn a_full_intake_turns_away_and_says_when_to_come_back() {
         assert!(retry.is_some_and(|retry| retry.retry_delay.is_some()));
     }
 }
+
+/// Whoever asks what became of an entry may ask as often as it likes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_passed_on_again_is_neither_doubled_nor_checked_again() {
+    let mut story = begun();
+    let node = Node::telling(&story).await;
+    let entry = sealed(&mut story, &acts::asset_described("rain"));
+    let mut forged = entry.bytes().to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    let forged = Entry::decode(forged.into()).unwrap();
+    let passed = |entry: &Entry| {
+        let copies = vec![entry.bytes().to_vec(); 3];
+        node.shared.take_from_peer(KeyId([7; 32]), copies, true).unwrap();
+    };
+    passed(&entry);
+    assert_eq!(node.arrived(), [entry.id()]);
+    passed(&forged);
+    assert!(node.nothing_arrived());
+    // As if it had come into the pool: then its signatures were good.
+    node.shared.recent.remember(forged.id());
+    passed(&forged);
+    assert_eq!(node.arrived(), [forged.id()]);
+}

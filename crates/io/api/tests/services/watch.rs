@@ -189,3 +189,19 @@ async fn a_block_of_long_entries_comes_in_parts_without_gap_or_repetition() {
         assert!(found.iter().eq(entries.iter().map(Entry::bytes)), "{act}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_without_an_end_are_told_that_the_node_stops() {
+    let node = Node::telling(&begun()).await;
+    let from = node.shared.head().tree_size;
+    let request = v1::WatchRequest { from, ..Default::default() };
+    let mut watch = node.query().watch(request).await.unwrap().into_inner();
+    let requests = tokio_stream::pending();
+    let mut submits = node.submit().submit_stream(requests).await.unwrap().into_inner();
+    node.stop();
+    let ends = async { [watch.message().await.unwrap_err(), submits.message().await.unwrap_err()] };
+    let ends = tokio::time::timeout(Duration::from_secs(10), ends).await.unwrap();
+    for end in ends {
+        assert_eq!(code(&end), (Code::Unavailable, "API_STOPPING".into()));
+    }
+}
