@@ -7,13 +7,18 @@ use serde_json::{Value, json};
 
 /// An instant in milliseconds since 1970, as RFC 3339 in UTC.
 pub(crate) fn time_ms(ms: u64) -> String {
-    let timestamp = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    timestamp.map_or_else(|| format!("{ms} ms"), |timestamp| timestamp.to_string())
+    // As many digits for each: so that they sort as texts, too.
+    timestamp(ms).map_or_else(|| format!("{ms} ms"), |time| format!("{time:.3}"))
+}
+
+fn timestamp(ms: u64) -> Option<Timestamp> {
+    i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok())
 }
 
 /// An instant in seconds since 1970, as RFC 3339 in UTC.
 pub(crate) fn time_s(seconds: u64) -> String {
-    time_ms(seconds.saturating_mul(1000))
+    let ms = seconds.saturating_mul(1000);
+    timestamp(ms).map_or_else(|| format!("{seconds} s"), |time| format!("{time:.0}"))
 }
 
 /// A JSON value as indented lines, `name: value`.
@@ -151,7 +156,7 @@ mod tests {
         });
         assert_eq!(
             render(&value),
-            "body:\n  roles: A, B\n  steps:\n    - n: 1\n      of:\n        x: 2\n    - n: 2\nid: asset:a/b\ntime_ms: 1970-01-02T00:00:00Z"
+            "body:\n  roles: A, B\n  steps:\n    - n: 1\n      of:\n        x: 2\n    - n: 2\nid: asset:a/b\ntime_ms: 1970-01-02T00:00:00.000Z"
         );
     }
 }

@@ -99,12 +99,23 @@ impl Campaign {
     }
 }
 
+/// Campaigns at one time, each with a node of its own.
+const SIDE_BY_SIDE: u64 = 2;
+
 #[test]
 fn every_answer_outlives_every_kill() {
     let rounds = number_from("LEDGER_CRASH_ROUNDS", 200);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = number_from("LEDGER_CRASH_SEED", now.as_secs());
     println!("LEDGER_CRASH_SEED={seed} LEDGER_CRASH_ROUNDS={rounds}");
+    std::thread::scope(|scope| {
+        for number in 0..SIDE_BY_SIDE {
+            scope.spawn(move || campaign(seed + number, rounds.div_ceil(SIDE_BY_SIDE)));
+        }
+    });
+}
+
+fn campaign(seed: u64, rounds: u64) {
     let mut campaign = Campaign::new(seed);
     let older = tempfile::tempdir().unwrap();
     for round in 0..rounds {
