@@ -19,6 +19,7 @@ pub mod node;
 pub mod open;
 pub mod peers;
 mod recover;
+mod refused;
 mod replica_loop;
 mod report;
 mod requests;

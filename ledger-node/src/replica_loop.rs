@@ -23,6 +23,7 @@ use crate::failure::Failure;
 use crate::node::check_protocol;
 use crate::peers;
 use crate::recover;
+use crate::refused::Refused;
 use crate::requests::{Requests, Wanted};
 use crate::stored;
 
@@ -53,6 +54,7 @@ pub(crate) struct ReplicaLoop {
     /// When it was last asked whether others refuse this process for another one.
     looked_at: Instant,
     timers: Vec<(Instant, Timer)>,
+    refused: Refused,
     committed: SyncSender<()>,
     /// The other nodes.
     network: Network,
@@ -71,6 +73,7 @@ impl ReplicaLoop {
         requests: Arc<Requests>,
     ) -> Self {
         let (gather_at, timers, looked_at) = (None, Vec::new(), Instant::now());
+        let refused = Refused::default();
         Self {
             shared,
             replica,
@@ -79,6 +82,7 @@ impl ReplicaLoop {
             gather_at,
             looked_at,
             timers,
+            refused,
             committed,
             network,
             requests,
@@ -275,7 +279,7 @@ impl ReplicaLoop {
     }
 
     /// A refusal, with the height that it was judged for. An entry that is in the log already is no refusal.
-    fn refused(&self, id: EntryId, refusal: Refusal) -> Outcome {
+    fn refused(&mut self, id: EntryId, refusal: Refusal) -> Outcome {
         if refusal.code == Code::Duplicate
             && let Some(position) = self.position(&id)
         {
@@ -284,7 +288,12 @@ impl ReplicaLoop {
         // Once its cause is gone it may be passed on again, and is judged anew.
         self.shared.recent.forget(&id);
         let height = self.shared.ledger().height() + 1;
-        tracing::info!(%id, height, code = refusal.code.as_str(), detail = %refusal.detail, "entry refused");
+        let (code, detail) = (refusal.code.as_str(), refusal.detail.as_str());
+        if let Some(times) = self.refused.note(refusal.code, Instant::now()) {
+            tracing::info!(%id, height, code, times, detail, "entry refused");
+        } else {
+            tracing::debug!(%id, height, code, detail, "entry refused");
+        }
         Outcome::Refused(RefusedAt { problem: refusal.into(), height })
     }
 

@@ -351,19 +351,67 @@ async fn send_records(reading: &Reading, height: u64, sender: &Answers) -> Resul
 ///
 /// # Errors
 /// `API_HEIGHT_NOT_KEPT`: an end would say that there are no more.
-fn some_records(
-    shared: &Shared,
-    height: u64,
-    mut after: Option<Hash>,
-) -> Result<Vec<(Hash, Vec<u8>)>, Problem> {
-    let (mut records, mut bytes) = (Vec::new(), 0);
-    while records.len() < RECORDS_PER_MESSAGE && bytes < ANSWER_BYTES {
+fn some_records(shared: &Shared, height: u64, after: Option<Hash>) -> Result<Vec<Keyed>, Problem> {
+    one_message(after, |after| {
         let more = shared.ledger().records_after(height, after.as_ref(), RECORDS_AT_ONCE);
-        let more = more.ok_or_else(|| Problem::height_not_kept(format!("height {height}")))?;
+        more.ok_or_else(|| Problem::height_not_kept(format!("height {height}")))
+    })
+}
+
+/// A record and its key.
+type Keyed = (Hash, Vec<u8>);
+
+/// What one message has of all records. One that is too long for a message with others is alone in it: a record has no bound of its own,
+/// and fifty long ones would be an answer that no client takes.
+fn one_message(
+    mut after: Option<Hash>,
+    next: impl Fn(Option<Hash>) -> Result<Vec<Keyed>, Problem>,
+) -> Result<Vec<Keyed>, Problem> {
+    let (mut records, mut bytes) = (Vec::new(), 0_usize);
+    while records.len() < RECORDS_PER_MESSAGE {
+        let more = next(after)?;
         let Some((last, _)) = more.last() else { break };
         after = Some(*last);
-        bytes += more.iter().map(|(_, record)| record.len()).sum::<usize>();
-        records.extend(more);
+        for (key, record) in more {
+            bytes = bytes.saturating_add(record.len());
+            if bytes > ANSWER_BYTES && !records.is_empty() {
+                return Ok(records);
+            }
+            records.push((key, record));
+        }
     }
     Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_records_has_a_bound_and_a_long_record_is_alone() {
+        const MIB: usize = 1024 * 1024;
+        let lengths = [vec![MIB; 60], vec![5 * MIB], vec![100; 1_200], vec![4 * MIB, 1]].concat();
+        let key = |number: usize| {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&u64::try_from(number).unwrap().to_be_bytes());
+            key
+        };
+        let all: Vec<Keyed> =
+            (0..).zip(&lengths).map(|(n, length)| (key(n), vec![1; *length])).collect();
+        let next = |after: Option<Hash>| {
+            let rest = all.iter().filter(|(key, _)| after.is_none_or(|after| *key > after));
+            Ok(rest.take(RECORDS_AT_ONCE).cloned().collect())
+        };
+        let (mut after, mut came) = (None, Vec::new());
+        loop {
+            let records = one_message(after, next).unwrap();
+            let Some((last, _)) = records.last() else { break };
+            after = Some(*last);
+            let bytes: usize = records.iter().map(|(_, record)| record.len()).sum();
+            assert!(records.len() == 1 || bytes <= ANSWER_BYTES, "{} of {bytes}", records.len());
+            assert!(records.len() <= RECORDS_PER_MESSAGE);
+            came.extend(records.into_iter().map(|(_, record)| record.len()));
+        }
+        assert_eq!(came, lengths);
+    }
 }

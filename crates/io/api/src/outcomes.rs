@@ -279,3 +279,31 @@ impl Board {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use ledger_format::malformed::{Kind, MAX_DETAIL_BYTES, Malformed};
+    use ledger_rules::{Code, Refusal};
+    use ledger_verify::finding::{Code as Found, Place, Refuted};
+
+    use super::*;
+
+    /// Sixteen thousand refusals are remembered: what each may take decides what all of them do.
+    #[test]
+    fn what_is_remembered_of_a_refusal_has_a_bound() {
+        let sent = "\u{1}".repeat(60_000);
+        let problems: [Problem; 3] = [
+            Refusal::new(Code::SubjectUnknown, sent.as_str()).into(),
+            Malformed::new(Kind::Identifier, "asset", sent.as_str()).into(),
+            Refuted::new(Found::Signature, Place::default(), sent).into(),
+        ];
+        let outcomes = Outcomes::default();
+        for (name, problem) in (0_u8..).zip(problems) {
+            let id = EntryId([name; 32]);
+            outcomes.announce([(id, Outcome::refused(problem))]);
+            let message = outcomes.refusal(&id).unwrap().problem.message;
+            assert!(message.len() < MAX_DETAIL_BYTES + 256, "{}", message.len());
+            assert!(message.capacity() < 4 * MAX_DETAIL_BYTES, "{}", message.capacity());
+        }
+    }
+}

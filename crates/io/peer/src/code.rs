@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ledger_format::malformed::Explanation;
+use ledger_format::malformed::{Explanation, bounded};
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $text:literal, $help:literal;)*) => {
@@ -109,9 +109,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with what was expected and found.
+    /// A refusal with what was expected and found, [`bounded`].
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: bounded(detail) }
     }
 }
 

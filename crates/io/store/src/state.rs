@@ -78,15 +78,13 @@ impl Store {
         height: u64,
         records: &mut Vec<(Hash, u64, Box<[u8]>)>,
     ) -> Result<(), StoreError> {
-        for page in 0..count {
-            let raw = self.page(letter, number, page)?;
-            for item in pages::items(&raw)? {
-                let cut = || StoreError::damaged("a record without a key");
-                let (key, record) = item.split_first_chunk::<32>().ok_or_else(cut)?;
-                records.push((*key, height, record.into()));
-            }
-        }
-        Ok(())
+        let raw = (0..count).map(|page| self.page(letter, number, page));
+        pages::each_item(raw, |item| {
+            let cut = || StoreError::damaged("a record without a key");
+            let (key, record) = item.split_first_chunk::<32>().ok_or_else(cut)?;
+            records.push((*key, height, record.into()));
+            Ok(())
+        })
     }
 
     fn read_window_pages(
@@ -190,5 +188,76 @@ impl Store {
     pub(crate) fn bytes_changed_since_snapshot(&self) -> Result<u64, StoreError> {
         let height = self.snapshot_row()?.map_or(0, |row| row.height);
         self.bytes_changed_after(height)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use ledger_format::digest::LedgerId;
+
+    use super::*;
+    use crate::{DataDirectory, NewBlock, tiles};
+
+    fn open(path: &std::path::Path) -> Store {
+        let directory = DataDirectory::open_or_create(path, &LedgerId::default()).unwrap();
+        Store::open(directory).unwrap()
+    }
+
+    fn commit(store: &Store, height: u64, records: &[(Hash, Vec<u8>)]) {
+        let entries = [Bytes::from(height.to_be_bytes().to_vec())];
+        let records: Vec<(&Hash, &[u8])> = records.iter().map(|(k, r)| (k, r.as_slice())).collect();
+        let block = NewBlock {
+            height,
+            header: b"header",
+            certificate: b"certificate",
+            first_leaf: (height - 1) * 2 - u64::from(height > 1),
+            header_leaf: (height > 1).then(|| tiles::id_of(&Bytes::from_static(b"header"))),
+            entries: &entries,
+            ids: &entries.each_ref().map(tiles::id_of),
+            links: &[vec![]],
+            records: &records,
+            window: &[],
+        };
+        store.commit(&block).unwrap();
+    }
+
+    fn records(store: &Store) -> Vec<(Hash, Vec<u8>)> {
+        let state = store.load_state().unwrap();
+        state.records.into_iter().map(|(key, record)| (key, record.into_vec())).collect()
+    }
+
+    /// The record of a party with 30,000 keys is so long.
+    fn long(seed: u32, length: usize) -> Vec<u8> {
+        let numbers = (0_u32..).map(|n| n.wrapping_mul(2_654_435_761).rotate_left(n % 32) ^ seed);
+        numbers.map(|n| n.to_be_bytes()[1]).take(length).collect()
+    }
+
+    #[test]
+    fn a_record_longer_than_any_page_survives_blocks_snapshots_and_starts() {
+        let directory = tempfile::tempdir().unwrap();
+        let written = [
+            ([1; 32], vec![7; 100]),
+            ([2; 32], long(1, 1024 * 1024)),
+            ([3; 32], vec![8; 100]),
+            // What compresses well is read as well.
+            ([4; 32], vec![9; 3 * 1024 * 1024]),
+        ];
+        let store = open(directory.path());
+        commit(&store, 1, &written);
+        drop(store);
+        let store = open(directory.path());
+        assert_eq!(records(&store), written);
+        let mut all = written.clone().into_iter();
+        store.write_snapshot(1, &[], |_, count| all.by_ref().take(count).collect()).unwrap();
+        // From here on the snapshot alone has them: what the block changed is gone.
+        drop(store);
+        let store = open(directory.path());
+        assert_eq!(records(&store), written);
+        let mut grown = written;
+        grown[1].1 = long(2, 1_100_000);
+        commit(&store, 2, &grown[1..2]);
+        drop(store);
+        assert_eq!(records(&open(directory.path())), grown);
     }
 }

@@ -20,7 +20,17 @@ pub fn check_party(at: &'static str, id: &str) -> Result<(), Malformed> {
     if inner && ends && bytes.len() <= MAX_PARTY_BYTES {
         return Ok(());
     }
-    Err(Malformed::new(Kind::Identifier, at, format!("{id:?} is not a party id")))
+    let id = shown(id, MAX_PARTY_BYTES);
+    Err(Malformed::new(Kind::Identifier, at, format!("{id} is not a party id")))
+}
+
+/// An id as an error names it. Of one that is longer than any the beginning will do.
+fn shown(id: &str, most: usize) -> String {
+    if id.len() <= most {
+        return format!("{id:?}");
+    }
+    let (start, _) = id.split_at(id.floor_char_boundary(most));
+    format!("{start:?}... of {} bytes", id.len())
 }
 
 macro_rules! subject_kinds {
@@ -91,7 +101,10 @@ impl Subject {
     /// # Errors
     /// [`Kind::Identifier`] with what was found.
     pub fn parse(at: &'static str, id: &str) -> Result<Self, Malformed> {
-        let wrong = |why: &str| Malformed::new(Kind::Identifier, at, format!("{id:?}: {why}"));
+        let wrong = |why: &str| {
+            let id = shown(id, MAX_SUBJECT_BYTES);
+            Malformed::new(Kind::Identifier, at, format!("{id}: {why}"))
+        };
         if id.len() > MAX_SUBJECT_BYTES {
             return Err(wrong("longer than 192 bytes"));
         }
@@ -203,5 +216,20 @@ mod tests {
         ] {
             assert!(Subject::parse("t", bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_id_that_is_too_long_is_not_repeated_whole() {
+        let error = |id: &str| Subject::parse("t", id).unwrap_err().detail;
+        let long = error(&format!("asset:x/{}", "y".repeat(60_000)));
+        assert!(long.ends_with("yyy\"... of 60008 bytes: longer than 192 bytes"), "{long}");
+        assert!(long.len() < 250, "{long}");
+        // Escaped, a letter takes five times the place.
+        let strange = error(&"\u{1}".repeat(60_000));
+        assert!(strange.len() < 520, "{strange}");
+        let party = check_party("t", &"é".repeat(30_000)).unwrap_err().detail;
+        assert!(party.ends_with("é\"... of 60000 bytes is not a party id"), "{party}");
+        assert!(party.len() < 120, "{party}");
+        assert_eq!(error("none"), "\"none\": no colon after the kind");
     }
 }

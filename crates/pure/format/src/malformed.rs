@@ -16,6 +16,29 @@ pub struct Explanation {
     pub help: &'static str,
 }
 
+/// Bytes of a [`bounded`] text at most, before the `...` of one that was cut.
+pub const MAX_DETAIL_BYTES: usize = 512;
+
+/// A text about what somebody sent, which may hold it whole: for every error that is kept, logged or told to others. It has a bound, or
+/// whoever is refused decides how much a node remembers and writes; and no control characters, with which it could write other lines.
+pub fn bounded(text: impl Into<String>) -> String {
+    let text = text.into();
+    if text.len() <= MAX_DETAIL_BYTES && !text.contains(char::is_control) {
+        return text;
+    }
+    // Another one: cut off, the same would keep its memory.
+    let mut told = String::new();
+    for letter in text.chars() {
+        let letter = if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
+        if told.len().saturating_add(letter.len_utf8()) > MAX_DETAIL_BYTES {
+            told.push_str("...");
+            break;
+        }
+        told.push(letter);
+    }
+    told
+}
+
 /// Why bytes are not in the format they claim. Says nothing about whether their content is true.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} in {at}: {detail}")]
@@ -31,7 +54,7 @@ pub struct Malformed {
 impl Malformed {
     /// An error of `kind` in the part named `at`.
     pub fn new(kind: Kind, at: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, at, detail: detail.into() }
+        Self { kind, at, detail: bounded(detail) }
     }
 
     /// The stable code.
@@ -111,5 +134,39 @@ kinds! {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_letters_and_keeps_no_memory() {
+        assert_eq!(bounded("found 3"), "found 3");
+        let whole = "x".repeat(MAX_DETAIL_BYTES);
+        assert_eq!(bounded(whole.as_str()), whole);
+        assert_eq!(bounded(whole.clone() + "y"), whole + "...");
+        for letter in ["x", "é", "数", "🦀"] {
+            let told = bounded(letter.repeat(60_000));
+            let (kept, end) = told.split_at(told.len() - 3);
+            assert!(kept.len() > MAX_DETAIL_BYTES - 4 && kept.len() <= MAX_DETAIL_BYTES);
+            assert_eq!(kept, letter.repeat(kept.len() / letter.len()));
+            assert_eq!(end, "...");
+            assert!(told.capacity() < 4 * MAX_DETAIL_BYTES);
+        }
+    }
+
+    #[test]
+    fn a_text_is_one_line() {
+        assert_eq!(bounded("a\nINFO\u{1b}[2J\u{85}b"), "a\u{fffd}INFO\u{fffd}[2J\u{fffd}b");
+        let told = bounded("\u{1}".repeat(60_000));
+        assert!(told.len() <= MAX_DETAIL_BYTES + 3, "{}", told.len());
+    }
+
+    #[test]
+    fn an_error_repeats_no_more_than_that_of_what_it_is_about() {
+        let malformed = Malformed::new(Kind::Value, "text", "x".repeat(60_000));
+        assert_eq!(malformed.detail.len(), MAX_DETAIL_BYTES + 3);
     }
 }

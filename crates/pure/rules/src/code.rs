@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use ledger_format::malformed::Explanation;
+use ledger_format::malformed::{Explanation, bounded};
 
 /// A refused act.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with its detail.
+    /// A refusal with its detail, which is [`bounded`]: whoever may write nothing is refused as often as it likes.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: bounded(detail) }
     }
 }
 

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use ledger_format::digest::EntryId;
-use ledger_format::malformed::Explanation;
+use ledger_format::malformed::{Explanation, bounded};
 
 /// Where in a ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,9 +71,9 @@ pub struct Refuted {
 }
 
 impl Refuted {
-    /// A finding.
+    /// A finding. Its detail is [`bounded`].
     pub fn new(code: Code, place: Place, detail: impl Into<String>) -> Self {
-        Self { code, place: Box::new(place), detail: detail.into() }
+        Self { code, place: Box::new(place), detail: bounded(detail) }
     }
 
     /// The same finding at a place that is known better.

@@ -206,7 +206,7 @@ fn named(refusal: &Refusal, by: &[KeyId]) -> Refusal {
     let by: Vec<String> = by.iter().map(short).collect();
     let detail =
         format!("{}; so judge this node and the validators {}", refusal.detail, by.join(", "));
-    Refusal { detail, code: refusal.code }
+    Refusal::new(refusal.code, detail)
 }
 
 impl Message {

@@ -1,8 +1,9 @@
 //! What is asked of every act before its own guards: this ledger, a time, a subject of its kind; and of the ledger's documents, their
 //! place.
 
-use ledger_event::{Clock, GenesisPublished};
+use ledger_event::{Clock, ContractSigned, DeliveryPlanned, GenesisPublished, ReviewSubmitted};
 use ledger_format::digest::LedgerId;
+use ledger_format::malformed::MAX_DETAIL_BYTES;
 use ledger_rules::Code;
 use ledger_story::acts::{self, founders};
 use ledger_story::cast::{EXCHANGE, REGISTRY, SUPPLIER};
@@ -123,4 +124,28 @@ fn one_founder_publishes_what_was_announced_and_nothing_else() {
     assert_eq!(by_one(&announced), None);
     assert_eq!(by_one(&other), Some(Code::GovernanceThreshold));
     assert_eq!(story.judge(&other.signed_by(founders(&[EXCHANGE, REGISTRY]))), Ok(()));
+}
+
+/// Every node keeps what it says of a refused entry, and logs it; whoever has a key is refused as often as it likes.
+#[test]
+fn a_refusal_repeats_little_of_what_was_sent_and_on_one_line() {
+    let (strange, lines) = ("\u{1}".repeat(60_000), "x\nINFO y".repeat(8_000));
+    for sent in [strange, lines] {
+        let review = acts::review_submitted(RAIN)
+            .with(|event: &mut ReviewSubmitted| event.asset.clone_from(&sent));
+        let contract = acts::contract_signed(RAIN)
+            .with(|event: &mut ContractSigned| event.listing.clone_from(&sent));
+        let delivery = acts::delivery_planned(RAIN)
+            .with(|event: &mut DeliveryPlanned| event.contract.clone_from(&sent));
+        for (stage, deed, code) in [
+            (Stage::Submitted, review, Code::Field),
+            (Stage::Contracted, contract, Code::SubjectUnknown),
+            (Stage::Planned, delivery, Code::SubjectUnknown),
+        ] {
+            let refusal = Story::before(stage).judge(&deed).unwrap_err();
+            assert_eq!(refusal.code, code, "{refusal}");
+            assert!(refusal.detail.len() <= MAX_DETAIL_BYTES + 3, "{}", refusal.detail.len());
+            assert!(!refusal.detail.contains(char::is_control), "{refusal}");
+        }
+    }
 }
