@@ -36,7 +36,7 @@ const MESSAGES_UNDER_WAY: usize = 16;
 pub(crate) const UNDER_WAY: Bounds = Bounds {
     server: 128 * MAX_STREAM_ENTRIES,
     address: 64 * MAX_STREAM_ENTRIES,
-    connection: 32 * MAX_STREAM_ENTRIES,
+    connection: 48 * MAX_STREAM_ENTRIES,
     assured: MAX_STREAM_ENTRIES,
 };
 /// Entries that are parsed at once: the thread that does it has connections to other nodes to serve as well.
