@@ -20,7 +20,7 @@ use crate::descriptors;
 use crate::failure::Failure;
 use crate::join::from_genesis;
 use crate::node::Options;
-use crate::open::{Layout, Opened, reindex as rebuild};
+use crate::open::{Layout, Opened, lost, lost_note, reindex as rebuild};
 use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
 use crate::setup::{FOUNDER, FounderKey, NewLedger, founder_keys, prepare};
@@ -200,7 +200,11 @@ pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
     report::result(
         output,
         &text,
-        &json!({ "height": height, "tree_size": size, "records": records }),
+    let noted = lost(&opened.store);
+    if let Some(noted) = noted {
+        report::note(output, &lost_note(height, noted));
+    }
+        &json!({ "height": height, "tree_size": size, "records": records, "had_height": noted }),
     )
 }
 

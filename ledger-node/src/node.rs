@@ -29,7 +29,7 @@ use crate::evidence::{EvidenceDirectory, Found};
 use crate::failure::Failure;
 use crate::keys::KeySet;
 use crate::maintenance;
-use crate::open::{Layout, Opened, open};
+use crate::open::{Layout, Opened, lost, open};
 use crate::peers::{self, PeerOptions};
 use crate::recover::{self, Memory, Recalled};
 use crate::replica_loop::{Arrival, Disk, ReplicaLoop, now_ms};
@@ -100,6 +100,7 @@ impl Node {
         check_keys(&ledger, &keys)?;
         let first_start = ledger.height() == 0;
         let votes: Vec<SigningKey> = keys.iter().map(|keys| keys.vote.clone()).collect();
+        warn_of_lost(&store);
         let found = recover::recall(&store, &ledger, &votes, options.is_follower)?;
         let (mut replica, actions) = replica_of(options, &ledger, votes.clone(), &found)?;
         let (disk, known) = recall(&layout, &ledger, &mut replica, found.wal)?;
@@ -247,6 +248,18 @@ fn share(
         );
     }
     shared
+/// Where blocks were on disk and are not, that is told before anything else: a follower takes them again, and nobody would know.
+fn warn_of_lost(store: &Store) {
+    if let Some(noted) = lost(store) {
+        let height = store.height().unwrap_or(0);
+        tracing::warn!(
+            height,
+            noted,
+            "the store has fewer blocks than it had: its end was damaged, and what followed is gone"
+        );
+    }
+}
+
 }
 
 /// Tells the replica what evidence was kept before, and gives what the replica's loop writes to.

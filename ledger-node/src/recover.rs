@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::args::RecoverArgs;
 use crate::commands::resolved;
 use crate::failure::Failure;
-use crate::open::{Layout, Opened, open};
+use crate::open::{Layout, Opened, lost, lost_note, open};
 use crate::report::{self, Output};
 
 /// What a node remembers of what its vote keys have signed.
@@ -134,14 +134,17 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
     let text =
         format!("{}: {}\n\nnext: {}", ids.join(", "), what_follows(mode, aside), args.dir.run());
     if is_outrun {
+    let noted = lost(&store);
+    if let Some(noted) = noted {
+        report::note(output, &lost_note(ledger.height(), noted));
+    }
         report::note(output, OUTRUN);
     }
     if mode == VoteMode::Alone && Replica::can_recover(&ledger, &own) {
         report::note(output, NOT_ALONE);
     }
     let votes = mode == VoteMode::Votes;
-    let json =
-        json!({ "keys": ids, "votes": votes, "height": ledger.height(), "log_put_aside": aside });
+    let json = json!({ "keys": ids, "votes": votes, "height": ledger.height(), "had_height": noted, "log_put_aside": aside });
     report::result(output, &text, &json)
 }
 

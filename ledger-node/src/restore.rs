@@ -18,7 +18,7 @@ use ledger_format::header::Header;
 use ledger_format::note::{Checkpoint, Note};
 use ledger_format::validators::Validators;
 use ledger_replay::{Executed, Ledger};
-use ledger_store::{DataDirectory, Store};
+use ledger_store::{DataDirectory, Noted, Store};
 use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::Verdict;
 use serde_json::json;
@@ -26,6 +26,7 @@ use serde_json::json;
 use crate::args::RestoreArgs;
 use crate::failure::Failure;
 use crate::open::{Layout, read_short};
+use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
 use crate::stored;
 
@@ -200,7 +201,12 @@ fn fill(
     store.flush()?;
     match (head, verified.replay, pinned) {
         (_, _, Some(Err(refuted))) => Err(Failure::other_history(&refuted)),
-        (Some(head), Some(replay), Some(Ok(()))) => Ok((head, replay.into_ledger())),
+        (Some(head), Some(replay), Some(Ok(()))) => {
+            let Header { height, tree_size, time_ms, .. } = head;
+            let noted = Noted { height, tree_size, time_ms, noted_ms: now_ms(), has_ended: true };
+            noted.write(stage)?;
+            Ok((head, replay.into_ledger()))
+        }
         (head, ..) => {
             let height = head.map_or(0, |head| head.height);
             Err(Failure::checkpoint(format!("none of the {height} blocks is the pinned one")))
