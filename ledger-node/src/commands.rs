@@ -184,22 +184,19 @@ fn passphrase(args: &Founding) -> Result<Option<Zeroizing<String>>, Failure> {
 /// `reindex`.
 ///
 /// # Errors
-/// `NODE_BLOCK` when a block does not verify, `NODE_BLOCKS_LOST` when there were more, or what the store refuses.
+/// `NODE_CONFIG`, `NODE_BLOCK` when a block does not verify, `NODE_BLOCKS_LOST` when there were more, or what the store refuses.
 pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
     let genesis = Layout(args.data_dir.clone()).read_genesis()?.document;
     let opened = rebuild(&args.data_dir, &genesis, |height, last| {
         if height % 100 == 0 || height == last {
+    let config = settings_of(args)?;
             report::progress(&format!("verified and indexed {height} of {last} blocks"));
         }
     })?;
     report::progress_done();
-    check_none_lost(args, &opened)?;
+    check_none_lost(&config, &opened)?;
     let (height, records) = (opened.ledger.height(), opened.ledger.record_count());
     let size = opened.ledger.tree_size();
-    let text = format!("rebuilt from {height} blocks: {size} leaves, {records} records");
-    report::result(
-        output,
-        &text,
     let noted = lost(&opened.store);
     if let Some(noted) = noted {
         report::note(output, &lost_note(height, noted));
@@ -207,13 +204,17 @@ pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
         &json!({ "height": height, "tree_size": size, "records": records, "had_height": noted }),
     )
 }
+    let text = format!("rebuilt from {height} blocks: {size} leaves, {records} records");
+    report::result(
+        output,
+        &text,
 
 /// Whether a validator has all blocks that its consensus log shows to have been durable: a start would refuse what is left, so a
 /// rebuild from that is no success. A follower takes what it lacks from others.
-fn check_none_lost(args: &DirArgs, opened: &Opened) -> Result<(), Failure> {
+fn check_none_lost(config: &Config, opened: &Opened) -> Result<(), Failure> {
     let log = opened.store.directory().wal();
-    let follows = |config: Config| config.role == config::RoleSetting::Follower;
-    if !log.join("consensus.wal").exists() || settings_of(args).is_ok_and(follows) {
+    let follows = config.role == config::RoleSetting::Follower;
+    if !log.join("consensus.wal").exists() || follows {
         return Ok(());
     }
     let (_, log) = Wal::open(&log)?;
@@ -261,6 +262,7 @@ mod tests {
 
     /// As a directory named in GB18030 makes `PWD`.
     #[test]
+    use crate::recover::tests::founded;
     fn variables_in_another_encoding_are_no_reason_not_to_start() {
         let gb18030 = || OsString::from_vec(vec![0xca, 0xfd]);
         let all = [
@@ -275,3 +277,23 @@ mod tests {
         assert_eq!(own["LEDGER_LISTEN"], "127.0.0.1:1");
     }
 }
+
+    /// By its settings it may be a follower, and a start would refuse them.
+    #[test]
+    fn a_reindex_with_mistakes_in_its_settings_touches_nothing() {
+        let directory = founded();
+        let genesis = Layout(directory.path().to_owned()).read_genesis().unwrap().document;
+        drop(crate::open::open(directory.path(), &genesis).unwrap());
+        let config = directory.path().join("missing.toml");
+        let mut dir = DirArgs { data_dir: directory.path().to_owned(), config: Some(config) };
+        assert_eq!(reindex(&dir, Output::Json).unwrap_err().code, "NODE_CONFIG");
+        dir.config = None;
+        fs::write(directory.path().join("config.toml"), "rule = \"follower\"\n").unwrap();
+        assert_eq!(reindex(&dir, Output::Json).unwrap_err().code, "NODE_CONFIG");
+        fs::remove_file(directory.path().join("config.toml")).unwrap();
+        reindex(&dir, Output::Json).unwrap();
+        fs::remove_dir_all(directory.path().join("store")).unwrap();
+        let gone = reindex(&dir, Output::Json).unwrap_err();
+        assert_eq!((gone.code.as_str(), gone.exit), ("STORE_MISSING", 23));
+        assert!(!gone.help.contains("init"), "{}", gone.help);
+    }
