@@ -95,9 +95,7 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
     refuse_validator(&votes, genesis.validators())?;
     let stage = args.data_dir.join(STAGE);
     take_back(&stage, &args.data_dir)?;
-    if PARTS.iter().any(|part| args.data_dir.join(part).exists()) {
-        return Err(Failure::exists(args.data_dir.display()));
-    }
+    refuse_parts(&args.data_dir)?;
     let pin = Pin::read(&args.checkpoint, &genesis)?;
     let staged = fill(&stage, &genesis, &args.snapshot, &pin).and_then(|(head, ledger)| {
         refuse_validator(&votes, ledger.validators())?;
@@ -128,6 +126,24 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
 
 /// What is moved into its place once everything has been verified, in this order.
 const PARTS: [&str; 3] = ["store", "wal", "FORMAT"];
+
+/// Refuses a directory in which a node has run. One that waited for block 1 leaves the same parts as one with blocks, so they are named.
+fn refuse_parts(data_dir: &Path) -> Result<(), Failure> {
+    let there: Vec<&str> = PARTS.into_iter().filter(|part| data_dir.join(part).exists()).collect();
+    if there.is_empty() {
+        return Ok(());
+    }
+    let (directory, parts) = (data_dir.display(), there.join(", "));
+    let noted = Noted::read(data_dir)?;
+    let exists = Failure::exists(format!("{directory} has {parts}"));
+    if noted.is_none_or(|noted| noted.height > 0) {
+        return Err(exists);
+    }
+    let help = format!(
+        "As far as it has noted, the node that ran here got no block: move {parts} away, and restore then."
+    );
+    Err(Failure { help, ..exists })
+}
 
 /// Takes back what an attempt had moved that died before it was done: what it was pinned to, nobody knows any more. The directory has
 /// its `FORMAT` last, and from the first start of a node.
@@ -259,5 +275,24 @@ mod tests {
         let hash = Pin::Block(after(3, 5, [9; 32]).hash());
         assert_eq!(hash.judge(&after(3, 5, [9; 32])), Some(Ok(())));
         assert_eq!(hash.judge(&after(4, 7, [9; 32])), None);
+    }
+
+    /// The parts are there in both cases, and only in one of them is there anything in them.
+    #[test]
+    fn what_is_in_the_way_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        refuse_parts(directory.path()).unwrap();
+        for part in ["store", "wal"] {
+            fs::create_dir(directory.path().join(part)).unwrap();
+        }
+        let help = |height| {
+            Noted { height, ..Noted::default() }.write(directory.path()).unwrap();
+            let refused = refuse_parts(directory.path()).unwrap_err();
+            assert_eq!(refused.code, "NODE_EXISTS");
+            assert!(refused.message.contains("has store, wal"), "{refused}");
+            refused.help
+        };
+        assert!(help(0).contains("move store, wal away"));
+        assert!(help(1).contains("nothing is ever overwritten"));
     }
 }
