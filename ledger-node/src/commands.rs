@@ -145,8 +145,11 @@ fn with_founder_keys(
 ) -> Result<LedgerId, Failure> {
     let prepared = prepare(data_dir, plan, founder)?;
     let directory = data_dir.join(FOUNDER);
-    if fs::read_dir(&directory).is_ok_and(|mut files| files.next().is_some()) {
-        return Err(ClientError::key_exists(directory.display()).into());
+    if let Some(Ok(file)) = fs::read_dir(&directory).ok().and_then(|mut files| files.next()) {
+        let path = file.path();
+        let why = format!("{} is where the founder's keys are to be", path.display());
+        let help = format!("Move {} away, or use another --data-dir.", directory.display());
+        return Err(Failure { help, ..ClientError::key_exists(why).into() });
     }
     prepared.write(|stage| {
         let path = |key: &FounderKey| stage.join(FOUNDER).join(format!("{}.pem", key.name));
@@ -171,7 +174,7 @@ fn passphrase(args: &Founding) -> Result<Option<Zeroizing<String>>, Failure> {
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
             let ways = "give --passphrase-file, or --plain-keys for a trial";
-            Failure::config(format!("no terminal to ask for a passphrase: {error}; {ways}"))
+            Failure::usage(format!("no terminal to ask for a passphrase: {error}; {ways}"))
         })
     };
     let first = ask("Passphrase for the founder's keys: ")?;
@@ -186,10 +189,10 @@ fn passphrase(args: &Founding) -> Result<Option<Zeroizing<String>>, Failure> {
 /// # Errors
 /// `NODE_CONFIG`, `NODE_BLOCK` when a block does not verify, `NODE_BLOCKS_LOST` when there were more, or what the store refuses.
 pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
+    let config = settings_of(args)?;
     let genesis = Layout(args.data_dir.clone()).read_genesis()?.document;
     let opened = rebuild(&args.data_dir, &genesis, |height, last| {
         if height % 100 == 0 || height == last {
-    let config = settings_of(args)?;
             report::progress(&format!("verified and indexed {height} of {last} blocks"));
         }
     })?;
@@ -201,13 +204,13 @@ pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
     if let Some(noted) = noted {
         report::note(output, &lost_note(height, noted));
     }
-        &json!({ "height": height, "tree_size": size, "records": records, "had_height": noted }),
-    )
-}
     let text = format!("rebuilt from {height} blocks: {size} leaves, {records} records");
     report::result(
         output,
         &text,
+        &json!({ "height": height, "tree_size": size, "records": records, "had_height": noted }),
+    )
+}
 
 /// Whether a validator has all blocks that its consensus log shows to have been durable: a start would refuse what is left, so a
 /// rebuild from that is no success. A follower takes what it lacks from others.
@@ -259,10 +262,10 @@ mod tests {
     use std::os::unix::ffi::OsStringExt as _;
 
     use super::*;
+    use crate::recover::tests::founded;
 
     /// As a directory named in GB18030 makes `PWD`.
     #[test]
-    use crate::recover::tests::founded;
     fn variables_in_another_encoding_are_no_reason_not_to_start() {
         let gb18030 = || OsString::from_vec(vec![0xca, 0xfd]);
         let all = [
@@ -276,7 +279,6 @@ mod tests {
         assert_eq!(names, ["LEDGER_LISTEN", "LEDGER_ROLE"]);
         assert_eq!(own["LEDGER_LISTEN"], "127.0.0.1:1");
     }
-}
 
     /// By its settings it may be a follower, and a start would refuse them.
     #[test]
@@ -297,3 +299,4 @@ mod tests {
         assert_eq!((gone.code.as_str(), gone.exit), ("STORE_MISSING", 23));
         assert!(!gone.help.contains("init"), "{}", gone.help);
     }
+}
