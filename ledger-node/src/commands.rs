@@ -20,7 +20,7 @@ use crate::descriptors;
 use crate::failure::Failure;
 use crate::join::from_genesis;
 use crate::node::Options;
-use crate::open::{Layout, Opened, reindex as rebuild};
+use crate::open::{Layout, Opened, lost, lost_note, reindex as rebuild};
 use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
 use crate::setup::{FOUNDER, FounderKey, NewLedger, founder_keys, prepare};
@@ -145,8 +145,11 @@ fn with_founder_keys(
 ) -> Result<LedgerId, Failure> {
     let prepared = prepare(data_dir, plan, founder)?;
     let directory = data_dir.join(FOUNDER);
-    if fs::read_dir(&directory).is_ok_and(|mut files| files.next().is_some()) {
-        return Err(ClientError::key_exists(directory.display()).into());
+    if let Some(Ok(file)) = fs::read_dir(&directory).ok().and_then(|mut files| files.next()) {
+        let path = file.path();
+        let why = format!("{} is where the founder's keys are to be", path.display());
+        let help = format!("Move {} away, or use another --data-dir.", directory.display());
+        return Err(Failure { help, ..ClientError::key_exists(why).into() });
     }
     prepared.write(|stage| {
         let path = |key: &FounderKey| stage.join(FOUNDER).join(format!("{}.pem", key.name));
@@ -171,7 +174,7 @@ fn passphrase(args: &Founding) -> Result<Option<Zeroizing<String>>, Failure> {
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
             let ways = "give --passphrase-file, or --plain-keys for a trial";
-            Failure::config(format!("no terminal to ask for a passphrase: {error}; {ways}"))
+            Failure::usage(format!("no terminal to ask for a passphrase: {error}; {ways}"))
         })
     };
     let first = ask("Passphrase for the founder's keys: ")?;
@@ -184,8 +187,9 @@ fn passphrase(args: &Founding) -> Result<Option<Zeroizing<String>>, Failure> {
 /// `reindex`.
 ///
 /// # Errors
-/// `NODE_BLOCK` when a block does not verify, `NODE_BLOCKS_LOST` when there were more, or what the store refuses.
+/// `NODE_CONFIG`, `NODE_BLOCK` when a block does not verify, `NODE_BLOCKS_LOST` when there were more, or what the store refuses.
 pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
+    let config = settings_of(args)?;
     let genesis = Layout(args.data_dir.clone()).read_genesis()?.document;
     let opened = rebuild(&args.data_dir, &genesis, |height, last| {
         if height % 100 == 0 || height == last {
@@ -193,23 +197,27 @@ pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
         }
     })?;
     report::progress_done();
-    check_none_lost(args, &opened)?;
+    check_none_lost(&config, &opened)?;
     let (height, records) = (opened.ledger.height(), opened.ledger.record_count());
     let size = opened.ledger.tree_size();
+    let noted = lost(&opened.store);
+    if let Some(noted) = noted {
+        report::note(output, &lost_note(height, noted));
+    }
     let text = format!("rebuilt from {height} blocks: {size} leaves, {records} records");
     report::result(
         output,
         &text,
-        &json!({ "height": height, "tree_size": size, "records": records }),
+        &json!({ "height": height, "tree_size": size, "records": records, "had_height": noted }),
     )
 }
 
 /// Whether a validator has all blocks that its consensus log shows to have been durable: a start would refuse what is left, so a
 /// rebuild from that is no success. A follower takes what it lacks from others.
-fn check_none_lost(args: &DirArgs, opened: &Opened) -> Result<(), Failure> {
+fn check_none_lost(config: &Config, opened: &Opened) -> Result<(), Failure> {
     let log = opened.store.directory().wal();
-    let follows = |config: Config| config.role == config::RoleSetting::Follower;
-    if !log.join("consensus.wal").exists() || settings_of(args).is_ok_and(follows) {
+    let follows = config.role == config::RoleSetting::Follower;
+    if !log.join("consensus.wal").exists() || follows {
         return Ok(());
     }
     let (_, log) = Wal::open(&log)?;
@@ -254,6 +262,7 @@ mod tests {
     use std::os::unix::ffi::OsStringExt as _;
 
     use super::*;
+    use crate::recover::tests::founded;
 
     /// As a directory named in GB18030 makes `PWD`.
     #[test]
@@ -269,5 +278,25 @@ mod tests {
         let names: Vec<&str> = own.keys().map(String::as_str).collect();
         assert_eq!(names, ["LEDGER_LISTEN", "LEDGER_ROLE"]);
         assert_eq!(own["LEDGER_LISTEN"], "127.0.0.1:1");
+    }
+
+    /// By its settings it may be a follower, and a start would refuse them.
+    #[test]
+    fn a_reindex_with_mistakes_in_its_settings_touches_nothing() {
+        let directory = founded();
+        let genesis = Layout(directory.path().to_owned()).read_genesis().unwrap().document;
+        drop(crate::open::open(directory.path(), &genesis).unwrap());
+        let config = directory.path().join("missing.toml");
+        let mut dir = DirArgs { data_dir: directory.path().to_owned(), config: Some(config) };
+        assert_eq!(reindex(&dir, Output::Json).unwrap_err().code, "NODE_CONFIG");
+        dir.config = None;
+        fs::write(directory.path().join("config.toml"), "rule = \"follower\"\n").unwrap();
+        assert_eq!(reindex(&dir, Output::Json).unwrap_err().code, "NODE_CONFIG");
+        fs::remove_file(directory.path().join("config.toml")).unwrap();
+        reindex(&dir, Output::Json).unwrap();
+        fs::remove_dir_all(directory.path().join("store")).unwrap();
+        let gone = reindex(&dir, Output::Json).unwrap_err();
+        assert_eq!((gone.code.as_str(), gone.exit), ("STORE_MISSING", 23));
+        assert!(!gone.help.contains("init"), "{}", gone.help);
     }
 }

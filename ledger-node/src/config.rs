@@ -477,6 +477,17 @@ mod tests {
     }
 
     #[test]
+    fn every_entry_of_a_list_that_is_wrong_is_named() {
+        let good = format!("{}@one.example:7441", "ab".repeat(32));
+        let file =
+            format!("[peer]\nknown = [\"x@a:1\", \"{good}\", \"y\"]\nallowed = [\"z\", \"w\"]\n");
+        let failure = resolve(&sources(&[], &[], &file)).unwrap_err();
+        for part in ["\"x@a:1\": ", "ID@HOST:PORT, found \"y\"", "\"z\": ", "\"w\": "] {
+            assert!(failure.message.contains(part), "{part} is missing in {}", failure.message);
+        }
+    }
+
+    #[test]
     fn a_file_that_is_no_toml_names_the_place() {
         let failure = resolve(&sources(&[], &[], "listen = ")).unwrap_err();
         assert!(

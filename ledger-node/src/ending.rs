@@ -12,6 +12,7 @@ use ledger_store::VoteLock;
 use tokio::sync::watch;
 
 use crate::failure::Failure;
+use crate::maintenance;
 
 /// How long threads may take to end once something has failed.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -132,7 +133,7 @@ impl Threads {
 }
 
 fn flush(shared: &Shared) -> Result<(), Failure> {
-    shared.store.flush()?;
+    maintenance::note(shared, true)?;
     Ok(VoteLock::close(shared.store.directory().path())?)
 }
 

@@ -110,7 +110,10 @@ codes! {
         "Start it with `ledger-node run`, or check --node. A process that runs and does not answer within ten seconds is stopped, or has as many clients as client.connections allows.";
     silent: 20 = "NODE_SILENT",
         "A process has the data directory, and no node answers.",
-        "It may be starting, which takes minutes when it rebuilds the store (`rebuilding it` in its log), be paused, or be a `reindex`. Look at its log before you end it, and check --node.";
+        "It may be starting, which takes minutes when it rebuilds the store (`rebuilding it` in its log), be paused, be a `reindex`, or have as many clients as client.connections allows (its log says so). Look at its log before you end it, and check --node.";
+    another: 20 = "NODE_ANOTHER",
+        "The node of another directory answers there.",
+        "See which process has the port (`ss -ltnp`), and where this directory's settings have its node listen (`ledger-node config`). To ask whoever answers: `ledger-node status --node`, without --data-dir.";
 }
 
 impl Failure {

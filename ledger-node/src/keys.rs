@@ -61,10 +61,31 @@ fn read(directory: &Path) -> Result<KeySet, Failure> {
         if matches!(path.try_exists(), Ok(false)) {
             return Err(Failure::keys(format!("{}: there is no such file", path.display())));
         }
-        Ok(keys::read(&path, refuse)?)
+        keys::read(&path, refuse).map_err(of_node)
     };
     let node = NodeKeys { log: read("log")?, cosign: read("cosign")?, receipt: read("receipt")? };
     Ok(KeySet { vote: read("vote")?, node })
+}
+
+/// What is wrong with a file of the node's own keys. Nobody types a passphrase for those, and they are in no party's hands: the
+/// validators give a node other ones.
+fn of_node(error: ClientError) -> Failure {
+    let help = match error.code.as_str() {
+        "CLIENT_KEY_READABLE" => {
+            "Restrict it: chmod 600 FILE. If somebody may have read it, the node needs other keys: `ledger-node keys next`, and docs/OPERATING.md, a member's keys change."
+        }
+        "CLIENT_KEY" => {
+            "It has to be what `ledger-node keys new` or `init` wrote: PKCS#8 as PEM, of Ed25519, not encrypted. Put back your copy of all four, which belong together."
+        }
+        _ => return error.into(),
+    };
+    Failure { help: help.to_owned(), ..error.into() }
+}
+
+/// Why keys cannot be shown or take others' place.
+fn cannot(why: String) -> Failure {
+    let help = "Nothing was changed. `ledger-node keys show` shows the keys that are there; docs/OPERATING.md, a member's keys change, has the steps.";
+    Failure { help: help.to_owned(), ..ClientError::key(why).into() }
 }
 
 /// `keys`.
@@ -104,12 +125,12 @@ fn promote(layout: &Layout) -> Result<(), Failure> {
                 former.display(),
                 layout.keys().display()
             );
-            return Err(ClientError::key(why).into());
+            return Err(cannot(why));
         }
         Err(_) if !next.exists() => {
             let why =
                 format!("no keys wait in {}; `ledger-node keys next` makes them", next.display());
-            return Err(ClientError::key(why).into());
+            return Err(cannot(why));
         }
         // One that was interrupted is finished.
         _ => {}
@@ -128,7 +149,14 @@ fn promote(layout: &Layout) -> Result<(), Failure> {
             }
         }
     }
-    fs::remove_dir(&next).map_err(Failure::at(&next))
+    // What else somebody has put there is theirs, and in the way of the next keys only.
+    fs::remove_dir(&next).map_err(|error| {
+        let why = format!(
+            "{}: {error}; the keys were promoted, and what else is there has to be moved away",
+            next.display()
+        );
+        Failure::runtime(why)
+    })
 }
 
 fn show(layout: &Layout, output: Output) -> Result<(), Failure> {
@@ -142,7 +170,7 @@ fn show(layout: &Layout, output: Output) -> Result<(), Failure> {
     }
     if all.is_empty() {
         let why = format!("none in {}; `ledger-node keys new` makes them", layout.keys().display());
-        return Err(ClientError::key(why).into());
+        return Err(cannot(why));
     }
     lines.push("\nnext: ledger-cli validator add, or rotate, with --keys-of and a directory with the .pub files".into());
     let text = lines.join("\n");
@@ -166,4 +194,33 @@ fn public(directory: &Path) -> Result<Value, Failure> {
         "directory": directory,
         "validator": json::to_json("Validator", &bytes)?,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::recover::tests::founded;
+
+    /// A party's key can be revoked, and has a passphrase. A node's has neither.
+    #[test]
+    fn what_is_wrong_with_a_nodes_key_is_mended_as_a_nodes() {
+        let directory = founded();
+        let layout = Layout(directory.path().to_owned());
+        let path = layout.keys().join("log.pem");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let readable = layout.read_keys().unwrap_err();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&path, "no key").unwrap();
+        let none = layout.read_keys().unwrap_err();
+        let waiting = promote(&layout).unwrap_err();
+        let codes = ["CLIENT_KEY_READABLE", "CLIENT_KEY", "CLIENT_KEY"];
+        for (failure, code) in [readable, none, waiting].iter().zip(codes) {
+            assert_eq!(failure.code, code);
+            let help = &failure.help;
+            assert!(!help.contains("revoke") && !help.contains("ledger-cli key"), "{help}");
+            assert!(!help.contains("passphrase") && help.contains("keys"), "{help}");
+        }
+    }
 }

@@ -1,14 +1,18 @@
-//! Work that keeps a node fast and is nobody's answer: merging the id index, writing snapshots. On a thread of its own.
+//! Work that keeps a node fast and is nobody's answer: merging the id index, writing snapshots, noting the last block for whoever looks
+//! at the directory when the node is gone. On a thread of its own.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ledger_api::Shared;
-use ledger_store::StoreError;
+use ledger_api::{Head, Shared};
+use ledger_store::{Noted, StoreError};
 
+use crate::replica_loop::now_ms;
 use crate::stored::window_row;
 
 const POLL: Duration = Duration::from_secs(1);
+/// How long a note of the last block stands while others come. Each costs two syncs.
+const NOTE_EVERY: Duration = Duration::from_secs(10);
 
 /// Looks for work after each block, until `stopping`.
 ///
@@ -19,8 +23,13 @@ pub(crate) fn run(
     commits: &Receiver<()>,
     stopping: &dyn Fn() -> bool,
 ) -> Result<(), StoreError> {
+    let (mut noted, mut noted_at) = (note(shared, false)?, Instant::now());
     loop {
-        match commits.recv_timeout(POLL) {
+        let commit = commits.recv_timeout(POLL);
+        if noted != shared.head().height && noted_at.elapsed() >= NOTE_EVERY {
+            (noted, noted_at) = (note(shared, false)?, Instant::now());
+        }
+        match commit {
             Ok(()) => {}
             Err(RecvTimeoutError::Timeout) if stopping() => return Ok(()),
             Err(RecvTimeoutError::Timeout) => continue,
@@ -33,6 +42,21 @@ pub(crate) fn run(
             Err(error) => tracing::error!(code = error.code(), %error, "maintenance failed"),
         }
     }
+}
+
+/// Notes the last block beside the store once that has it on disk, and gives its height. Nothing depends on the note: one that cannot
+/// be written stops nobody.
+///
+/// # Errors
+/// What keeps the store from having the block.
+pub(crate) fn note(shared: &Shared, has_ended: bool) -> Result<u64, StoreError> {
+    let Head { height, tree_size, time_ms, .. } = shared.head();
+    shared.store.flush()?;
+    let noted = Noted { height, tree_size, time_ms, noted_ms: now_ms(), has_ended };
+    if let Err(error) = noted.write(shared.store.directory().path()) {
+        tracing::warn!(code = error.code(), %error, "the last block cannot be noted for `status`");
+    }
+    Ok(height)
 }
 
 fn work(shared: &Shared) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! A node: threads around a shared state, from opening a data directory to a clean stop.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::evidence::{EvidenceDirectory, Found};
 use crate::failure::Failure;
 use crate::keys::KeySet;
 use crate::maintenance;
-use crate::open::{Layout, Opened, open};
+use crate::open::{Layout, Opened, lost, open};
 use crate::peers::{self, PeerOptions};
 use crate::recover::{self, Memory, Recalled};
 use crate::replica_loop::{Arrival, Disk, ReplicaLoop, now_ms};
@@ -39,6 +40,9 @@ use crate::requests::Requests;
 const CHECKED_QUEUE: usize = 16;
 /// How long one validator alone may take to make block 1.
 const ALONE: Duration = Duration::from_secs(30);
+/// When a node that waits for block 1 first says what it lacks, and how seldom in the end.
+const FIRST_TOLD: Duration = Duration::from_secs(5);
+const TOLD_EVERY: Duration = Duration::from_hours(1);
 /// How long a process that has its address takes at most to lock its directory.
 const LOCKS_WITHIN: Duration = Duration::from_secs(1);
 /// How long calls under way may take to end when the node stops.
@@ -96,6 +100,7 @@ impl Node {
         let address = listener.local_addr().map_err(Failure::listen)?;
 
         let Opened { store, ledger } = open(&options.data_dir, &genesis.document)?;
+        warn_of_lost(&store);
         check_protocol(&ledger)?;
         check_keys(&ledger, &keys)?;
         let first_start = ledger.height() == 0;
@@ -179,8 +184,22 @@ impl Node {
                 let why = "its entries did not become block 1; see the log";
                 done.map_err(|_elapsed| Failure::genesis(why))
             }
+            never = self.tell_while_waiting() => match never {},
             // Others may come at any time, and a node that waits for them can be told to stop.
             () = self.failed() => Err(Failure::stopped("the replica stopped; see the log")),
+        }
+    }
+
+    /// Says what keeps block 1 away, ever more seldom: a node that reaches nobody would wait for ever and say nothing.
+    async fn tell_while_waiting(&self) -> Infallible {
+        let mut after = FIRST_TOLD;
+        loop {
+            tokio::time::sleep(after).await;
+            let why = self.shared.out_of_reach().join("; ");
+            if !why.is_empty() {
+                tracing::warn!(why, "waiting for block 1");
+            }
+            after = after.saturating_mul(2).min(TOLD_EVERY);
         }
     }
 
@@ -227,6 +246,18 @@ fn agreed(layout: &Layout) -> Result<GenesisFile, Failure> {
     let genesis = layout.read_genesis()?;
     ledger_client::genesis::check(&genesis).map_err(Failure::genesis)?;
     Ok(genesis)
+}
+
+/// Where blocks were on disk and are not, that is told before anything else: a follower takes them again, and nobody would know.
+fn warn_of_lost(store: &Store) {
+    if let Some(noted) = lost(store) {
+        let height = store.height().unwrap_or(0);
+        tracing::warn!(
+            height,
+            noted,
+            "the store has fewer blocks than it had: its end was damaged, and what followed is gone"
+        );
+    }
 }
 
 /// What the node's threads share. A follower signs nothing.

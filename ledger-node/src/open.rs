@@ -10,7 +10,7 @@ use ledger_format::genesis_file::GenesisFile;
 use ledger_format::header::Header;
 use ledger_format::vote::Certificate;
 use ledger_replay::{Known, Ledger, Replay};
-use ledger_store::{DataDirectory, Store, StoreError, StoredBlock};
+use ledger_store::{DataDirectory, Noted, Store, StoreError, StoredBlock};
 
 use crate::failure::Failure;
 use crate::stored;
@@ -104,6 +104,32 @@ pub fn open(path: &Path, genesis: &GenesisDocument) -> Result<Opened, Failure> {
     reindex(path, genesis, |_, _| {})
 }
 
+/// The height that was noted of a store, if that is more than it has: sled takes what follows a damaged frame for cut off, and clears it.
+pub(crate) fn lost(store: &Store) -> Option<u64> {
+    let noted = Noted::read(store.directory().path()).ok()??;
+    (noted.height > store.height().unwrap_or(0)).then_some(noted.height)
+}
+
+/// What `recover` and `reindex` say of that.
+pub(crate) fn lost_note(height: u64, noted: u64) -> String {
+    format!(
+        "the store ends at height {height}, and had {noted}: its end was damaged, and what followed is gone from it. A copy of the \
+         directory from before this may still show what it was (docs/OPERATING.md, damage)"
+    )
+}
+
+/// Why there is no store to look at. Where genesis is, to begin with `init` again would be wrong.
+pub(crate) fn no_store(error: StoreError, path: &Path) -> Failure {
+    match error {
+        missing @ StoreError::Missing { .. } => Failure {
+            message: format!("{}: genesis is here, and no store", path.display()),
+            help: "If no node has run on it yet: `ledger-node run`. Else its store is gone: docs/OPERATING.md, damage.".to_owned(),
+            ..missing.into()
+        },
+        other => other.into(),
+    }
+}
+
 /// Reads the ledger from the store, and checks it against the last header.
 fn load(store: &Store, genesis: &GenesisDocument) -> Result<Ledger, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
@@ -132,8 +158,8 @@ pub fn reindex(
     genesis: &GenesisDocument,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Opened, Failure> {
-    let directory = DataDirectory::open(path, &genesis.id())?;
-    let store = Store::open_blocks_only(directory)?;
+    let directory = DataDirectory::open(path, &genesis.id());
+    let store = Store::open_blocks_only(directory.map_err(|error| no_store(error, path))?)?;
     let last = store.height().unwrap_or(0);
     let mut replay = Replay::new(genesis.clone())?;
     for height in 1..=last {

@@ -28,6 +28,8 @@ use crate::requests::{Requests, Wanted};
 
 /// How often a thread that waits for peers looks whether the node is stopping.
 const POLL: Duration = Duration::from_millis(250);
+/// The kind of message by which a validator tells one that recovers what it knows of its votes.
+const REPORT: &str = "report";
 
 /// How the node meets others.
 #[derive(Clone, Debug)]
@@ -296,6 +298,9 @@ fn read(
 ) -> Option<Box<Message>> {
     if let Some(height) = message.as_tip() {
         shared.is_durable_at(peer, height);
+    }
+    if shared.is_recovering() && message.kind() == REPORT {
+        shared.has_reported(peer);
     }
     match message.addressed() {
         Addressed::Replica(message) => return Some(message),

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::args::RecoverArgs;
 use crate::commands::resolved;
 use crate::failure::Failure;
-use crate::open::{Layout, Opened, open};
+use crate::open::{Layout, Opened, lost, lost_note, open};
 use crate::report::{self, Output};
 
 /// What a node remembers of what its vote keys have signed.
@@ -102,7 +102,8 @@ fn warn(memory: Memory) {
 /// `recover`: the only way back for a node whose lock vouches for nothing.
 ///
 /// # Errors
-/// `NODE_RECOVER_ALONE` when the others cannot go on without it, or what cannot be opened or written.
+/// `NODE_RECOVER_ALONE` when the others cannot go on without it, `NODE_BLOCKS_LOST` when it is the only one and its log knows more blocks, or
+/// what cannot be opened or written.
 pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
     let data_dir = &args.dir.data_dir;
     let layout = Layout(data_dir.clone());
@@ -133,6 +134,10 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
     let ids: Vec<String> = own.iter().map(KeyId::to_string).collect();
     let text =
         format!("{}: {}\n\nnext: {}", ids.join(", "), what_follows(mode, aside), args.dir.run());
+    let noted = lost(&store);
+    if let Some(noted) = noted {
+        report::note(output, &lost_note(ledger.height(), noted));
+    }
     if is_outrun {
         report::note(output, OUTRUN);
     }
@@ -140,8 +145,7 @@ pub(crate) fn run(args: &RecoverArgs, output: Output) -> Result<(), Failure> {
         report::note(output, NOT_ALONE);
     }
     let votes = mode == VoteMode::Votes;
-    let json =
-        json!({ "keys": ids, "votes": votes, "height": ledger.height(), "log_put_aside": aside });
+    let json = json!({ "keys": ids, "votes": votes, "height": ledger.height(), "had_height": noted, "log_put_aside": aside });
     report::result(output, &text, &json)
 }
 
@@ -152,14 +156,20 @@ fn knows_others(args: &RecoverArgs, own: &[KeyId]) -> Result<bool, Failure> {
     Ok(known.iter().any(|peer| !own.contains(&peer.identity)))
 }
 
-/// Whether a validator cannot go on from its log. Where blocks are lost it can, once they are back: then the log has to know them.
+/// Whether a validator that decides alone cannot go on from its log.
+///
+/// # Errors
+/// `NODE_BLOCKS_LOST` where the log knows blocks that are not here: with them it can, and without them the next start would refuse it.
 fn is_unusable(log: &Path, ledger: &Ledger, votes: Vec<SigningKey>) -> Result<bool, Failure> {
     let records = match Wal::open(log) {
         Err(StoreError::WalDamaged { .. }) => return Ok(true),
         opened => opened?.1,
     };
-    let started = Replica::start(ledger, votes, Settings::default(), &records);
-    Ok(matches!(started, Err(StartError::Engine(_) | StartError::Body(_))))
+    match Replica::start(ledger, votes, Settings::default(), &records) {
+        Err(lost @ StartError::BlocksLost { .. }) => Err(lost.into()),
+        Err(StartError::Engine(_) | StartError::Body(_)) => Ok(true),
+        Ok(_) => Ok(false),
+    }
 }
 
 /// Where the others could tell it what it has said.

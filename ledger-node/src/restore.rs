@@ -18,7 +18,7 @@ use ledger_format::header::Header;
 use ledger_format::note::{Checkpoint, Note};
 use ledger_format::validators::Validators;
 use ledger_replay::{Executed, Ledger};
-use ledger_store::{DataDirectory, Store};
+use ledger_store::{DataDirectory, Noted, Store};
 use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::Verdict;
 use serde_json::json;
@@ -26,6 +26,7 @@ use serde_json::json;
 use crate::args::RestoreArgs;
 use crate::failure::Failure;
 use crate::open::{Layout, read_short};
+use crate::replica_loop::now_ms;
 use crate::report::{self, Output};
 use crate::stored;
 
@@ -94,9 +95,7 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
     refuse_validator(&votes, genesis.validators())?;
     let stage = args.data_dir.join(STAGE);
     take_back(&stage, &args.data_dir)?;
-    if PARTS.iter().any(|part| args.data_dir.join(part).exists()) {
-        return Err(Failure::exists(args.data_dir.display()));
-    }
+    refuse_parts(&args.data_dir)?;
     let pin = Pin::read(&args.checkpoint, &genesis)?;
     let staged = fill(&stage, &genesis, &args.snapshot, &pin).and_then(|(head, ledger)| {
         refuse_validator(&votes, ledger.validators())?;
@@ -127,6 +126,24 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
 
 /// What is moved into its place once everything has been verified, in this order.
 const PARTS: [&str; 3] = ["store", "wal", "FORMAT"];
+
+/// Refuses a directory in which a node has run. One that waited for block 1 leaves the same parts as one with blocks, so they are named.
+fn refuse_parts(data_dir: &Path) -> Result<(), Failure> {
+    let there: Vec<&str> = PARTS.into_iter().filter(|part| data_dir.join(part).exists()).collect();
+    if there.is_empty() {
+        return Ok(());
+    }
+    let (directory, parts) = (data_dir.display(), there.join(", "));
+    let noted = Noted::read(data_dir)?;
+    let exists = Failure::exists(format!("{directory} has {parts}"));
+    if noted.is_none_or(|noted| noted.height > 0) {
+        return Err(exists);
+    }
+    let help = format!(
+        "As far as it has noted, the node that ran here got no block: move {parts} away, and restore then."
+    );
+    Err(Failure { help, ..exists })
+}
 
 /// Takes back what an attempt had moved that died before it was done: what it was pinned to, nobody knows any more. The directory has
 /// its `FORMAT` last, and from the first start of a node.
@@ -200,7 +217,12 @@ fn fill(
     store.flush()?;
     match (head, verified.replay, pinned) {
         (_, _, Some(Err(refuted))) => Err(Failure::other_history(&refuted)),
-        (Some(head), Some(replay), Some(Ok(()))) => Ok((head, replay.into_ledger())),
+        (Some(head), Some(replay), Some(Ok(()))) => {
+            let Header { height, tree_size, time_ms, .. } = head;
+            let noted = Noted { height, tree_size, time_ms, noted_ms: now_ms(), has_ended: true };
+            noted.write(stage)?;
+            Ok((head, replay.into_ledger()))
+        }
         (head, ..) => {
             let height = head.map_or(0, |head| head.height);
             Err(Failure::checkpoint(format!("none of the {height} blocks is the pinned one")))
@@ -253,5 +275,24 @@ mod tests {
         let hash = Pin::Block(after(3, 5, [9; 32]).hash());
         assert_eq!(hash.judge(&after(3, 5, [9; 32])), Some(Ok(())));
         assert_eq!(hash.judge(&after(4, 7, [9; 32])), None);
+    }
+
+    /// The parts are there in both cases, and only in one of them is there anything in them.
+    #[test]
+    fn what_is_in_the_way_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        refuse_parts(directory.path()).unwrap();
+        for part in ["store", "wal"] {
+            fs::create_dir(directory.path().join(part)).unwrap();
+        }
+        let help = |height| {
+            Noted { height, ..Noted::default() }.write(directory.path()).unwrap();
+            let refused = refuse_parts(directory.path()).unwrap_err();
+            assert_eq!(refused.code, "NODE_EXISTS");
+            assert!(refused.message.contains("has store, wal"), "{refused}");
+            refused.help
+        };
+        assert!(help(0).contains("move store, wal away"));
+        assert!(help(1).contains("nothing is ever overwritten"));
     }
 }

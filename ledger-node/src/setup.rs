@@ -131,8 +131,13 @@ pub fn create(path: &Path, plan: &NewLedger, founder: &[FounderKey]) -> Result<L
 }
 
 fn refuse_existing(layout: &Layout) -> Result<(), Failure> {
-    if layout.genesis().exists() || layout.keys().exists() {
-        return Err(Failure::exists(layout.0.display()));
+    let exists = |what: &str| Failure::exists(format!("{} has {what}", layout.0.display()));
+    if layout.genesis().exists() {
+        return Err(exists("genesis"));
+    }
+    if layout.keys().exists() {
+        let help = "Whose keys are those? For a network's genesis file: `ledger-node init --genesis`. If nobody needs them: move keys/ away.";
+        return Err(Failure { help: help.to_owned(), ..exists("keys/, and no genesis") });
     }
     Ok(())
 }

@@ -5,16 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use ledger_client::Node as Client;
-use ledger_format::digest::LedgerId;
-use ledger_format::header::Header;
+use ledger_client::keys::kid;
+use ledger_format::digest::{KeyId, LedgerId};
 use ledger_proto::v1;
-use ledger_store::{DataDirectory, Store, StoreError};
+use ledger_store::{DataDirectory, Noted, StoreError};
 use serde_json::{Value, json};
 
 use crate::args::{DEFAULT_LISTEN, DirArgs, StatusArgs};
 use crate::commands::{instant, settings_of};
 use crate::failure::Failure;
-use crate::open::Layout;
+use crate::open::{Layout, no_store};
 use crate::report::{self, Output};
 
 /// How long a node has to answer.
@@ -23,8 +23,8 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 /// `status`.
 ///
 /// # Errors
-/// `NODE_NOT_RUNNING` when no node answers, whatever its directory tells, `NODE_SILENT` when a process has that; `NODE_CONFIG` when it has
-/// settings that are wrong, or what is wrong with the directory.
+/// `NODE_NOT_RUNNING` when no node answers, whatever its directory tells, `NODE_SILENT` when a process has that, `NODE_ANOTHER` when the
+/// node of another directory answers; `NODE_CONFIG` when it has settings that are wrong, or what is wrong with the directory.
 pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Failure> {
     let asked = match Client::connect(&address(args)?, STATUS_TIMEOUT).await {
         Ok(mut client) => client.status().await,
@@ -33,7 +33,10 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
         Err(error) => Err(error),
     };
     match (asked, &args.data_dir) {
-        (Ok(status), _) => online_status(&status, output),
+        (Ok(status), directory) => {
+            directory.as_deref().map_or(Ok(()), |directory| check_its_own(directory, &status))?;
+            online_status(&status, output)
+        }
         (Err(error), directory) => {
             if let Some(directory) = directory {
                 offline_status(directory, output)?;
@@ -41,6 +44,43 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
             Err(Failure::not_running(error.message))
         }
     }
+}
+
+/// Whether it is the node of this directory that has answered: another one may have the port. By its ledger, and where the two can be told
+/// apart, by the validators that it says it is. What is not there, or not for whoever asks to read, is compared with nothing.
+fn check_its_own(directory: &Path, status: &v1::GetStatusResponse) -> Result<(), Failure> {
+    let layout = Layout(directory.to_owned());
+    if !layout.genesis().exists() {
+        return Ok(());
+    }
+    let (id, answers) =
+        (layout.read_genesis()?.document.id(), LedgerId::from_slice(&status.ledger_id)?);
+    let directory = directory.display();
+    if id != answers {
+        let name = &status.ledger_name;
+        return Err(Failure::another(format!(
+            "{directory} is of ledger {id}, and a node of {name} ({answers}) answers"
+        )));
+    }
+    let Ok(keys) = layout.read_keys() else { return Ok(()) };
+    let keys: Vec<KeyId> = keys.iter().map(|keys| kid(&keys.vote)).collect();
+    let has_key =
+        |seen: &v1::SeenValidator| keys.iter().any(|key| seen.key_id == key.as_bytes()[..]);
+    let mut own = status.seen.iter().filter(|seen| seen.own).peekable();
+    let Some(first) = own.peek().map(|seen| seen.name.clone()) else {
+        // A follower or a standby has no place: nor may this directory's keys have one.
+        return match status.seen.iter().find(|seen| has_key(seen)) {
+            Some(seen) => Err(Failure::another(format!(
+                "{directory} has the keys of {}, and a {} answers",
+                seen.name, status.role
+            ))),
+            None => Ok(()),
+        };
+    };
+    if own.any(has_key) {
+        return Ok(());
+    }
+    Err(Failure::another(format!("{directory} has other keys than {first}, which answers")))
 }
 
 /// What a node tells of itself.
@@ -174,42 +214,52 @@ fn planned(version: u32, height: u64) -> String {
     }
 }
 
-/// What a directory tells when no node runs on it.
+/// What a directory tells when no node runs on it: what the node has noted. The store itself is left alone, since whoever opens it
+/// changes it, and what is damaged must stay as it is found.
 fn offline_status(path: &Path, output: Output) -> Result<(), Failure> {
     let genesis = Layout(path.to_owned()).read_genesis()?.document;
     let id = genesis.id();
-    let directory = DataDirectory::open(path, &id).map_err(|error| match error {
+    DataDirectory::look(path, &id).map_err(|error| match error {
         StoreError::Locked { .. } => Failure::silent(path.display()),
-        // As `init` leaves it: to begin with that again would be wrong.
-        missing @ StoreError::Missing { .. } => Failure {
-            message: format!("{}: genesis is here, and no block", path.display()),
-            help: "If no node has run on it yet: `ledger-node run`. Else its store is gone: docs/OPERATING.md, damage.".to_owned(),
-            ..missing.into()
-        },
-        other => other.into(),
-    });
-    let store = Store::open(directory?)?;
-    let height = store.height().unwrap_or(0);
-    let header = store.header(height)?.map(|(header, _)| Header::decode(header)).transpose()?;
-    let (size, time) = header.map_or((0, 0), |header| (header.tree_size, header.time_ms));
-    let text = format!(
-        "no node runs\nledger        {} ({id})\nheight        {height}\nleaves        {size}\nledger time   {}",
-        genesis.message().name,
-        instant(time),
-    );
+        other => no_store(other, path),
+    })?;
+    let noted = Noted::read(path)?;
+    let name = &genesis.message().name;
+    let text =
+        format!("no node runs\nledger        {name} ({id})\n{}", noted_lines(noted.as_ref()));
+    let time = noted.filter(|noted| noted.height > 0).map(|noted| noted.time_ms);
     let json = json!({
         "running": false,
-        "ledger": genesis.message().name,
+        "ledger": name,
         "genesis": id.to_string(),
-        "height": height,
-        "tree_size": size,
+        "height": noted.map(|noted| noted.height),
+        "tree_size": noted.map(|noted| noted.tree_size),
         "time_ms": time,
+        "noted_ms": noted.map(|noted| noted.noted_ms),
+        "ended": noted.map(|noted| noted.has_ended),
     });
     report::result(output, &text, &json)
 }
 
+/// The last block that a node has noted, and when.
+fn noted_lines(noted: Option<&Noted>) -> String {
+    let Some(Noted { height, tree_size, time_ms, noted_ms, has_ended }) = noted else {
+        return "height        not known: no note of it is in store/last".to_owned();
+    };
+    let since = if *has_ended { "when it ended" } else { "while it ran: more may have come since" };
+    let time = match height {
+        0 => String::new(),
+        _ => format!("\nledger time   {}", instant(*time_ms)),
+    };
+    let noted = instant(*noted_ms);
+    format!(
+        "height        {height}\nleaves        {tree_size}{time}\nnoted         {noted}, {since}"
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::fs;
     use std::path::PathBuf;
 
@@ -245,6 +295,49 @@ mod tests {
         assert_eq!(asked(Some("http://x:3"), &data_dir, Some(&outside)), "http://x:3");
     }
 
+    /// Every file below a directory, with what is in it.
+    fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut all = BTreeMap::new();
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                all.append(&mut files(&path));
+            } else {
+                all.insert(path.clone(), fs::read(path).unwrap());
+            }
+        }
+        all
+    }
+
+    /// Whatever is damaged is evidence, and somebody may still mend it. sled would take it for the end of the store and clear the rest.
+    #[test]
+    fn whoever_asks_how_a_stopped_node_is_changes_nothing() {
+        let directory = founded();
+        run_once(&directory).unwrap();
+        fs::remove_file(directory.path().join("LOCK")).unwrap();
+        let db = directory.path().join("store/db");
+        let whole = fs::read(&db).unwrap();
+        let last = whole.iter().rposition(|byte| *byte != 0).unwrap();
+        let args = StatusArgs {
+            node: Some("http://127.0.0.1:1".to_owned()),
+            data_dir: Some(directory.path().to_owned()),
+            config: None,
+        };
+        for at in [None, Some(last), Some(last / 2), Some(0)] {
+            let mut bytes = whole.clone();
+            at.map(|at: usize| bytes[at] ^= 1);
+            fs::write(&db, bytes).unwrap();
+            let before = files(directory.path());
+            let told = crate::blocking(status(&args, Output::Json)).unwrap_err();
+            assert_eq!(told.code, "NODE_NOT_RUNNING");
+            assert!(files(directory.path()) == before, "a bit at {at:?} was flipped");
+        }
+        let noted = Noted::read(directory.path()).unwrap().unwrap();
+        assert_eq!((noted.height, noted.has_ended), (1, true));
+        assert!(noted_lines(Some(&noted)).ends_with("when it ended"));
+        assert!(!noted_lines(Some(&Noted::default())).contains("ledger time"), "no block, no time");
+    }
+
     /// Whoever watches a node by the exit code of `status` has to hear of it, and whoever reads must not be told to end what works.
     #[test]
     fn a_node_that_does_not_answer_is_no_success() {
@@ -266,6 +359,37 @@ mod tests {
         let silent = asked();
         assert_eq!((silent.code.as_str(), silent.exit), ("NODE_SILENT", 20));
         assert!(!silent.help.contains("Stop"), "{}", silent.help);
+    }
+
+    /// On one machine several directories may name one port.
+    #[test]
+    fn the_node_of_another_directory_is_not_taken_for_this_ones() {
+        let (directory, other) = (founded(), founded());
+        let id =
+            |directory: &Path| Layout(directory.to_owned()).read_genesis().unwrap().document.id();
+        let key =
+            |directory: &Path| kid(&Layout(directory.to_owned()).read_keys().unwrap()[0].vote);
+        let answer = |of: &Path, key_id: KeyId, own| v1::GetStatusResponse {
+            ledger_id: id(of).as_bytes().to_vec().into(),
+            role: "follower".to_owned(),
+            seen: vec![v1::SeenValidator {
+                key_id: key_id.as_bytes().to_vec().into(),
+                own,
+                ..v1::SeenValidator::default()
+            }],
+            ..v1::GetStatusResponse::default()
+        };
+        let (this, other) = (directory.path(), other.path());
+        let code = |status| check_its_own(this, &status).map_err(|failure| failure.code);
+        let another = Err("NODE_ANOTHER".to_owned());
+        assert_eq!(code(answer(this, key(this), true)), Ok(()));
+        assert_eq!(code(answer(other, key(this), true)), another);
+        assert_eq!(code(answer(this, key(other), true)), another);
+        // A follower has no place, so this directory's validator is not it; of two followers nobody can tell.
+        assert_eq!(code(answer(this, key(this), false)), another);
+        assert_eq!(code(answer(this, key(other), false)), Ok(()));
+        let empty = tempfile::tempdir().unwrap();
+        assert_eq!(check_its_own(empty.path(), &answer(other, key(other), true)), Ok(()));
     }
 
     #[test]

@@ -115,6 +115,9 @@ fn a_node_that_is_not_ready_yet_can_be_told_to_stop() {
         let mut node = node.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(node.stderr.take().unwrap()).lines().map_while(Result::ok);
         assert!(lines.any(|line| line.contains("peer unreachable")));
+        // Nobody else says so, where nobody is named that could be unreachable.
+        let waits = lines.find(|line| line.contains("waiting for block 1")).unwrap();
+        assert!(waits.contains("within reach"), "{waits}");
         let told = Command::new("kill").args([signal, &node.id().to_string()]).status().unwrap();
         assert!(told.success());
         assert!(lines.any(|line| line.contains("stopped before it was ready")), "{signal}");

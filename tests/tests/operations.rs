@@ -579,6 +579,8 @@ fn status_of_a_directory_asks_the_node_that_it_configures() {
     let listens = node.url.strip_prefix("http://").unwrap();
     fs::write(directory.path().join("config.toml"), format!("listen = \"{listens}\"\n")).unwrap();
     let status = || run(NODE, ["status", "--data-dir", data, "-o", "json"]);
+    assert_eq!(status().expect(20).error_code(), "NODE_ANOTHER");
+    copy_node(&demonstration().data(), directory.path());
     assert_eq!(status().expect(0).json()["running"], true);
     // Wherever its settings are.
     let elsewhere = tempfile::tempdir().unwrap();
@@ -590,7 +592,8 @@ fn status_of_a_directory_asks_the_node_that_it_configures() {
     let typed = ["--config", config.to_str().unwrap()];
     let typed = ["status", "-o", "json"].iter().chain(&typed);
     assert_eq!(run(NODE, typed).expect(0).json()["running"], true);
-    // Where nobody answers there, the directory is looked into: it is empty.
+    // Where nobody answers there, the directory is looked into: its store is gone.
+    fs::remove_dir_all(directory.path().join("store")).unwrap();
     fs::write(directory.path().join("config.toml"), "listen = \"127.0.0.1:1\"\n").unwrap();
     assert_eq!(status().expect(23).error_code(), "STORE_MISSING");
 }

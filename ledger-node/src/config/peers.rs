@@ -38,10 +38,22 @@ impl FromStr for Known {
             let identity = KeyId::from_hex(id).map_err(|error| format!("{text:?}: {error}"))?;
             port.map(|_| Peer { identity, address: address.to_owned() }).ok_or_else(wrong)
         };
-        let known = Neighbours::knowing(peers.map(peer).collect::<Result<_, _>>()?);
+        let known = Neighbours::knowing(all(peers.map(peer))?);
         known.check().map_err(|error| error.to_string())?;
         Ok(Self(known.peers))
     }
+}
+
+/// All entries of a list, or what is wrong with each that is wrong.
+fn all<T>(entries: impl Iterator<Item = Result<T, String>>) -> Result<Vec<T>, String> {
+    let (mut good, mut wrong) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry {
+            Ok(entry) => good.push(entry),
+            Err(why) => wrong.push(why),
+        }
+    }
+    if wrong.is_empty() { Ok(good) } else { Err(wrong.join(", and ")) }
 }
 
 /// Identities that are listed; none listed is no list.
@@ -54,7 +66,7 @@ impl FromStr for Allowed {
     fn from_str(text: &str) -> Result<Self, String> {
         let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty());
         let id = |text| KeyId::from_hex(text).map_err(|error| format!("{text:?}: {error}"));
-        let listed: BTreeSet<KeyId> = ids.map(id).collect::<Result<_, _>>()?;
+        let listed: BTreeSet<KeyId> = all(ids.map(id))?.into_iter().collect();
         Ok(Self(Some(listed).filter(|listed| !listed.is_empty())))
     }
 }

@@ -147,3 +147,58 @@ fn a_founder_that_recovers_waits_for_block_1_as_others_do() {
     shared.set_recovering(true);
     assert_eq!(first_block_within(&shared), Duration::MAX);
 }
+
+/// The next start would refuse it, so `recover` must not say that it votes.
+#[test]
+fn a_sole_validator_whose_log_knows_more_blocks_is_not_told_that_it_votes() {
+    let directory = founded();
+    run_once(&directory).unwrap();
+    forget(&directory);
+    // As after two more blocks, of which the store has none.
+    let (mut log, _) = Wal::open(&directory.path().join("wal")).unwrap();
+    for mark in Replica::follow(KeyId::default(), Settings::default()).marks(3) {
+        log.append(&mark);
+    }
+    log.sync().unwrap();
+    drop(log);
+    let refused = recovered(&directory, None, true).unwrap_err();
+    assert_eq!((refused.code.as_str(), refused.exit), ("NODE_BLOCKS_LOST", 31));
+    assert!(!directory.path().join("vote.lock").exists(), "nothing was said to vouch for it");
+}
+
+/// What somebody has made of a directory, without its keys.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// sled takes what follows a damaged frame for cut off, and opens without a word.
+#[test]
+fn blocks_that_were_in_the_store_and_are_not_are_told() {
+    let directory = founded();
+    run_once(&directory).unwrap();
+    let genesis = Layout(directory.path().to_owned()).read_genesis().unwrap().document;
+    let whole = fs::read(directory.path().join("store/db")).unwrap();
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut told = Vec::new();
+    for at in (0..end).step_by(end / 40) {
+        let damaged = TempDir::new().unwrap();
+        copy(directory.path(), damaged.path());
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(damaged.path().join("store/db"), bytes).unwrap();
+        if let Ok(Opened { store, ledger }) = open(damaged.path(), &genesis) {
+            assert_eq!(lost(&store).is_some(), ledger.height() == 0, "a bit at {at} was flipped");
+            told.extend(lost(&store));
+        }
+    }
+    assert!(!told.is_empty() && told.iter().all(|noted| *noted == 1), "{told:?}");
+}

@@ -9,6 +9,30 @@ use ledger_format::validators::{Member, Validators};
 use ledger_proto::v1;
 
 use crate::seals::RefusedPeer;
+use crate::sets::NodeRole;
+use crate::shared::Shared;
+
+/// Heights that the ledger has to be past what a validator had when it reported, for its word to count (docs/adr/0025).
+const AHEAD: u64 = 2;
+
+impl Shared {
+    /// What there is to tell if this node reaches nobody who decides, or not enough of them.
+    pub fn out_of_reach(&self) -> Vec<String> {
+        let validators = self.ledger().validators().clone();
+        out_of_reach(self, &validators, &self.seals.connected())
+    }
+}
+
+/// As [`Shared::out_of_reach`], of a set and those that the node is connected with.
+pub(crate) fn out_of_reach(shared: &Shared, set: &Validators, connected: &[KeyId]) -> Vec<String> {
+    let told = if shared.role() == NodeRole::Validator {
+        notice(set, &shared.vote_keys, connected)
+    } else {
+        of_others(set, connected)
+    };
+    let refused = shared.seals.refused();
+    told.into_iter().chain(refused.iter().map(|peer| refusal(set, peer))).collect()
+}
 
 /// The validators as a node with these identities sees them, which is connected with some, and has heard from some up to which height
 /// all is durable with them.
@@ -45,6 +69,47 @@ pub(crate) fn notice(set: &Validators, own: &[KeyId], connected: &[KeyId]) -> Op
     Some(format!(
         "validators with power {power} of {total} are within reach, and more than two thirds decide: not connected are {far}"
     ))
+}
+
+/// What there is to tell a node that has lost its memory: what it waits for, by what validators have reported to it so far, with the
+/// heights that they had. Where no key has a place, nobody may have said yet that the memory is lost.
+pub(crate) fn of_memory(
+    set: &Validators,
+    own: &[KeyId],
+    reports: &BTreeMap<KeyId, u64>,
+    height: u64,
+) -> Vec<String> {
+    let silent =
+        "recovering: no vote key of this node votes, since it may have forgotten what they signed";
+    if !own.iter().any(|own| set.get(own).is_some()) {
+        return vec![format!("{silent} (`ledger-node recover`)")];
+    }
+    let others = || set.members().iter().filter(|member| !own.contains(&member.id));
+    let mut told: Vec<(u64, &Member)> =
+        others().filter_map(|member| Some((*reports.get(&member.id)?, member))).collect();
+    told.sort_unstable_by_key(|(had, _)| *had);
+    let enough = (1..=told.len()).find(|count| {
+        set.is_quorum(set.power_of(told.iter().take(*count).map(|(_, member)| &member.id)))
+    });
+    let waits = if let Some((had, _)) = enough.and_then(|count| told.get(count - 1)) {
+        let counts = had.saturating_add(AHEAD);
+        let late = told.iter().filter(|(had, _)| had.saturating_add(AHEAD) > height);
+        let late: Vec<String> =
+            late.map(|(had, member)| format!("{} (had {had})", member.name)).collect();
+        let late = if late.is_empty() { "none".to_owned() } else { late.join(", ") };
+        format!(
+            "enough validators have reported, and it votes above height {counts}, or above one at which another node has heard it: the \
+             ledger is at {height}. Not counting yet: {late}"
+        )
+    } else {
+        let lacking = others().filter(|member| !reports.contains_key(&member.id));
+        let lacking: Vec<&str> = lacking.map(|member| member.name.as_str()).collect();
+        format!(
+            "no report has come yet from {}, and one that recovers itself gives none",
+            lacking.join(", ")
+        )
+    };
+    vec![silent.to_owned(), format!("recovering, unless it was told --alone: {waits}")]
 }
 
 /// What there is to tell a node that has lost its memory, if those who could say what it has voted are not all within reach: others with
@@ -137,6 +202,25 @@ mod tests {
             None,
             "it has no vote to come back to"
         );
+    }
+
+    #[test]
+    fn a_node_without_memory_is_told_what_it_waits_for() {
+        let set = Validators::new(set(&MEMBERS)).unwrap();
+        let ids: Vec<KeyId> = set.members().iter().map(|member| member.id).collect();
+        let name = |number: usize| set.members()[number].name.as_str();
+        let told = |heights: &[u64], height| {
+            let reports = ids[1..].iter().copied().zip(heights.iter().copied()).collect();
+            of_memory(&set, &ids[..1], &reports, height).pop().unwrap()
+        };
+        let lacking = told(&[5, 7], 9);
+        assert!(lacking.contains(name(3)) && !lacking.contains(name(2)), "{lacking}");
+        let waits = told(&[7, 9, 5], 9);
+        assert!(waits.contains("votes above height 11,") && waits.contains("is at 9."), "{waits}");
+        assert!(waits.ends_with(&format!("Not counting yet: {} (had 9)", name(2))), "{waits}");
+        // A standby may have to be told first.
+        let standby = of_memory(&set, &[KeyId([9; 32])], &BTreeMap::new(), 9);
+        assert!(standby.len() == 1 && standby[0].contains("`ledger-node recover`"), "{standby:?}");
     }
 
     #[test]

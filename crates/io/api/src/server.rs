@@ -34,7 +34,6 @@ use crate::query::{self, Query};
 use crate::reach;
 use crate::reads::{self, Reads};
 use crate::seals::Refusals;
-use crate::sets::NodeRole;
 use crate::shared::{Head, Shared};
 use crate::stops::Stops;
 use crate::submit::{self, Submit};
@@ -138,8 +137,6 @@ impl NodeService for Node {
     }
 }
 
-const RECOVERING: &str = "recovering: no vote key of this node votes, since it may have forgotten what they signed (`ledger-node recover`)";
-
 fn suspects(shared: &Shared) -> Vec<v1::Suspect> {
     let all = shared.suspects.all().into_iter();
     let suspect = |(peer, suspect): (KeyId, Suspect)| v1::Suspect {
@@ -167,16 +164,12 @@ fn refusals(shared: &Shared) -> Vec<v1::Refusals> {
 fn notices(shared: &Shared, validators: &Validators, connected: &[KeyId]) -> Vec<String> {
     let mut notices = shared.membership_notices();
     if shared.is_recovering() {
-        notices.push(RECOVERING.to_owned());
+        let height = shared.head().height;
+        notices.extend(reach::of_memory(validators, &shared.vote_keys, &shared.reports(), height));
         notices.extend(reach::of_reports(validators, &shared.vote_keys, connected));
     }
     notices.extend(shared.clocks.notice(validators, Instant::now()));
-    notices.extend(if shared.role() == NodeRole::Validator {
-        reach::notice(validators, &shared.vote_keys, connected)
-    } else {
-        reach::of_others(validators, connected)
-    });
-    notices.extend(shared.seals.refused().iter().map(|peer| reach::refusal(validators, peer)));
+    notices.extend(reach::out_of_reach(shared, validators, connected));
     notices.extend(intolerant(validators));
     if shared.genesis.clock() == Clock::Declared {
         notices.push(

@@ -1,7 +1,8 @@
 //! What the services of a node share with the loop that runs its replica.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -79,6 +80,8 @@ pub struct Shared {
     pub(crate) vote_keys: Vec<KeyId>,
     /// Whether no vote key votes, since the node may have forgotten what they signed.
     recovering: AtomicBool,
+    /// Of each validator that has told a recovering node what it knows, the height that it had then.
+    reports: Mutex<BTreeMap<KeyId, u64>>,
     head: watch::Sender<Head>,
     started: Instant,
 }
@@ -107,6 +110,7 @@ impl Shared {
             signers,
             vote_keys,
             recovering: AtomicBool::new(false),
+            reports: Mutex::default(),
             head: watch::Sender::new(head),
             started: Instant::now(),
         };
@@ -154,6 +158,20 @@ impl Shared {
     /// Another node has said up to which height blocks are durable with it.
     pub fn is_durable_at(&self, peer: KeyId, height: u64) {
         self.outcomes.replication.report(peer, height);
+    }
+
+    /// A validator has told this node, which recovers, what it knows of its votes. The first time counts, with the height that it has
+    /// said last.
+    pub fn has_reported(&self, peer: KeyId) {
+        if let Some(height) = self.outcomes.replication.reported().get(&peer) {
+            let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+            reports.entry(peer).or_insert(*height);
+        }
+    }
+
+    /// What validators have told this node while it recovers.
+    pub(crate) fn reports(&self) -> BTreeMap<KeyId, u64> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether a node is one of those that sign the next block.

@@ -11,6 +11,7 @@ pub mod frames;
 mod hostile;
 mod ids;
 mod keys;
+mod noted;
 mod open;
 mod pages;
 mod state;
@@ -30,6 +31,7 @@ use ledger_merkle::tile::TileBuilder;
 
 pub use blocks::{LinkRow, NewBlock, StoredBlock, StoredLeaf, WindowRow};
 pub use error::{CODES, StoreError};
+pub use noted::Noted;
 pub use open::{DATA_FORMAT, DataDirectory, is_on_trial, write_durably};
 pub use state::StoredState;
 pub use tiles::ProofError;

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -18,7 +19,7 @@ pub const DATA_FORMAT: u32 = 1;
 /// Page cache of sled, in bytes. With packed pages more brings nothing (docs/adr/0006).
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How long a start waits for whoever only looks into its directory, as `status` does.
+/// How long a start waits for whoever only looks at its directory, as `status` does.
 const LOOKED_INTO_FOR: Duration = Duration::from_secs(3);
 
 /// How long sled's threads may take to let go of a file. Milliseconds as a rule, more on a machine without time for them.
@@ -44,7 +45,7 @@ impl DataDirectory {
         let format = path.join("FORMAT");
         let failed = StoreError::io(format.display().to_string());
         if format.try_exists().map_err(failed)? {
-            directory.check(ledger)?;
+            check(path, ledger)?;
         } else {
             let text = format!("ledger-data {DATA_FORMAT}\n{ledger}\n");
             write_durably(&format, text.as_bytes())?;
@@ -62,14 +63,27 @@ impl DataDirectory {
     /// # Errors
     /// As [`DataDirectory::open_or_create`], and [`StoreError::Missing`].
     pub fn open(path: &Path, ledger: &LedgerId) -> Result<Self, StoreError> {
-        let format = path.join("FORMAT");
-        let failed = StoreError::io(format.display().to_string());
-        if !format.try_exists().map_err(failed)? {
-            return Err(StoreError::Missing { path: path.to_owned() });
-        }
+        is_there(path)?;
         let directory = Self::lock(path, Duration::ZERO)?;
-        directory.check(ledger)?;
+        check(path, ledger)?;
         Ok(directory)
+    }
+
+    /// Looks whether a directory is this ledger's, and that no process has it. Nothing is made or changed in it.
+    ///
+    /// # Errors
+    /// As [`DataDirectory::open`].
+    pub fn look(path: &Path, ledger: &LedgerId) -> Result<(), StoreError> {
+        is_there(path)?;
+        let file = path.join("LOCK");
+        let failed = StoreError::io(file.display().to_string());
+        // Shared, so that several may look; let go at once.
+        match File::open(&file).map(|lock| lock.try_lock_shared()) {
+            Ok(Err(TryLockError::WouldBlock)) => Err(StoreError::Locked { path: file }),
+            Ok(Err(TryLockError::Error(error))) => Err(failed(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(error)),
+            Ok(Ok(())) | Err(_) => check(path, ledger),
+        }
     }
 
     fn lock(path: &Path, within: Duration) -> Result<Self, StoreError> {
@@ -83,31 +97,6 @@ impl DataDirectory {
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: file }),
             Err(TryLockError::Error(source)) => Err(StoreError::Io { what: name, source }),
         }
-    }
-
-    fn check(&self, ledger: &LedgerId) -> Result<(), StoreError> {
-        let file = self.path.join("FORMAT");
-        let text = fs::read_to_string(&file).map_err(StoreError::io(file.display().to_string()))?;
-        let unreadable = || {
-            let what = format!(
-                "{} is unreadable; if all else is whole, move it away: the next start makes it again",
-                file.display()
-            );
-            StoreError::damaged(what)
-        };
-        let mut lines = text.lines();
-        let format = lines.next().and_then(|line| line.strip_prefix("ledger-data "));
-        let format: u32 = format.and_then(|n| n.parse().ok()).ok_or_else(unreadable)?;
-        if format > DATA_FORMAT {
-            let path = self.path.clone();
-            return Err(StoreError::Newer { path, found: format, known: DATA_FORMAT });
-        }
-        let found = lines.next().ok_or_else(unreadable)?.to_owned();
-        let expected = ledger.to_string();
-        if found == expected {
-            return Ok(());
-        }
-        Err(StoreError::OtherLedger { path: self.path.clone(), expected, found })
     }
 
     /// The directory itself.
@@ -134,6 +123,43 @@ impl DataDirectory {
             other => Ok(other?),
         }
     }
+}
+
+/// Whether there is a ledger's data at all, and a store with it.
+fn is_there(path: &Path) -> Result<(), StoreError> {
+    let store = path.join("store");
+    for (part, missing) in [(path.join("FORMAT"), path), (store.clone(), &store)] {
+        if !part.try_exists().map_err(StoreError::io(part.display().to_string()))? {
+            return Err(StoreError::Missing { path: missing.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a directory is this ledger's, in a layout that is known.
+fn check(path: &Path, ledger: &LedgerId) -> Result<(), StoreError> {
+    let file = path.join("FORMAT");
+    let text = fs::read_to_string(&file).map_err(StoreError::io(file.display().to_string()))?;
+    let unreadable = || {
+        let what = format!(
+            "{} is unreadable; if all else is whole, move it away: the next start makes it again",
+            file.display()
+        );
+        StoreError::damaged(what)
+    };
+    let mut lines = text.lines();
+    let format = lines.next().and_then(|line| line.strip_prefix("ledger-data "));
+    let format: u32 = format.and_then(|n| n.parse().ok()).ok_or_else(unreadable)?;
+    if format > DATA_FORMAT {
+        let path = path.to_owned();
+        return Err(StoreError::Newer { path, found: format, known: DATA_FORMAT });
+    }
+    let found = lines.next().ok_or_else(unreadable)?.to_owned();
+    let expected = ledger.to_string();
+    if found == expected {
+        return Ok(());
+    }
+    Err(StoreError::OtherLedger { path: path.to_owned(), expected, found })
 }
 
 thread_local! {
@@ -240,7 +266,7 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 mod tests {
     use super::*;
 
-    /// As `status` of a directory does while its node starts.
+    /// As another command does while a node starts.
     #[test]
     fn a_start_waits_for_whoever_only_looks() {
         let directory = tempfile::tempdir().unwrap();
