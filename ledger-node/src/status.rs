@@ -323,9 +323,11 @@ mod tests {
             data_dir: Some(directory.path().to_owned()),
             config: None,
         };
-        for at in [None, Some(last), Some(last / 2), Some(0)] {
+        for at in [None, Some(last), Some(last / 2), Some(0_usize)] {
             let mut bytes = whole.clone();
-            at.map(|at: usize| bytes[at] ^= 1);
+            if let Some(at) = at {
+                bytes[at] ^= 1;
+            }
             fs::write(&db, bytes).unwrap();
             let before = files(directory.path());
             let told = crate::blocking(status(&args, Output::Json)).unwrap_err();

@@ -85,6 +85,10 @@ pub(crate) fn of_memory(
         return vec![format!("{silent} (`ledger-node recover`)")];
     }
     let others = || set.members().iter().filter(|member| !own.contains(&member.id));
+    if others().next().is_none() {
+        let waits = "it is the only validator by the blocks that are here, and waits for those of the nodes in peer.known";
+        return vec![silent.to_owned(), format!("recovering: {waits}")];
+    }
     let mut told: Vec<(u64, &Member)> =
         others().filter_map(|member| Some((*reports.get(&member.id)?, member))).collect();
     told.sort_unstable_by_key(|(had, _)| *had);
@@ -218,6 +222,10 @@ mod tests {
         let waits = told(&[7, 9, 5], 9);
         assert!(waits.contains("votes above height 11,") && waits.contains("is at 9."), "{waits}");
         assert!(waits.ends_with(&format!("Not counting yet: {} (had 9)", name(2))), "{waits}");
+        let mut one = set.message().clone();
+        one.validators.truncate(1);
+        let sole = of_memory(&Validators::new(one).unwrap(), &ids[..1], &BTreeMap::new(), 9);
+        assert!(sole[1].contains("peer.known"), "{sole:?}");
         // A standby may have to be told first.
         let standby = of_memory(&set, &[KeyId([9; 32])], &BTreeMap::new(), 9);
         assert!(standby.len() == 1 && standby[0].contains("`ledger-node recover`"), "{standby:?}");
