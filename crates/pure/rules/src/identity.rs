@@ -243,7 +243,7 @@ fn not_enrolled(act: &Act<'_>, keys: &[KeyGrant]) -> Check {
     let twice = kids.iter().zip(kids.iter().skip(1)).find(|(a, b)| a == b);
     ensure(twice.is_none(), || "a key is listed twice".into())?;
     let known = kids.iter().find(|kid| act.state.exists(&format!("key:{kid}")));
-    ensure(known.is_none(), || format!("{known:?} is enrolled"))
+    known.map_or(Ok(()), |kid| Err(format!("{kid} is enrolled")))
 }
 
 /// Each new key signs once, for the party that it is enrolled for, and no other key signs as new.
