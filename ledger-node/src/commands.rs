@@ -10,7 +10,7 @@ use ledger_client::{ClientError, keys};
 use ledger_event::{Clock, PartyKind, PartyProfile, Role};
 use ledger_format::digest::LedgerId;
 use ledger_replica::{Replica, Settings, StartError};
-use ledger_store::Wal;
+use ledger_store::{Noted, Wal};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -203,6 +203,10 @@ pub(crate) fn reindex(args: &DirArgs, output: Output) -> Result<(), Failure> {
     let noted = lost(&opened.store);
     if let Some(noted) = noted {
         report::note(output, &lost_note(height, noted));
+        // From now on that is what there is. Nothing depends on the note.
+        let time_ms = opened.ledger.time_ms();
+        let left = Noted { height, tree_size: size, time_ms, noted_ms: now_ms(), has_ended: true };
+        let _written = left.write(&args.data_dir);
     }
     let text = format!("rebuilt from {height} blocks: {size} leaves, {records} records");
     report::result(

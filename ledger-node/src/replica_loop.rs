@@ -280,7 +280,7 @@ impl ReplicaLoop {
 
     /// A refusal, with the height that it was judged for. An entry that is in the log already is no refusal.
     fn refused(&mut self, id: EntryId, refusal: Refusal) -> Outcome {
-        if refusal.code == Code::Duplicate
+        if matches!(refusal.code, Code::Duplicate | Code::Expired)
             && let Some(position) = self.position(&id)
         {
             return Outcome::Placed(position);

@@ -136,7 +136,7 @@ fn refuse_parts(data_dir: &Path) -> Result<(), Failure> {
     let (directory, parts) = (data_dir.display(), there.join(", "));
     let noted = Noted::read(data_dir)?;
     let exists = Failure::exists(format!("{directory} has {parts}"));
-    if noted.is_none_or(|noted| noted.height > 0) {
+    if noted.is_none_or(|noted| noted.height > 0 || !noted.has_ended) {
         return Err(exists);
     }
     let help = format!(
@@ -220,7 +220,8 @@ fn fill(
         (Some(head), Some(replay), Some(Ok(()))) => {
             let Header { height, tree_size, time_ms, .. } = head;
             let noted = Noted { height, tree_size, time_ms, noted_ms: now_ms(), has_ended: true };
-            noted.write(stage)?;
+            // Nothing depends on it.
+            let _written = noted.write(stage);
             Ok((head, replay.into_ledger()))
         }
         (head, ..) => {
@@ -286,7 +287,8 @@ mod tests {
             fs::create_dir(directory.path().join(part)).unwrap();
         }
         let help = |height| {
-            Noted { height, ..Noted::default() }.write(directory.path()).unwrap();
+            let noted = Noted { height, has_ended: true, ..Noted::default() };
+            noted.write(directory.path()).unwrap();
             let refused = refuse_parts(directory.path()).unwrap_err();
             assert_eq!(refused.code, "NODE_EXISTS");
             assert!(refused.message.contains("has store, wal"), "{refused}");

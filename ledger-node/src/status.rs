@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use ledger_api::NodeRole;
 use ledger_client::Node as Client;
 use ledger_client::keys::kid;
 use ledger_format::digest::{KeyId, LedgerId};
@@ -50,11 +51,8 @@ pub(crate) async fn status(args: &StatusArgs, output: Output) -> Result<(), Fail
 /// apart, by the validators that it says it is. What is not there, or not for whoever asks to read, is compared with nothing.
 fn check_its_own(directory: &Path, status: &v1::GetStatusResponse) -> Result<(), Failure> {
     let layout = Layout(directory.to_owned());
-    if !layout.genesis().exists() {
-        return Ok(());
-    }
-    let (id, answers) =
-        (layout.read_genesis()?.document.id(), LedgerId::from_slice(&status.ledger_id)?);
+    let Ok(genesis) = layout.read_genesis() else { return Ok(()) };
+    let (id, answers) = (genesis.document.id(), LedgerId::from_slice(&status.ledger_id)?);
     let directory = directory.display();
     if id != answers {
         let name = &status.ledger_name;
@@ -68,8 +66,9 @@ fn check_its_own(directory: &Path, status: &v1::GetStatusResponse) -> Result<(),
         |seen: &v1::SeenValidator| keys.iter().any(|key| seen.key_id == key.as_bytes()[..]);
     let mut own = status.seen.iter().filter(|seen| seen.own).peekable();
     let Some(first) = own.peek().map(|seen| seen.name.clone()) else {
-        // A follower or a standby has no place: nor may this directory's keys have one.
-        return match status.seen.iter().find(|seen| has_key(seen)) {
+        // A standby has no place: nor may this directory's keys have one. Whoever follows does not say which keys it has.
+        let follows = status.role == NodeRole::Follower.word();
+        return match status.seen.iter().find(|seen| has_key(seen) && !follows) {
             Some(seen) => Err(Failure::another(format!(
                 "{directory} has the keys of {}, and a {} answers",
                 seen.name, status.role
@@ -373,7 +372,7 @@ mod tests {
             |directory: &Path| kid(&Layout(directory.to_owned()).read_keys().unwrap()[0].vote);
         let answer = |of: &Path, key_id: KeyId, own| v1::GetStatusResponse {
             ledger_id: id(of).as_bytes().to_vec().into(),
-            role: "follower".to_owned(),
+            role: "standby".to_owned(),
             seen: vec![v1::SeenValidator {
                 key_id: key_id.as_bytes().to_vec().into(),
                 own,
@@ -387,9 +386,13 @@ mod tests {
         assert_eq!(code(answer(this, key(this), true)), Ok(()));
         assert_eq!(code(answer(other, key(this), true)), another);
         assert_eq!(code(answer(this, key(other), true)), another);
-        // A follower has no place, so this directory's validator is not it; of two followers nobody can tell.
+        // A standby has no place, so this directory's validator is not it; of two standbys nobody can tell.
         assert_eq!(code(answer(this, key(this), false)), another);
         assert_eq!(code(answer(this, key(other), false)), Ok(()));
+        // Keys that have a place may be in the directory of a follower.
+        let role = "follower".to_owned();
+        let follower = v1::GetStatusResponse { role, ..answer(this, key(this), false) };
+        assert_eq!(code(follower), Ok(()));
         let empty = tempfile::tempdir().unwrap();
         assert_eq!(check_its_own(empty.path(), &answer(other, key(other), true)), Ok(()));
     }

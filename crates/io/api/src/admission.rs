@@ -80,7 +80,7 @@ fn open(shared: &Shared, batch: Batch) -> Vec<Unchecked> {
     opened.retain(|Unchecked(CheckedEntry { entry, source, asked })| match source {
         Source::Client(_) => true,
         Source::Peer(from) => {
-            shared.is_news(&ledger, entry, *asked) && passed_on.insert((*from, entry.id()))
+            shared.is_news(&ledger, entry, *asked) && passed_on.insert((*from, entry.id(), *asked))
         }
     });
     opened

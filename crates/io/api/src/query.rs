@@ -31,7 +31,7 @@ use crate::stops::Stops;
 const WATCH_QUEUE: usize = 8;
 
 /// Bytes of entries after which a watch takes no more of a block at once.
-pub(crate) const WATCHED_BYTES: usize = 512 * 1024;
+pub(crate) const WATCHED_BYTES: usize = 1024 * 1024;
 
 /// Watches at a time: each is a task, and some blocks' entries.
 const WATCHES: usize = 256;

@@ -49,6 +49,8 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(crate) struct Submit {
     reads: Reads,
     under_way: Arc<Held>,
+    /// Bytes of entries that wait to be looked up.
+    looked_up: Arc<Held>,
     stops: Stops,
 }
 
@@ -65,7 +67,8 @@ struct Parsed {
 impl Submit {
     /// The service of a node.
     pub(crate) fn new(reads: Reads, under_way: Bounds, stops: Stops) -> Self {
-        Self { reads, under_way: Held::new("entries under way", under_way), stops }
+        let under_way = Held::new("entries under way", under_way);
+        Self { reads, under_way, looked_up: Held::new("bytes", Bounds::default()), stops }
     }
 
     fn shared(&self) -> &Shared {
@@ -93,7 +96,7 @@ impl Submit {
         &self,
         caller: &Caller<'_>,
         ids: Vec<EntryId>,
-    ) -> Result<BTreeMap<EntryId, Position>, Problem> {
+    ) -> Result<BTreeMap<EntryId, Result<Position, Problem>>, Problem> {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -106,7 +109,7 @@ impl Submit {
         };
         let look = |(ids, found): &mut (Vec<EntryId>, BTreeMap<_, _>), shared: &Shared| {
             let Some(id) = ids.pop() else { return Ok(true) };
-            if let Some(position) = shared.position(&id)? {
+            if let Some(position) = shared.position(&id).transpose() {
                 found.insert(id, position);
             }
             Ok(false)
@@ -129,7 +132,13 @@ impl Submit {
             parsed.extend(some.iter().map(|bytes| self.parse(bytes)));
         }
         let perhaps = parsed.iter().flatten().filter(|parsed| parsed.may_be_placed);
-        let perhaps = perhaps.map(|parsed| parsed.id).collect();
+        let perhaps: Vec<EntryId> = perhaps.map(|parsed| parsed.id).collect();
+        let mut waiting = self.looked_up.share(caller.source);
+        if !perhaps.is_empty() {
+            // The request, and what was parsed of it.
+            let bytes = 2 * entries.iter().map(Bytes::len).sum::<usize>();
+            waiting.hold(bytes).map_err(|detail| Problem::busy(detail).retry(RETRY))?;
+        }
         let placed = self.positions(&caller, perhaps).await?;
         Ok(self.take_parsed(Source::Client(caller.source), parsed, &placed, level))
     }
@@ -138,7 +147,7 @@ impl Submit {
         &self,
         source: Source,
         parsed: Vec<Result<Parsed, Problem>>,
-        placed: &BTreeMap<EntryId, Position>,
+        placed: &BTreeMap<EntryId, Result<Position, Problem>>,
         level: Level,
     ) -> Message {
         let board = &self.shared().outcomes;
@@ -149,7 +158,8 @@ impl Submit {
             let id = parsed.as_ref().ok().map(|parsed| parsed.id);
             let position = id.and_then(|id| placed.get(&id));
             match (parsed.and_then(Parsed::unknown), position) {
-                (_, Some(position)) => board.replication.place(&group, index, *position),
+                (_, Some(Ok(position))) => board.replication.place(&group, index, *position),
+                (_, Some(Err(problem))) => group.settle(index, Outcome::refused(problem.clone())),
                 (Ok(entry), None) => {
                     expected.push((entry.id(), index));
                     under_way.push(Submission::of_client(entry));
@@ -354,7 +364,9 @@ impl SubmitService for Submit {
         let id = EntryId::from_slice(&request.entry_id).map_err(Problem::from)?;
         let board = &self.shared().outcomes;
         let group = Group::new(1, level(self.shared(), request.wait_for, request.replicas)?);
-        let position = || self.reads.once(source, move |shared| shared.position(&id));
+        // The call keeps no more than the id, so it may wait for its turn beside any number of others.
+        let reading = self.reads.stream(source);
+        let position = || reading.piece(move |shared| shared.position(&id));
         if let Some(position) = position().await? {
             board.replication.place(&group, 0, position);
         } else if let Some(refused) = board.refusal(&id) {
@@ -421,7 +433,14 @@ impl Submit {
     ) {
         while let Some(taken) = order.recv().await {
             let answered = match taken {
-                Ok((message, share)) => Ok((message.settled(&self.shared().outcomes).await, share)),
+                Ok((message, share)) => {
+                    let response = tokio::select! {
+                        response = message.settled(&self.shared().outcomes) => response,
+                        // Nobody waits any more: what was under way for them makes room.
+                        () = responses.closed() => return,
+                    };
+                    Ok((response, share))
+                }
                 Err(status) => Err(status),
             };
             if responses.send(answered).await.is_err() {

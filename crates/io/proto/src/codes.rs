@@ -42,7 +42,7 @@ codes! {
         "Nothing of it was taken: send it again, in smaller messages or fewer at once, and end the call's sending side.";
     STALLED = "API_STALLED",
         "The client has taken nothing of the stream for as long as the node waits.",
-        "Read the stream as it comes. Go on after the last block or entry that has arrived; records begin anew.";
+        "Read the stream as it comes. Go on after the last block or entry that has arrived; records begin anew, and what was submitted is asked for with WaitFor.";
     TOO_MANY = "API_TOO_MANY",
         "The request asks for, or carries, more than one call may.",
         "Split the request; the message names the limit.";
@@ -51,7 +51,7 @@ codes! {
         "Ask again with WaitFor, or submit the same entry again: it counts once.";
     HEIGHT_NOT_KEPT = "API_HEIGHT_NOT_KEPT",
         "The state of that height is not kept any more, or does not exist yet.",
-        "Ask for the latest height (0), or replay the chain: `ledger-cli export chain`.";
+        "Ask for the latest height (0), or replay the chain: `ledger-cli export chain --no-records`.";
     STOPPING = "API_STOPPING",
         "The node is stopping.",
         "Try another node, or this one again when it is back.";

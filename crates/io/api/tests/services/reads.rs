@@ -87,3 +87,27 @@ async fn what_is_looked_up_for_who_submits_waits_its_turn_and_new_entries_do_not
     assert_eq!(node.arrived(), [entry.id()]);
     assert_eq!(crate::node::refused(sent.await.unwrap()).1, "API_TIMEOUT");
 }
+
+/// What waits is kept meanwhile, with what was read of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_to_be_looked_up_is_bounded() {
+    let story = begun();
+    let node = Node::holding(&story, |serving| serving.reads = 0).await;
+    let there = story.log.last().unwrap().entry.bytes().clone();
+    // A connection may have 32 MiB of them, and many more entries under way.
+    let count = 3 * 1024 * 1024 / there.len();
+    assert!(40 * count < 48 * 4_096);
+    let (mut client, mut open) = (node.submit(), Vec::new());
+    let mut refused = None;
+    while open.len() < 40 && refused.is_none() {
+        let stream =
+            v1::SubmitStreamRequest { entries: vec![there.clone(); count], ..Default::default() };
+        let stream = tokio_stream::iter([stream]);
+        let mut answers = client.submit_stream(stream).await.unwrap().into_inner();
+        let soon = tokio::time::timeout(Duration::from_millis(200), answers.message());
+        refused = soon.await.ok().and_then(Result::err);
+        open.push(answers);
+    }
+    let refused = refused.expect("all of it is kept");
+    assert_eq!(crate::node::code(&refused).1, "API_BUSY");
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ledger_api::Bounds;
+use ledger_api::{Bounds, Serving};
 use ledger_proto::v1;
 use ledger_proto::v1::audit_service_client::AuditServiceClient;
 use ledger_replay::ledger::KEPT_HEIGHTS;
@@ -81,24 +81,29 @@ async fn who_reads_on_after_all_is_told_and_a_stream_without_news_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_to_a_stream_that_nobody_reads_are_bounded_and_make_room() {
     const ENTRIES: usize = 64;
-    let node = Node::holding(&begun(), |serving| {
-        serving.stalled = TIME;
-        let (all, connection) = (100 * ENTRIES, 12 * ENTRIES);
-        serving.under_way = Bounds { server: all, address: all, connection, assured: 0 };
-    })
-    .await;
-    let mut raw = Raw::taking(&node, Some(0)).await;
+    let bounded = |stalled: Duration| {
+        move |serving: &mut Serving| {
+            serving.stalled = stalled;
+            let (all, connection) = (100 * ENTRIES, 12 * ENTRIES);
+            serving.under_way = Bounds { server: all, address: all, connection, assured: 0 };
+        }
+    };
     let sent = |count: usize| {
         let entries = vec![Bytes::new(); count];
         message(&v1::SubmitStreamRequest { entries, ..Default::default() }.encode_to_vec())
     };
     let submit = "ledger.v1.SubmitService/SubmitStream";
+    // Of the answers some are on their way, and the rest is too much for another one.
+    let patient = Node::holding(&begun(), bounded(TIME * 100)).await;
+    let mut raw = Raw::taking(&patient, Some(0)).await;
     let _open = raw.call(submit, sent(ENTRIES).repeat(12)).await;
-    tokio::time::sleep(TIME / 4).await;
-    // Of the answers some are on their way, and the rest is too much for this.
-    let ends = tokio::time::timeout(TIME / 2, raw.call(submit, sent(9 * ENTRIES)).await.end);
+    tokio::time::sleep(TIME / 2).await;
+    let ends = tokio::time::timeout(TIME * 10, raw.call(submit, sent(9 * ENTRIES)).await.end);
     let (status, why) = ends.await.expect("it was taken in");
     assert!(status == "8" && why.starts_with("API_BUSY"), "{status} {why}");
+    let node = Node::holding(&begun(), bounded(TIME)).await;
+    let mut raw = Raw::taking(&node, Some(0)).await;
+    let _open = raw.call(submit, sent(ENTRIES).repeat(12)).await;
     tokio::time::sleep(TIME * 3).await;
     let ends = tokio::time::timeout(TIME / 2, raw.call(submit, sent(9 * ENTRIES)).await.end);
     assert!(ends.await.is_err(), "there is no room");
