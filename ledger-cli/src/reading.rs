@@ -169,7 +169,7 @@ pub(crate) struct History {
 pub(crate) async fn history(common: &Common, args: &History) -> Result<Answer, ClientError> {
     let mut node = common.connect().await?;
     let record = verified::record(&mut node, &args.id, 0, 0, common.trust.as_ref()).await?;
-    if record.read.record.is_none() {
+    if record.read.record.is_none() || record.read.height == 0 {
         record_answer(&args.id, &record)?;
     }
     let history = verified::history(&mut node, record).await?;
