@@ -28,8 +28,6 @@ use crate::requests::{Requests, Wanted};
 
 /// How often a thread that waits for peers looks whether the node is stopping.
 const POLL: Duration = Duration::from_millis(250);
-/// The kind of message by which a validator tells one that recovers what it knows of its votes.
-const REPORT: &str = "report";
 
 /// How the node meets others.
 #[derive(Clone, Debug)]
@@ -299,7 +297,7 @@ fn read(
     if let Some(height) = message.as_tip() {
         shared.is_durable_at(peer, height);
     }
-    if shared.is_recovering() && message.kind() == REPORT {
+    if shared.is_recovering() && message.is_report() {
         shared.has_reported(peer);
     }
     match message.addressed() {

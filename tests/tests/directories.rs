@@ -22,8 +22,8 @@ use ledger_fixtures::Rng;
 use ledger_format::digest::LedgerId;
 use ledger_store::Wal;
 use ledger_tests::{
-    Finished, NODE, Running, Signal, assert_refused, copy_directory, copy_node, demonstration,
-    new_ledger, node_on, ports, run, verified_places, write_until_it_ends,
+    CLI, Finished, NODE, Running, Signal, assert_refused, command, copy_directory, copy_node,
+    demonstration, new_ledger, node_on, ports, run, verified_places, write_until_it_ends,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -100,6 +100,32 @@ fn no_ledger_is_no_node() {
         assert_refused(&ended, "STORE_MISSING", 23, "ledger-node init");
     }
     assert!(files(empty.path()).is_empty(), "nothing was made");
+}
+
+/// Before block 1 nothing can be read: an export of no blocks would be refuted.
+#[test]
+fn nothing_is_read_from_a_node_without_a_block() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, port) = (directory.path().to_str().unwrap(), ports(4).to_string());
+    let made = ["testnet", "--init-only", "--validators", "2", "--base-port", &port];
+    let _made = run(NODE, made.iter().chain(&["--data-dir", path])).expect(0);
+    let data = directory.path().join("validator-1");
+    let mut node = command(NODE);
+    let node = node.arg("run").arg("--data-dir").arg(data).stdout(Stdio::null());
+    let mut node = node.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(node.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("waiting for block 1")));
+    let (url, file) = (format!("http://127.0.0.1:{port}"), directory.path().join("chain.ledger"));
+    let export = ["export", "chain", "-o", file.to_str().unwrap()];
+    let (show, history) = (["show", "party:exchange-1"], ["history", "party:exchange-1"]);
+    for asked in [&export[..], &show, &history] {
+        let common = ["--node", &url, "--output", "json"];
+        let ended = run(CLI, common.iter().chain(asked));
+        assert_eq!(ended.expect(23).error()["code"], "CLIENT_NO_BLOCK", "{asked:?}");
+    }
+    assert!(!file.exists());
+    node.kill().unwrap();
+    node.wait().unwrap();
 }
 
 /// A validator that waits for the others' votes on block 1 ends as it is told.
@@ -429,7 +455,7 @@ fn a_reindex_that_was_killed_is_gone_through_again() {
     let mut broken_off = 0;
     for after in (0..24).map(|step| Duration::from_millis(20 + step * 15)) {
         let directory = copy();
-        let mut reindex = ledger_tests::command(NODE);
+        let mut reindex = command(NODE);
         reindex.args(["reindex", "--data-dir"]).arg(directory.path());
         let mut reindex = reindex.stdout(Stdio::null()).spawn().unwrap();
         std::thread::sleep(after);

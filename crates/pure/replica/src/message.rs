@@ -233,6 +233,11 @@ impl Message {
         }
     }
 
+    /// Whether it tells somebody who has lost its memory what the sender knows of its votes.
+    pub const fn is_report(&self) -> bool {
+        matches!(self.0, Content::Report { .. })
+    }
+
     /// The height from which blocks are asked for, if it asks for blocks.
     pub const fn wanted_blocks(&self) -> Option<u64> {
         match self.0 {

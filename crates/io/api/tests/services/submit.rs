@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use ledger_api::Bounds;
 use ledger_api::problem::Problem;
 use ledger_event::AssetDescribed;
 use ledger_event::{Clock, Purpose, Role};
@@ -313,6 +314,35 @@ async fn a_full_intake_turns_away_and_says_when_to_come_back() {
         assert_eq!(code(status), (Code::ResourceExhausted, "API_POOL_FULL".into()));
         let retry = status.get_error_details().retry_info().cloned();
         assert!(retry.is_some_and(|retry| retry.retry_delay.is_some()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_for_a_client_that_has_gone_makes_room() {
+    let mut story = begun();
+    let node = Node::holding(&story, |serving| {
+        serving.under_way = Bounds { server: 1, address: 1, connection: 1, assured: 0 };
+    })
+    .await;
+    // Nobody makes blocks here, so it stays under way.
+    let entry = sealed(&mut story, &acts::asset_described("rain"));
+    let stream = async || {
+        let entries = vec![entry.bytes().clone()];
+        let request = v1::SubmitStreamRequest { entries, ..Default::default() };
+        node.submit().submit_stream(tokio_stream::iter([request])).await.unwrap().into_inner()
+    };
+    let gone = stream().await;
+    assert_eq!(node.arrived(), [entry.id()]);
+    assert_eq!(refused(stream().await.message().await).1, "API_BUSY");
+    drop(gone);
+    let mut tries = 0;
+    while let Ok(ended) =
+        tokio::time::timeout(Duration::from_millis(200), stream().await.message()).await
+    {
+        assert_eq!(refused(ended).1, "API_BUSY");
+        tries += 1;
+        assert!(tries < 50, "its room is kept");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

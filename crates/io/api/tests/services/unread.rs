@@ -5,12 +5,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use ledger_api::Bounds;
 use ledger_proto::v1;
+use ledger_story::Story;
 use prost::Message as _;
 
 use crate::node::{Node, begun};
 use crate::raw::{Call, Raw, message};
 
 const GENESIS: &str = "ledger.v1.AuditService/GetGenesis";
+
+/// A node that holds so many bytes of one connection.
+async fn holding(story: &Story, connection: usize) -> Node {
+    let bounds = Bounds { connection, ..Bounds::default() };
+    Node::holding(story, |serving| serving.unread = bounds).await
+}
 
 async fn asks(raw: &mut Raw) -> Call {
     let mut call = raw.call(GENESIS, message(&[])).await;
@@ -23,10 +30,7 @@ async fn asks(raw: &mut Raw) -> Call {
 async fn an_answer_of_which_a_byte_was_taken_is_held_whole() {
     let story = begun();
     let length = story.genesis.bytes().len();
-    let node = Node::holding(&story, |serving| {
-        serving.unread = Bounds { connection: 10 * length, ..Bounds::default() };
-    })
-    .await;
+    let node = holding(&story, 10 * length).await;
     let mut raw = Raw::taking(&node, Some(1)).await;
     let mut open = Vec::new();
     for _ in 0..9 {
@@ -45,10 +49,7 @@ async fn answers_that_nobody_reads_are_held_within_a_bound_and_others_ask() {
     let ledger_id = Bytes::copy_from_slice(story.genesis.id().as_bytes());
     let answer = v1::GetGenesisResponse { document, ledger_id };
     let length = message(&answer.encode_to_vec()).len();
-    let node = Node::holding(&story, |serving| {
-        serving.unread = Bounds { connection: 10 * length, ..Bounds::default() };
-    })
-    .await;
+    let node = holding(&story, 10 * length).await;
     // Nothing of an answer is taken but its headers.
     let mut raw = Raw::taking(&node, Some(0)).await;
     let mut open = Vec::new();
