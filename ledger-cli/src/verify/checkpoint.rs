@@ -15,7 +15,7 @@ use ledger_replay::SetHistory;
 use ledger_verify::checkpoint::{self, Known, Signed};
 use ledger_verify::entry::check_genesis_keys;
 use ledger_verify::finding::{Code, Place, Refuted};
-use ledger_verify::proof::check_anchor;
+use ledger_verify::proof::{check_anchor, verify_proof_file};
 use ledger_verify::verdict::{Aspect, Report, Verdict};
 use serde_json::{Value, json};
 
@@ -121,11 +121,16 @@ fn by_genesis(bytes: Bytes, trust: Option<&LedgerId>) -> Result<Basis, Verdict> 
 }
 
 fn by_proof(bytes: &Bytes, size: u64, trust: Option<&LedgerId>) -> Result<Basis, Verdict> {
-    let (anchor, _statement) = proof_file::decode(bytes)?;
+    let (anchor, _) = proof_file::decode(bytes)?;
     // Without a stated trust the proof is taken at its word which ledger it is of, and nothing is called proven.
     let own = || Ok::<_, Malformed>(GenesisDocument::decode(anchor.genesis.clone())?.id());
     let trust = trust.copied().map_or_else(own, Ok)?;
     let anchored = check_anchor(&anchor, &trust)?;
+    // Whose statement does not hold is no file to stand on.
+    match verify_proof_file(bytes, None, &trust).verdict {
+        Verdict::Proven => {}
+        doubt => return Err(doubt),
+    }
     let head = Some(anchored.header).filter(|header| header.tree_size == size);
     Ok(Basis { genesis: anchored.genesis, sets: anchored.sets, head })
 }

@@ -159,10 +159,12 @@ impl Disk {
         Damage { lost: pending.len() - kept, torn }
     }
 
-    /// Flips a bit of the log, of what was flushed last as often as of all. `false` if nothing is in it.
+    /// Flips a bit of the log, of what was flushed last as often as of all. `false` if nothing is in it. Of a write that a crash has cut
+    /// off nothing counts, flipped or not.
     pub(crate) fn flip_log(&mut self, dice: &mut Rng) -> bool {
-        let from = if dice.once_in(2) { self.last } else { 0 };
-        flip(self.log.get_mut(from..).unwrap_or_default(), dice)
+        let end = frames::read(&self.log).map_or(self.log.len(), |(_, end)| end);
+        let from = if dice.once_in(2) { self.last.min(end) } else { 0 };
+        flip(self.log.get_mut(from..end).unwrap_or_default(), dice)
     }
 
     /// Flips a bit of a stored block. `false` if there is none.

@@ -236,6 +236,12 @@ fn genesis_files() {
     let entry = sign(&key, &[], claims, &ledger_fixtures::event(act));
     let good = GenesisFile::encode(&[entry]);
     assert_eq!(genesis::read_file(good.clone()).unwrap().0.id(), world.genesis.id());
+    for length in 0..good.len() {
+        let error = genesis::read_file(good[..length].to_vec()).map(drop).unwrap_err();
+        assert!(["FMT_MAGIC", "FMT_TRUNCATED"].contains(&error.code.as_str()), "{error}");
+    }
+    let longer = [&good[..], &[0]].concat();
+    assert_eq!(genesis::read_file(longer).map(drop).unwrap_err().code, "FMT_TRAILING");
     let mut rng = Rng(6);
     for _ in 0..3_000 {
         let mut bytes = good.clone();

@@ -162,6 +162,9 @@ pub fn document_digest(document: &impl Message) -> [u8; 32] {
     sha256(&[&message::encode(document)])
 }
 
+/// Most minutes that a zone is east or west of UTC.
+const FARTHEST_ZONE: i32 = 14 * 60;
+
 fn check_rule_set(rules: &RuleSet) -> Check {
     let id_ok = !rules.id.is_empty()
         && rules.id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
@@ -175,7 +178,7 @@ fn check_rule_set(rules: &RuleSet) -> Check {
         && (rules.effective_to == 0 || date_from_number(rules.effective_to).is_some())
         && (rules.effective_to == 0 || rules.effective_from <= rules.effective_to);
     ensure(dates_ok, || "effective_from and effective_to must be dates in order".into())?;
-    ensure(rules.utc_offset_minutes.abs() <= 14 * 60, || {
+    ensure((-FARTHEST_ZONE..=FARTHEST_ZONE).contains(&rules.utc_offset_minutes), || {
         "utc_offset_minutes: at most 14 hours east or west".into()
     })?;
     let calendar = &rules.calendar;

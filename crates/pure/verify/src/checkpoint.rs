@@ -1,6 +1,7 @@
 //! Checkpoints by themselves: whether validators of a ledger signed a tree head (docs/spec/checkpoint.md).
 
 use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -63,10 +64,10 @@ pub fn read(bytes: &[u8]) -> Result<(Note, Checkpoint), Malformed> {
 /// # Errors
 /// [`Code::Signature`] for a line that names a member's key and is not signed by it.
 pub fn signers(note: &Note, origin: &str, sets: &[Validators]) -> Result<Vec<Signed>, Refuted> {
-    let mut found: Vec<Signed> = Vec::new();
-    // The newest set first: a validator that changed its keys is named as it is now.
+    let (mut found, mut known) = (Vec::new(), BTreeSet::new());
+    // The newest set first: a validator that changed its keys is known as it is now, and keys that it gave up are a stranger's.
     for member in sets.iter().rev().flat_map(Validators::members) {
-        if found.iter().any(|signed| signed.id == member.id) {
+        if !known.insert(member.id) {
             continue;
         }
         let log = line_of(note, origin, NoteKeyKind::Log, &member.log_key);

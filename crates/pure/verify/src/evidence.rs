@@ -21,7 +21,7 @@ use crate::entry::check_genesis_keys;
 use crate::finding::{Code, Place, Refuted};
 use crate::proof::{changes_shown, check_changes};
 use crate::signature::{self, Batch};
-use crate::verdict::{Aspect, Report, Verdict};
+use crate::verdict::{Aspect, Report, Verdict, caveats};
 
 /// A validator that evidence proves guilty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -228,28 +228,36 @@ pub fn verify_evidence_file(
         return (Report::bare(Verdict::NotDetermined(reason.into())), Vec::new());
     };
     match judge_file(file, genesis, trust) {
-        Ok(culprits) => (report(file, &culprits), culprits),
+        Ok((culprits, changed)) => {
+            let mut report = report(file, &culprits);
+            // The last set has certified no change: of it nothing is asked but whose keys are in it.
+            let sets = [genesis.validators()].into_iter().chain(&changed);
+            caveats(genesis, sets.take(changed.len()), &mut report);
+            (report, culprits)
+        }
         Err(verdict) => (Report::bare(verdict), Vec::new()),
     }
 }
 
 /// By the set that signs the evidence's height; and by every other one that the file shows, the newest first, since a key that signs two
 /// statements of one round outside its heights is no more honest. The verdict of the height's own set stands if none names anybody.
+/// Gives the sets that the changes lead to as well.
 fn judge_file(
     file: &EvidenceFile,
     genesis: &GenesisDocument,
     trust: &LedgerId,
-) -> Result<Vec<Culprit>, Verdict> {
+) -> Result<(Vec<Culprit>, Vec<Validators>), Verdict> {
     check_genesis(genesis, trust)?;
     check_ledger(trust, &file.evidence)?;
     let changed = check_changes(genesis, &file.changes)?;
     let signs = |(above, _): &&(u64, Validators)| *above < file.evidence.height;
     let own = changed.iter().rfind(signs).map_or_else(|| genesis.validators(), |(_, set)| set);
     let sets = changed.iter().rev().map(|(_, set)| set);
-    let mut others = sets.chain([genesis.validators()]).filter(|set| *set != own);
-    judge(trust, own, &file.evidence).or_else(|verdict| {
+    let mut others = sets.chain(core::iter::once(genesis.validators())).filter(|set| *set != own);
+    let culprits = judge(trust, own, &file.evidence).or_else(|verdict| {
         others.find_map(|set| judge(trust, set, &file.evidence).ok()).ok_or(verdict)
-    })
+    })?;
+    Ok((culprits, changed.into_iter().map(|(_, set)| set).collect()))
 }
 
 fn check_genesis(genesis: &GenesisDocument, trust: &LedgerId) -> Result<(), Verdict> {

@@ -108,6 +108,24 @@ fn what_was_changed_is_refuted() {
     }
 }
 
+/// A key that was given up may be anybody's by now, and its validator still is one.
+#[test]
+fn a_log_key_that_a_validator_gave_up_is_a_strangers() {
+    let chain = chain();
+    let genesis = chain.world.genesis.validators().clone();
+    let mut message = chain.world.genesis.message().validators.clone().unwrap();
+    message.validators[0].log_key = vec![9; 32].into();
+    message.validators[0].cosign_key = vec![8; 32].into();
+    let renewed = Validators::new(message).unwrap();
+    assert_eq!(renewed.members()[0].id, genesis.members()[0].id);
+    for broken in [false, true] {
+        let old = note(&chain, 1, 0, |note| note.signatures[0].signature[0] ^= u8::from(broken));
+        let (report, signed) = judged(&chain, &old, &[genesis.clone(), renewed.clone()], None);
+        assert!(matches!(report.verdict, Verdict::NotDetermined(_)), "{report:?}");
+        assert!(signed.is_empty());
+    }
+}
+
 #[test]
 fn strangers_and_validators_that_are_not_known_prove_nothing() {
     let chain = chain();

@@ -206,3 +206,14 @@ fn a_timeline_of_another_length_is_refused_whatever_its_head() {
     let longer = Timeline { count: 3, ..timeline };
     assert_eq!(code(&longer), Err(Code::Timeline));
 }
+
+#[test]
+fn the_head_of_a_timeline_has_32_bytes_and_of_no_entries_may_be_left_out() {
+    for (bytes, expected) in
+        [(0, Ok(())), (32, Ok(())), (31, Err(Code::Timeline)), (33, Err(Code::Timeline))]
+    {
+        let timeline = Timeline { head: vec![0; bytes].into(), ..Timeline::default() };
+        let checked = check_timeline("validators:current", &timeline, [].into_iter());
+        assert_eq!(checked.map_err(|refuted| refuted.code), expected, "{bytes} bytes");
+    }
+}

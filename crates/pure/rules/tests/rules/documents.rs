@@ -83,6 +83,7 @@ fn a_rule_set_has_a_zone_and_a_calendar() {
         (841, Some(Code::Field)),
         (-841, Some(Code::Field)),
         (i32::MAX, Some(Code::Field)),
+        (i32::MIN, Some(Code::Field)),
     ] {
         assert_eq!(with_rules(|rules| rules.utc_offset_minutes = minutes), refusal, "{minutes}");
     }

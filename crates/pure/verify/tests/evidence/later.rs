@@ -41,6 +41,30 @@ fn who_came_in_later_is_named_by_a_file_that_shows_how() {
     assert_eq!(named, []);
 }
 
+/// Whoever could have written the changes alone could have put anybody's name to a key.
+#[test]
+fn a_report_says_what_the_sets_and_the_clock_cannot_show() {
+    for (first, has_clock, expected) in [
+        (&[1, 1, 1, 1][..], true, &[][..]),
+        (&[1], true, &["this ledger has one validator"][..]),
+        (&[1, 1, 1, 1], false, &["this ledger's clock is declared"]),
+    ] {
+        let clock = if has_clock { Clock::Wall } else { Clock::Declared };
+        let mut chain = Chain::new(World::new("doubtful", first, clock));
+        chain.change("newcomers", &[1; 4]);
+        for _ in 0..HEIGHT {
+            chain.push(&[], &[]);
+        }
+        let newcomer = &chain.validators_at(9).1[1].vote;
+        let (report, _) = judged(&chain, &file(&chain, newcomer, 9, &changes(&chain)));
+        assert_eq!(report.verdict, Verdict::Proven);
+        let is_caveat = |line: &&Line| !line.checked && line.aspect != Aspect::Scope;
+        let said: Vec<&str> = report.lines.iter().filter(is_caveat).map(|l| &*l.text).collect();
+        assert_eq!(said.len(), expected.len(), "{said:?}");
+        assert!(said.iter().zip(expected).all(|(said, text)| said.starts_with(text)), "{said:?}");
+    }
+}
+
 #[test]
 fn who_has_left_is_named_whenever_it_signed() {
     let chain = chain();

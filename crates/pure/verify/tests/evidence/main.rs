@@ -12,7 +12,7 @@ use ledger_format::header::Header;
 use ledger_format::message;
 use ledger_format::vote::{Certificate, VoteStep, proposal_bytes, vote_bytes};
 use ledger_verify::evidence::{judge, verify_evidence_file};
-use ledger_verify::verdict::{Report, Verdict};
+use ledger_verify::verdict::{Aspect, Line, Report, Verdict};
 
 mod later;
 
