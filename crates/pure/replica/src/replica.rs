@@ -1,19 +1,6 @@
 //! The replica: what a validator does with what happens, as a function from events to actions.
 //!
-//! # If the process dies
-//!
-//! | step | durable before the next step | if we die here, a restart finds |
-//! | --- | --- | --- |
-//! | 1 entry in the pool | nothing | nothing: the client was told no more than ACCEPTED, and submits again |
-//! | 2 block built | nothing | nothing: it was not signed, so any other block may be proposed |
-//! | 3 body, proposal and votes logged | body, proposal, votes | the same body and votes: the log is replayed; nothing else was shown to anybody |
-//! | 4 height decided | as 3 | as 3 |
-//! | 5 block, certificate and everything derived, in one batch, flushed | the block | the block; the log's records of its height are skipped |
-//! | 6 state in memory moved on | as 5 | the state, read from the store or rebuilt from blocks |
-//! | 7 client answered | as 5 | the client asks again and gets the same receipt |
-//!
-//! Of a block that several validators voted for, step 3 is done with each of a quorum before step 4. So the flush of step 5 comes last,
-//! and who dies before it finds what step 3 left. Its body may have been sent before step 3: nobody signs that.
+//! What is durable at which step, and what a start finds if the process dies there: docs/ARCHITECTURE.md#if-the-process-dies.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -32,7 +32,7 @@ pub struct Settings {
 pub struct Answer {
     /// Blocks.
     pub blocks: usize,
-    /// Bytes of their entries.
+    /// Bytes of the blocks as they are encoded, certificates included.
     pub bytes: usize,
 }
 
