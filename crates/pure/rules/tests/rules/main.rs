@@ -9,6 +9,7 @@ mod contracts;
 mod deliveries;
 mod documents;
 mod enrolment;
+mod extremes;
 mod frame;
 mod keys;
 mod listings;
