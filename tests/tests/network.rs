@@ -116,6 +116,63 @@ fn two_of_four_down_is_a_standstill_and_no_fork() {
     assert_eq!(network.proven(0), chain);
 }
 
+/// Two and three do the same as more, and say what they cannot.
+#[test]
+fn two_and_three_work_and_say_that_they_tolerate_no_fault() {
+    for validators in [2, 3] {
+        let mut network = Exchanges::start(validators, 0);
+        let supplier = network.supplier(0);
+        for node in 0..usize::from(validators) {
+            let entry = supplier.describe(&format!("asset-{node}")).unwrap();
+            let _placed = submit(&network, node, &entry);
+        }
+        let height = network.agree(2);
+        let status = network.node(1).cli(&["status", "-o", "json"]).expect(0).json();
+        assert_eq!(status["validators"], validators);
+        assert_eq!(status["tolerated_faults"], 0);
+        let notices = status["notices"].as_array().unwrap();
+        let says = |text: &serde_json::Value| {
+            text.as_str().unwrap().ends_with("the ledger stops with the failure of one")
+        };
+        assert!(notices.iter().any(says), "{notices:?}");
+        // As it says.
+        network.end(1, Signal::Kill);
+        let entry = supplier.describe("later").unwrap();
+        let node = network.node(0);
+        let answered = network.runtime.block_on(async {
+            let mut client = connect(node).await;
+            tokio::time::timeout(Duration::from_secs(2), client.submit(&entry)).await
+        });
+        assert!(!matches!(answered, Ok(Ok(_))), "{answered:?}");
+        network.start_nodes(&[1]);
+        network.agree(height + 1);
+        assert!(network.proven(1).contains_key(&entry.id()));
+    }
+}
+
+#[test]
+fn two_of_seven_may_be_down() {
+    let mut network = Exchanges::start(7, 0);
+    let supplier = network.supplier(0);
+    let status = network.node(6).cli(&["status", "-o", "json"]).expect(0).json();
+    assert_eq!((&status["validators"], &status["tolerated_faults"]), (&7.into(), &2.into()));
+    for down in [[1, 2], [5, 6]] {
+        for node in down {
+            network.end(node, Signal::Kill);
+        }
+        for number in 0..7 {
+            let entry = supplier.describe(&format!("asset-{}-{number}", down[0])).unwrap();
+            let _placed = submit(&network, 3, &entry);
+        }
+        network.start_nodes(&down);
+        network.agree(2);
+    }
+    let first = network.proven(0);
+    for node in 1..7 {
+        assert_eq!(network.proven(node), first, "node {node}");
+    }
+}
+
 #[test]
 fn a_follower_that_lost_everything_takes_the_history_from_others() {
     let mut network = Exchanges::start(4, 1);

@@ -87,7 +87,7 @@ pub enum LiarKind {
     DoubleVoter,
     /// Keeps the bodies of its proposals to itself.
     Withholder,
-    /// Sends bytes that are no messages, and messages that are far too long.
+    /// Sends bytes that are no messages, and one message that is longer than any may be.
     Babbler,
     /// Claims blocks that it has not, sends others when asked, and reports what is not so to who has lost its memory.
     HeightLiar,
@@ -171,7 +171,7 @@ impl LiarKind {
             Self::Equivocator => Box::new(equivocator::Equivocator::default()),
             Self::DoubleVoter => Box::new(double_voter::DoubleVoter::default()),
             Self::Withholder => Box::new(withholder::Withholder),
-            Self::Babbler => Box::new(babbler::Babbler),
+            Self::Babbler => Box::new(babbler::Babbler::default()),
             Self::HeightLiar => Box::new(height_liar::HeightLiar::default()),
             Self::Replayer => Box::new(replayer::Replayer::default()),
             Self::TimeShifter => Box::new(time_shifter::TimeShifter),
