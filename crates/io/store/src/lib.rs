@@ -32,7 +32,7 @@ use ledger_merkle::tile::TileBuilder;
 pub use blocks::{LinkRow, NewBlock, StoredBlock, StoredLeaf, WindowRow};
 pub use error::{CODES, StoreError};
 pub use noted::Noted;
-pub use open::{DATA_FORMAT, DataDirectory, is_on_trial, write_durably};
+pub use open::{DATA_FORMAT, DataDirectory, Held, is_on_trial, write_durably};
 pub use state::StoredState;
 pub use tiles::ProofError;
 pub use vote_lock::{StaleLock, VoteLock, VoteMode};
