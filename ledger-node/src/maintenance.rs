@@ -75,14 +75,20 @@ pub(crate) fn snapshot(shared: &Shared) -> Result<(), StoreError> {
     let (height, window) = {
         let mut ledger = shared.ledger_mut();
         let height = ledger.height();
-        ledger.pin(height);
+        if !ledger.pin(height) {
+            return Ok(());
+        }
         (height, ledger.window().rows().map(window_row).collect::<Vec<_>>())
     };
     let written = shared.store.write_snapshot(height, &window, |after, count| {
-        shared.ledger().records_after(height, after, count).unwrap_or_default()
+        shared.ledger().records_after(height, after, count)
     });
     shared.ledger_mut().unpin(height);
-    written?;
-    tracing::info!(height, millis = started.elapsed().as_millis(), "snapshot written");
+    let millis = started.elapsed().as_millis();
+    if written? {
+        tracing::info!(height, millis, "snapshot written");
+    } else {
+        tracing::warn!(height, millis, "no snapshot written: its height is no longer kept");
+    }
     Ok(())
 }

@@ -314,14 +314,17 @@ fn read(
         Addressed::Seal { height, validator, signatures } => {
             let [log, cosignature, receipt] = *signatures;
             let seal = Seal { log, cosignature, receipt };
-            if !shared.take_seal(height, validator, &seal) {
-                let detail = format!("{validator} did not sign this");
-                suspect(
-                    shared,
-                    peer,
-                    height,
-                    Refuted::new(Code::Signature, Place::block(height), detail),
-                );
+            match shared.take_seal(height, validator, &seal) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let detail = format!("{validator} did not sign this");
+                    let why = Refuted::new(Code::Signature, Place::block(height), detail);
+                    suspect(shared, peer, height, why);
+                }
+                // What this node cannot read is nobody else's fault.
+                Err(Problem { code, message: why, .. }) => {
+                    tracing::warn!(%peer, code, why, height, "a seal could not be checked");
+                }
             }
         }
     }

@@ -32,6 +32,9 @@ const FULL_RETRY: Duration = Duration::from_millis(200);
 /// Wake-ups without any timer, to notice that the node is stopping.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// How long the loop takes what arrives before it looks after the rest: a steady stream is never taken whole.
+const TAKEN_FOR: Duration = Duration::from_millis(100);
+
 /// What the loop writes to beside the store: the consensus log, and evidence.
 pub(crate) type Disk = (Wal, EvidenceDirectory);
 
@@ -99,17 +102,18 @@ impl ReplicaLoop {
     ) -> Result<(), Failure> {
         self.carry_out(first)?;
         let _nobody_waits = begun.send(());
-        loop {
+        // Asked at every turn: others may send more for as long as they are heard.
+        while !stopping() {
             match queue.recv_timeout(self.wait()) {
-                Ok(arrival) => self.arrived(arrival, queue)?,
-                Err(RecvTimeoutError::Timeout) if stopping() => return Ok(()),
+                Ok(arrival) => take_waiting(arrival, queue, |arrival| self.arrived(arrival))?,
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => break,
             }
             self.fire()?;
             self.update_pool();
             self.give_way()?;
         }
+        Ok(())
     }
 
     /// Ends this process when another one has come in its place: validators that say so have the power to hold somebody honest.
@@ -138,21 +142,17 @@ impl ReplicaLoop {
         next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()).min(IDLE))
     }
 
-    /// Takes what has arrived, and all that arrived after it: entries that come together fill one block. No longer than until a timer
-    /// is due: whoever sends without end must not stop this node's clocks.
-    fn arrived(&mut self, first: Arrival, queue: &Receiver<Arrival>) -> Result<(), Failure> {
-        let mut arrived = Some(first);
-        while let Some(arrival) = arrived {
-            match arrival {
-                Arrival::Checked(entries) => self.submitted(entries)?,
-                Arrival::Peers(event) => {
-                    let actions = self.step(*event)?;
-                    self.carry_out(actions)?;
-                }
+    /// Takes one thing that has arrived; whether more may follow. Not when a timer is due: whoever sends without end must not stop this
+    /// node's clocks.
+    fn arrived(&mut self, arrival: Arrival) -> Result<bool, Failure> {
+        match arrival {
+            Arrival::Checked(entries) => self.submitted(entries)?,
+            Arrival::Peers(event) => {
+                let actions = self.step(*event)?;
+                self.carry_out(actions)?;
             }
-            arrived = if self.wait().is_zero() { None } else { queue.try_recv().ok() };
         }
-        Ok(())
+        Ok(!self.wait().is_zero())
     }
 
     /// Puts entries into the pool, tells those who wait for no more than that, and passes clients' entries on to other nodes: any of
@@ -237,7 +237,7 @@ impl ReplicaLoop {
                     check_protocol(&self.shared.ledger())?;
                     queue.extend(self.step(Event::Committed)?);
                 }
-                Action::Refused(id, refusal) => settled.push((id, self.refused(id, refusal))),
+                Action::Refused(id, refusal) => settled.push((id, self.refused(id, refusal)?)),
                 Action::Turned(id, Turned::Full) => {
                     let full = Problem::pool_full("the pool").retry(FULL_RETRY);
                     settled.push((id, Outcome::refused(full)));
@@ -279,11 +279,14 @@ impl ReplicaLoop {
     }
 
     /// A refusal, with the height that it was judged for. An entry that is in the log already is no refusal.
-    fn refused(&mut self, id: EntryId, refusal: Refusal) -> Outcome {
+    ///
+    /// # Errors
+    /// A read that failed: whoever submitted it must not be told for good what may not be so.
+    fn refused(&mut self, id: EntryId, refusal: Refusal) -> Result<Outcome, Failure> {
         if matches!(refusal.code, Code::Duplicate | Code::Expired)
-            && let Some(position) = self.position(&id)
+            && let Some(position) = self.shared.position(&id)?
         {
-            return Outcome::Placed(position);
+            return Ok(Outcome::Placed(position));
         }
         // Once its cause is gone it may be passed on again, and is judged anew.
         self.shared.recent.forget(&id);
@@ -294,14 +297,7 @@ impl ReplicaLoop {
         } else {
             tracing::debug!(%id, height, code, detail, "entry refused");
         }
-        Outcome::Refused(RefusedAt { problem: refusal.into(), height })
-    }
-
-    fn position(&self, id: &EntryId) -> Option<Position> {
-        let leaf_index = self.shared.store.find(id).ok()??;
-        let leaf = self.shared.store.leaf(leaf_index).ok()??;
-        let header = ledger_format::header::Header::decode(leaf.header).ok()?;
-        Some(Position { height: leaf.height, leaf_index, time_ms: header.time_ms })
+        Ok(Outcome::Refused(RefusedAt { problem: refusal.into(), height }))
     }
 
     /// Keeps a block, then lets everybody see it. The order is the promise: nobody is told before it is on the disks of a quorum, this
@@ -356,6 +352,22 @@ impl ReplicaLoop {
     }
 }
 
+/// Takes what has arrived, and all that arrived after it: entries that come together fill one block. It ends when `take` says so, or after
+/// a while: there is more to do than to listen.
+fn take_waiting<T>(
+    first: T,
+    queue: &Receiver<T>,
+    mut take: impl FnMut(T) -> Result<bool, Failure>,
+) -> Result<(), Failure> {
+    let enough = Instant::now() + TAKEN_FOR;
+    let mut arrived = Some(first);
+    while let Some(arrival) = arrived {
+        let may_go_on = take(arrival)? && Instant::now() < enough;
+        arrived = if may_go_on { queue.try_recv().ok() } else { None };
+    }
+    Ok(())
+}
+
 /// The sets that sign the next two heights.
 fn sets(ledger: &Ledger) -> [Hash; 2] {
     [ledger.validators().hash(), ledger.next_validators().hash()]
@@ -365,4 +377,38 @@ fn sets(ledger: &Ledger) -> [Hash; 2] {
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_without_end_is_left_after_a_while_and_when_a_timer_is_due() {
+        let (sender, queue) = channel();
+        let mut taken = 0_u64;
+        let again = |number| {
+            taken = number;
+            sender.send(number + 1).unwrap();
+            Ok(true)
+        };
+        let began = Instant::now();
+        take_waiting(1, &queue, again).unwrap();
+        assert!(taken > 1 && began.elapsed() >= TAKEN_FOR);
+        // The rest waits.
+        let next = queue.try_recv().unwrap();
+        assert_eq!(next, taken + 1);
+        let mut taken = Vec::new();
+        for number in [8, 9] {
+            sender.send(number).unwrap();
+        }
+        let until_8 = |number| {
+            taken.push(number);
+            Ok(number < 8)
+        };
+        take_waiting(7, &queue, until_8).unwrap();
+        assert_eq!((taken, queue.try_recv()), (vec![7, 8], Ok(9)));
+    }
 }

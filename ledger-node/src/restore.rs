@@ -18,7 +18,7 @@ use ledger_format::header::Header;
 use ledger_format::note::{Checkpoint, Note};
 use ledger_format::validators::Validators;
 use ledger_replay::{Executed, Ledger};
-use ledger_store::{DataDirectory, Noted, Store};
+use ledger_store::{DataDirectory, Held, Noted, Store};
 use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::Verdict;
 use serde_json::json;
@@ -87,15 +87,14 @@ impl Pin {
 /// `restore`.
 ///
 /// # Errors
-/// `NODE_EXISTS`, `NODE_CHECKPOINT`, the verifier's code (also where a checkpoint is of another history than the chain), or what cannot be read or written. Nothing is left behind then.
+/// `NODE_EXISTS`, `STORE_LOCKED`, `NODE_CHECKPOINT`, the verifier's code (also where a checkpoint is of another history than the chain), or what cannot be read or written. Nothing is left behind then but a file for the lock.
 pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure> {
     let layout = Layout(args.data_dir.clone());
     let genesis = layout.read_genesis()?.document;
     let votes: Vec<KeyId> = layout.read_keys()?.iter().map(|keys| kid(&keys.vote)).collect();
     refuse_validator(&votes, genesis.validators())?;
     let stage = args.data_dir.join(STAGE);
-    take_back(&stage, &args.data_dir)?;
-    refuse_parts(&args.data_dir)?;
+    let _held = hold(&stage, &args.data_dir)?;
     let pin = Pin::read(&args.checkpoint, &genesis)?;
     let staged = fill(&stage, &genesis, &args.snapshot, &pin).and_then(|(head, ledger)| {
         refuse_validator(&votes, ledger.validators())?;
@@ -106,10 +105,8 @@ pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
     let head = match staged {
         Ok(head) => head,
         Err(failure) => {
-            // Another restore may be under way: what it has locked is its own.
-            if failure.code != "STORE_LOCKED" {
-                fs::remove_dir_all(&stage).map_err(Failure::at(&stage))?;
-            }
+            // It may not have come so far as to be made; what failed first is what is told.
+            let _gone = fs::remove_dir_all(&stage);
             return Err(failure);
         }
     };
@@ -143,6 +140,19 @@ fn refuse_parts(data_dir: &Path) -> Result<(), Failure> {
         "As far as it has noted, the node that ran here got no block: move {parts} away, and restore then."
     );
     Err(Failure { help, ..exists })
+}
+
+/// Locks a directory that no node has run in, and makes it as it was before any attempt. The lock is held until everything is in its
+/// place: a second restore would take back what the first is moving in.
+fn hold(stage: &Path, data_dir: &Path) -> Result<Held, Failure> {
+    // A node that runs there has the lock, and is no reason to wait.
+    if data_dir.join("FORMAT").exists() {
+        refuse_parts(data_dir)?;
+    }
+    let held = DataDirectory::hold(data_dir)?;
+    take_back(stage, data_dir)?;
+    refuse_parts(data_dir)?;
+    Ok(held)
 }
 
 /// Takes back what an attempt had moved that died before it was done: what it was pinned to, nobody knows any more. The directory has
@@ -208,12 +218,14 @@ fn fill(
             report::progress(&format!("verified {} blocks", progress.blocks));
         }
     };
-    let verified = verify_executed(&mut reader, Some(&genesis.id()), keep, progress)?;
+    let verified = verify_executed(&mut reader, Some(&genesis.id()), keep, progress);
+    // Whatever is wrong with the file beside, a disk that took no block is what has to be mended first.
+    written?;
+    let verified = verified?;
     match &verified.report.verdict {
         Verdict::Proven => {}
         verdict => return Err(Failure::snapshot(verdict)),
     }
-    written?;
     store.flush()?;
     match (head, verified.replay, pinned) {
         (_, _, Some(Err(refuted))) => Err(Failure::other_history(&refuted)),
@@ -276,6 +288,25 @@ mod tests {
         let hash = Pin::Block(after(3, 5, [9; 32]).hash());
         assert_eq!(hash.judge(&after(3, 5, [9; 32])), Some(Ok(())));
         assert_eq!(hash.judge(&after(4, 7, [9; 32])), None);
+    }
+
+    /// As while the first restore moves its parts in: the store has its place, the log has not.
+    #[test]
+    fn a_second_restore_takes_nothing_back_while_another_is_under_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let (stage, data_dir) = (directory.path().join(STAGE), directory.path());
+        let first = hold(&stage, data_dir).unwrap();
+        for part in [stage.join("wal"), data_dir.join("store")] {
+            fs::create_dir_all(part).unwrap();
+        }
+        assert_eq!(hold(&stage, data_dir).unwrap_err().code, "STORE_LOCKED");
+        assert!(data_dir.join("store").exists());
+        drop(first);
+        let _second = hold(&stage, data_dir).unwrap();
+        assert!(stage.join("store").exists() && !data_dir.join("store").exists());
+        // Where everything has been moved in, nobody waits for the lock.
+        fs::write(data_dir.join("FORMAT"), "").unwrap();
+        assert_eq!(hold(&stage, data_dir).unwrap_err().code, "NODE_EXISTS");
     }
 
     /// The parts are there in both cases, and only in one of them is there anything in them.

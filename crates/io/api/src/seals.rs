@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ed25519_dalek::Signer as _;
 use ledger_format::digest::KeyId;
@@ -100,20 +100,40 @@ pub struct Seals {
 struct Known {
     seals: BTreeMap<u64, (Member, Seal)>,
     order: VecDeque<u64>,
-    /// How many calls wait for a height: what nobody waits for is not taken.
-    waiting: BTreeMap<u64, usize>,
+    /// Who waits for a height: what nobody waits for is not taken.
+    waiting: BTreeMap<u64, Calls>,
+}
+
+/// The calls that wait for one height. They ask as one: who has many clients must not ask validators as often as all of them do.
+#[derive(Debug, Default)]
+struct Calls {
+    count: usize,
+    /// How often validators were asked, and when for the last time.
+    attempts: u32,
+    asked_at: Option<Instant>,
 }
 
 /// One call that waits for a height.
 struct Waiting<'a>(&'a Seals, u64);
 
 impl<'a> Waiting<'a> {
-    /// Begins to wait; whether nobody did before.
-    fn begin(seals: &'a Seals, height: u64) -> (Self, bool) {
-        let mut known = seals.lock();
-        let calls = known.waiting.entry(height).or_default();
-        *calls += 1;
-        (Self(seals, height), *calls == 1)
+    fn begin(seals: &'a Seals, height: u64) -> Self {
+        seals.lock().waiting.entry(height).or_default().count += 1;
+        Self(seals, height)
+    }
+
+    /// The attempt that this call is to make; none while another call's may still be answered. Whichever call comes first when one has
+    /// failed makes the next: the one that asked before may be gone.
+    fn turn(&self) -> Option<u32> {
+        let mut known = self.0.lock();
+        let calls = known.waiting.get_mut(&self.1)?;
+        if calls.asked_at.is_some_and(|at| at.elapsed() < PATIENCE) {
+            return None;
+        }
+        let attempt = calls.attempts;
+        calls.attempts = attempt.wrapping_add(1);
+        calls.asked_at = Some(Instant::now());
+        Some(attempt)
     }
 }
 
@@ -121,8 +141,8 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut known = self.0.lock();
         if let Some(calls) = known.waiting.get_mut(&self.1) {
-            *calls -= 1;
-            if *calls == 0 {
+            calls.count -= 1;
+            if calls.count == 0 {
                 known.waiting.remove(&self.1);
             }
         }
@@ -184,9 +204,9 @@ impl Seals {
     /// Asks a height's validators in turn until one has answered.
     async fn obtain(&self, height: u64, validators: &Validators) -> Option<(Member, Seal)> {
         let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let (_waiting, first) = Waiting::begin(self, height);
-        for attempt in 0..ATTEMPTS {
-            if first || attempt > 0 {
+        let waiting = Waiting::begin(self, height);
+        for _ in 0..ATTEMPTS {
+            if let Some(attempt) = waiting.turn() {
                 asks.ask_for_seal(height, validators, attempt);
             }
             let answered = async {
@@ -293,15 +313,16 @@ impl Shared {
 
     /// Takes a seal that was asked for; whether its signatures are the validator's whose they are said to be, one of the set of that
     /// height, for the block that this node has.
-    pub fn take_seal(&self, height: u64, validator: KeyId, seal: &Seal) -> bool {
+    ///
+    /// # Errors
+    /// What this node cannot read of its own: it says nothing of who sent the seal.
+    pub fn take_seal(&self, height: u64, validator: KeyId, seal: &Seal) -> Result<bool, Problem> {
         if !self.seals.is_wanted(height) {
-            return true;
+            return Ok(true);
         }
-        let (Ok((header, _, _)), Ok(set)) = (self.header(height), self.validators_at(height))
-        else {
-            return false;
-        };
-        let Some(member) = set.get(&validator) else { return false };
+        let (header, _, _) = self.header(height)?;
+        let set = self.validators_at(height)?;
+        let Some(member) = set.get(&validator) else { return Ok(false) };
         let [log, cosigned, root] = self.sealed(&header, member);
         let good = verify(&member.log_key, &log, &seal.log).is_ok()
             && verify(&member.cosign_key, &cosigned, &seal.cosignature).is_ok()
@@ -309,6 +330,51 @@ impl Shared {
         if good {
             self.seals.remember(height, member.clone(), *seal);
         }
-        good
+        Ok(good)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_event::Clock;
+
+    use super::*;
+
+    /// Validators that never answer, and the attempts with which they were asked.
+    #[derive(Clone, Debug, Default)]
+    struct Silent(Arc<Mutex<Vec<u32>>>);
+
+    impl AskValidators for Silent {
+        fn ask_for_seal(&self, _: u64, _: &Validators, attempt: u32) {
+            self.0.lock().unwrap().push(attempt);
+        }
+
+        fn connected(&self) -> Vec<KeyId> {
+            Vec::new()
+        }
+
+        fn refused(&self) -> Vec<RefusedPeer> {
+            Vec::new()
+        }
+
+        fn refusals(&self) -> Vec<Refusals> {
+            Vec::new()
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_that_wait_for_one_height_ask_as_one_and_go_on_when_the_first_gives_up() {
+        let (seals, silent) = (Seals::default(), Silent::default());
+        seals.ask_with(silent.clone());
+        let genesis = ledger_story::genesis(Clock::Wall, 1, ledger_story::LIMITS);
+        let call = |millis| {
+            let obtained = seals.obtain(1, genesis.validators());
+            tokio::time::timeout(Duration::from_millis(millis), obtained)
+        };
+        let _unanswered = tokio::join!(call(500), call(2_500), call(2_500));
+        let asked = silent.0.lock().unwrap().clone();
+        assert!(asked.len() >= 2, "{asked:?}");
+        assert!(asked.iter().copied().eq((0..).take(asked.len())), "{asked:?}");
+        assert!(seals.lock().waiting.is_empty());
     }
 }

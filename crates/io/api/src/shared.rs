@@ -16,7 +16,7 @@ use ledger_format::receipt::Receipt;
 use ledger_format::validators::Member;
 use ledger_replay::Ledger;
 use ledger_rules::Code;
-use ledger_store::Store;
+use ledger_store::{Store, StoreError};
 use tokio::sync::watch;
 
 use crate::clocks::Clocks;
@@ -190,10 +190,15 @@ impl Shared {
     }
 
     /// Where an entry is, if it is in the log.
-    pub(crate) fn position(&self, id: &EntryId) -> Result<Option<Position>, Problem> {
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read, or has a header that is none.
+    pub fn position(&self, id: &EntryId) -> Result<Option<Position>, StoreError> {
         let Some(leaf_index) = self.store.find(id)? else { return Ok(None) };
         let Some(leaf) = self.store.leaf(leaf_index)? else { return Ok(None) };
-        let header = Header::decode(leaf.header)?;
+        let header = Header::decode(leaf.header).map_err(|malformed| StoreError::Damaged {
+            what: format!("the header of block {}: {malformed}", leaf.height),
+        })?;
         Ok(Some(Position { height: leaf.height, leaf_index, time_ms: header.time_ms }))
     }
 

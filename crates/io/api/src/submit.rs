@@ -110,7 +110,7 @@ impl Submit {
         let look = |(ids, found): &mut (Vec<EntryId>, BTreeMap<_, _>), shared: &Shared| {
             let Some(id) = ids.pop() else { return Ok(true) };
             if let Some(position) = shared.position(&id).transpose() {
-                found.insert(id, position);
+                found.insert(id, position.map_err(Problem::from));
             }
             Ok(false)
         };
@@ -366,7 +366,7 @@ impl SubmitService for Submit {
         let group = Group::new(1, level(self.shared(), request.wait_for, request.replicas)?);
         // The call keeps no more than the id, so it may wait for its turn beside any number of others.
         let reading = self.reads.stream(source);
-        let position = || reading.piece(move |shared| shared.position(&id));
+        let position = || reading.piece(move |shared| Ok(shared.position(&id)?));
         if let Some(position) = position().await? {
             board.replication.place(&group, 0, position);
         } else if let Some(refused) = board.refusal(&id) {

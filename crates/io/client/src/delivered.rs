@@ -58,13 +58,14 @@ impl Recorded {
                 .is_none_or(|root| batch.root != root[..])
         };
         if let Some(batch) = self.sent.iter().find(differs) {
-            let last = (batch.first_chunk + batch.chunks).saturating_sub(1);
-            let from = batch.first_chunk * u64::from(manifest.chunk_bytes);
+            // A node that lies may have recorded any numbers: their range is outside of every file.
+            let last = batch.first_chunk.saturating_add(batch.chunks).saturating_sub(1);
+            let from = batch.first_chunk.saturating_mul(manifest.chunk_bytes.into());
             return Some(format!(
                 "batch {}, chunks {} to {last}, bytes {from} to {}: the file has other bytes there, or none",
                 batch.number,
                 batch.first_chunk,
-                from + batch.bytes
+                from.saturating_add(batch.bytes)
             ));
         }
         let whole = crate::content::root(&file.chunks);
@@ -153,6 +154,24 @@ mod tests {
             let batch = recorded.sent.iter().find(|b| chunk < b.first_chunk + b.chunks).unwrap();
             assert_eq!(report.verdict.code(), Some("V_CONTENT"));
             assert!(report.verdict.reason().contains(&format!("batch {},", batch.number)));
+        }
+    }
+
+    #[test]
+    fn a_batch_of_impossible_numbers_is_outside_of_the_file() {
+        let bytes = vec![7; 4_000];
+        let changes: [fn(&mut BatchSent); 4] = [
+            |batch| batch.first_chunk = u64::MAX,
+            |batch| batch.chunks = u64::MAX,
+            |batch| (batch.first_chunk, batch.bytes) = (u64::MAX / 1024, u64::MAX),
+            |batch| (batch.first_chunk, batch.chunks) = (u64::MAX, u64::MAX),
+        ];
+        for change in changes {
+            let mut recorded = recorded(&bytes, 2);
+            change(&mut recorded.sent[1]);
+            let report = recorded.compare(&read(&bytes));
+            assert_eq!(report.verdict.code(), Some("V_CONTENT"));
+            assert!(report.verdict.reason().contains("batch 2,"), "{}", report.verdict.reason());
         }
     }
 

@@ -23,6 +23,11 @@ use crate::level::Level;
 /// Longest answer that is read: a block.
 const MAX_RESPONSE_BYTES: usize = 20 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a node is asked whether it is still there. One that vanishes with its network closes nothing, and a stream that waits
+/// for its next message has no time limit of its own.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How long its answer to that may take.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a call may take, where nobody says otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -92,6 +97,9 @@ impl Node {
         let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(timeout)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
             .initial_stream_window_size(4 * 1024 * 1024)
             .initial_connection_window_size(16 * 1024 * 1024);
         let channel = endpoint

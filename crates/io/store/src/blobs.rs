@@ -40,6 +40,8 @@ impl Blobs {
         if synced.changed == Some(changed) {
             return Ok(());
         }
+        // Judged before the look: what comes after it then has another time of change, however long the syncs take.
+        let is_settled = changed.elapsed().is_ok_and(|age| age > SETTLED);
         let mut fresh = Vec::new();
         for file in fs::read_dir(&self.directory).map_err(failed())? {
             let name = file.map_err(failed())?.file_name();
@@ -53,7 +55,6 @@ impl Blobs {
             sync_directory(&self.directory)?;
         }
         synced.last = synced.last.max(fresh.into_iter().max());
-        let is_settled = changed.elapsed().is_ok_and(|age| age > SETTLED);
         synced.changed = Some(changed).filter(|_| is_settled);
         Ok(())
     }

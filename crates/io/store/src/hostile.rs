@@ -49,9 +49,10 @@ fn written(path: &std::path::Path) -> Store {
         if height == 3 {
             let mut state = store.load_state().unwrap().records.into_iter();
             let next = |_: Option<&_>, count| {
-                state.by_ref().take(count).map(|(key, record)| (key, record.into())).collect()
+                let records = state.by_ref().take(count);
+                Some(records.map(|(key, record)| (key, record.into())).collect())
             };
-            store.write_snapshot(height, &[window], next).unwrap();
+            assert!(store.write_snapshot(height, &[window], next).unwrap());
         }
     }
     store

@@ -32,7 +32,7 @@ use ledger_merkle::tile::TileBuilder;
 pub use blocks::{LinkRow, NewBlock, StoredBlock, StoredLeaf, WindowRow};
 pub use error::{CODES, StoreError};
 pub use noted::Noted;
-pub use open::{DATA_FORMAT, DataDirectory, is_on_trial, write_durably};
+pub use open::{DATA_FORMAT, DataDirectory, Held, is_on_trial, write_durably};
 pub use state::StoredState;
 pub use tiles::ProofError;
 pub use vote_lock::{StaleLock, VoteLock, VoteMode};
@@ -345,9 +345,10 @@ mod tests {
             if height == BLOCKS - 1 {
                 let mut state = store.load_state().unwrap().records.into_iter();
                 let next = |_: Option<&_>, count| {
-                    state.by_ref().take(count).map(|(key, record)| (key, record.into())).collect()
+                    let records = state.by_ref().take(count);
+                    Some(records.map(|(key, record)| (key, record.into())).collect())
                 };
-                store.write_snapshot(height, &[], next).unwrap();
+                assert!(store.write_snapshot(height, &[], next).unwrap());
             }
         }
         store

@@ -33,7 +33,19 @@ pub struct DataDirectory {
     _lock: File,
 }
 
+/// A directory that no other process can have until this is dropped, whatever is in it.
+#[derive(Debug)]
+pub struct Held(#[expect(dead_code, reason = "the lock goes with it")] File);
+
 impl DataDirectory {
+    /// Locks a directory for whoever is about to put a ledger's data there. Nothing but the lock is made in it, and nothing is looked at.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] or [`StoreError::Io`].
+    pub fn hold(path: &Path) -> Result<Held, StoreError> {
+        Self::lock(path, LOOKED_INTO_FOR).map(Held)
+    }
+
     /// Locks a directory and makes it this ledger's, or checks that it is. Waits up to three seconds for another process that has
     /// it: it may only look, and a node that is started just then should not end for that.
     ///
@@ -41,7 +53,7 @@ impl DataDirectory {
     /// [`StoreError::Locked`], [`StoreError::OtherLedger`], [`StoreError::Newer`] or [`StoreError::Io`].
     pub fn open_or_create(path: &Path, ledger: &LedgerId) -> Result<Self, StoreError> {
         fs::create_dir_all(path).map_err(StoreError::io(path.display().to_string()))?;
-        let directory = Self::lock(path, LOOKED_INTO_FOR)?;
+        let lock = Self::lock(path, LOOKED_INTO_FOR)?;
         let format = path.join("FORMAT");
         let failed = StoreError::io(format.display().to_string());
         if format.try_exists().map_err(failed)? {
@@ -55,7 +67,7 @@ impl DataDirectory {
             fs::create_dir_all(&part).map_err(StoreError::io(part.display().to_string()))?;
         }
         sync_directory(path)?;
-        Ok(directory)
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     /// Locks a directory that must already be this ledger's.
@@ -64,9 +76,9 @@ impl DataDirectory {
     /// As [`DataDirectory::open_or_create`], and [`StoreError::Missing`].
     pub fn open(path: &Path, ledger: &LedgerId) -> Result<Self, StoreError> {
         is_there(path)?;
-        let directory = Self::lock(path, Duration::ZERO)?;
+        let lock = Self::lock(path, Duration::ZERO)?;
         check(path, ledger)?;
-        Ok(directory)
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     /// Looks whether a directory is this ledger's, and that no process has it. Nothing is made or changed in it.
@@ -86,14 +98,14 @@ impl DataDirectory {
         }
     }
 
-    fn lock(path: &Path, within: Duration) -> Result<Self, StoreError> {
+    fn lock(path: &Path, within: Duration) -> Result<File, StoreError> {
         let file = path.join("LOCK");
         let name = file.display().to_string();
         let mut options = File::options();
         let lock = options.create(true).truncate(false).write(true).open(&file);
         let lock = lock.map_err(StoreError::io(&name))?;
         match lock_within(&lock, within) {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(lock),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: file }),
             Err(TryLockError::Error(source)) => Err(StoreError::Io { what: name, source }),
         }

@@ -115,7 +115,8 @@ impl Store {
 
     /// Writes a snapshot of the state after `height`, then removes what it makes superfluous. For a thread of its own.
     ///
-    /// `next` gives the records after a key, ascending, at most so many; an empty answer ends.
+    /// `next` gives the records after a key, ascending, at most so many; an empty answer ends. `None` says that it no longer has them: the
+    /// old snapshot stays in force then, and the answer is whether there is a new one.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be read or written.
@@ -123,8 +124,8 @@ impl Store {
         &self,
         height: u64,
         window: &[WindowRow],
-        mut next: impl FnMut(Option<&Hash>, usize) -> Vec<(Hash, Vec<u8>)>,
-    ) -> Result<(), StoreError> {
+        mut next: impl FnMut(Option<&Hash>, usize) -> Option<Vec<(Hash, Vec<u8>)>>,
+    ) -> Result<bool, StoreError> {
         let old = self.snapshot_row()?;
         let generation = old.map_or(0, |row| row.generation) + 1;
         self.remove_pages(b'S', generation)?;
@@ -133,7 +134,8 @@ impl Store {
             SnapshotRow { height, generation, record_pages: 0, window_pages: 0, bytes: 0 };
         let mut after: Option<Hash> = None;
         loop {
-            let records = next(after.as_ref(), SNAPSHOT_CHUNK);
+            // Pages that were written so far are the next attempt's to remove, as after a crash.
+            let Some(records) = next(after.as_ref(), SNAPSHOT_CHUNK) else { return Ok(false) };
             let Some((last, _)) = records.last() else { break };
             after = Some(*last);
             let items: Vec<Vec<u8>> =
@@ -158,7 +160,8 @@ impl Store {
         self.tree.flush()?;
         self.changed_bytes
             .store(self.bytes_changed_after(height)?, std::sync::atomic::Ordering::Relaxed);
-        self.remove_superseded(old, height)
+        self.remove_superseded(old, height)?;
+        Ok(true)
     }
 
     fn remove_superseded(&self, old: Option<SnapshotRow>, height: u64) -> Result<(), StoreError> {
@@ -249,7 +252,8 @@ mod tests {
         let store = open(directory.path());
         assert_eq!(records(&store), written);
         let mut all = written.clone().into_iter();
-        store.write_snapshot(1, &[], |_, count| all.by_ref().take(count).collect()).unwrap();
+        let next = |_: Option<&_>, count| Some(all.by_ref().take(count).collect());
+        assert!(store.write_snapshot(1, &[], next).unwrap());
         // From here on the snapshot alone has them: what the block changed is gone.
         drop(store);
         let store = open(directory.path());
@@ -259,5 +263,23 @@ mod tests {
         commit(&store, 2, &grown[1..2]);
         drop(store);
         assert_eq!(records(&open(directory.path())), grown);
+    }
+
+    #[test]
+    fn a_snapshot_whose_height_is_lost_half_way_leaves_the_state_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let written = [([1; 32], vec![7; 100]), ([2; 32], vec![8; 100])];
+        let store = open(directory.path());
+        commit(&store, 1, &written);
+        let mut first = Some(written[..1].to_vec());
+        assert!(!store.write_snapshot(1, &[], |_, _| first.take()).unwrap());
+        drop(store);
+        let store = open(directory.path());
+        assert_eq!(records(&store), written);
+        let mut all = written.clone().into_iter();
+        let next = |_: Option<&_>, count| Some(all.by_ref().take(count).collect());
+        assert!(store.write_snapshot(1, &[], next).unwrap());
+        drop(store);
+        assert_eq!(records(&open(directory.path())), written);
     }
 }

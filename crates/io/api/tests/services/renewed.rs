@@ -84,7 +84,7 @@ impl AskValidators for Everybody {
             BEFORE.into_iter().chain(AFTER).partition(of_the_set);
         for name in others.into_iter().chain(members.into_iter().take(1)) {
             let seal = seal_by(name, &self.follower, height);
-            let taken = self.follower.take_seal(height, id(name), &seal);
+            let taken = self.follower.take_seal(height, id(name), &seal).unwrap();
             self.taken.lock().unwrap().push((name, taken));
         }
     }

@@ -31,7 +31,7 @@ impl AskValidators for Script {
             _ => &[(validator(), good)],
         };
         for (from, seal) in answers {
-            let taken = self.follower.take_seal(height, *from, seal);
+            let taken = self.follower.take_seal(height, *from, seal).unwrap();
             self.taken.lock().unwrap().push(taken);
         }
     }

@@ -11,6 +11,7 @@ use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::Verdict;
 
 use super::deciding::is_proposed;
+use super::passing::parts;
 use super::{Action, Replica, next};
 use crate::message::{Content, Message, Statement};
 use crate::planted::{self, Bug};
@@ -183,11 +184,18 @@ impl Replica {
     }
 
     /// All evidence, for a node that has just connected.
-    pub(super) fn all_evidence(&self) -> Option<Message> {
-        let evidence: Vec<Vec<u8>> = self.witness.evidence().map(Evidence::encode).collect();
-        let is_told = !evidence.is_empty() && !planted::is(Bug::EvidenceUntold);
-        is_told.then(|| Message::evidence(evidence))
+    pub(super) fn all_evidence(&self) -> Vec<Message> {
+        if planted::is(Bug::EvidenceUntold) {
+            return Vec::new();
+        }
+        in_messages(&self.witness.evidence().map(Evidence::encode).collect::<Vec<_>>())
     }
+}
+
+/// Evidence in messages that everybody takes: pieces have certificates in them, and one that is too long for a frame would be lost with
+/// all others, at each connection anew.
+fn in_messages(evidence: &[Vec<u8>]) -> Vec<Message> {
+    parts(evidence).into_iter().map(|part| Message::evidence(part.to_vec())).collect()
 }
 
 /// Whom evidence proves guilty.
@@ -212,4 +220,26 @@ fn nothing(height: u64, verdict: Verdict) -> Refuted {
         Verdict::Proven => "it names nobody".to_owned(),
     };
     Refuted::new(Code::NoConflict, Place::block(height), why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::proposing::RELAYED_BYTES;
+    use super::*;
+
+    #[test]
+    fn much_evidence_is_told_whole_in_several_messages() {
+        assert!(in_messages(&[]).is_empty());
+        let pieces: Vec<Vec<u8>> = (0..40).map(|number| vec![number; 100_000]).collect();
+        let messages = in_messages(&pieces);
+        assert!(messages.len() > 1);
+        let mut told = Vec::new();
+        for message in messages {
+            // Beside the pieces there are their lengths.
+            assert!(message.encode().len() <= RELAYED_BYTES + 1_024);
+            let Content::Evidence { evidence } = message.0 else { panic!("no evidence") };
+            told.extend(evidence);
+        }
+        assert_eq!(told, pieces);
+    }
 }

@@ -18,7 +18,7 @@ impl Replica {
         if !self.pool.is_empty() {
             actions.push(Action::Send(peer, self.waiting()));
         }
-        actions.extend(self.all_evidence().map(|message| Action::Send(peer, message)));
+        actions.extend(self.all_evidence().into_iter().map(|message| Action::Send(peer, message)));
         // What is being decided is of no use to others than those who decide.
         if self.phase != Phase::Deciding || placed(ledger, &peer).is_none() {
             return actions;

@@ -30,20 +30,8 @@ impl Replica {
 
     /// The same for any number of them, in messages that everybody takes.
     pub fn relay_all(&self, entries: &[Bytes]) -> Vec<Message> {
-        let (mut messages, mut rest) = (Vec::new(), entries);
-        while !rest.is_empty() {
-            let mut bytes = 0_usize;
-            let fits = |entry: &&Bytes| {
-                bytes = bytes.saturating_add(entry.len());
-                bytes <= RELAYED_BYTES
-            };
-            // One that is longer than that goes alone.
-            let count = rest.iter().take(RELAYED).take_while(fits).count().max(1);
-            let (first, others) = rest.split_at(count);
-            messages.push(self.relay(first.iter().map(|entry| entry.to_vec()).collect()));
-            rest = others;
-        }
-        messages
+        let relay = |part: &[Bytes]| self.relay(part.iter().map(|entry| entry.to_vec()).collect());
+        parts(entries).into_iter().map(relay).collect()
     }
 
     /// A node that does not vote passed on an entry.
@@ -198,6 +186,23 @@ impl Replica {
         self.pool.forget(&id);
         Action::Refused(id, refusal)
     }
+}
+
+/// Pieces in parts that fit into a message each; a piece that is longer than that is one alone.
+pub(super) fn parts<T: AsRef<[u8]>>(pieces: &[T]) -> Vec<&[T]> {
+    let (mut parts, mut rest) = (Vec::new(), pieces);
+    while !rest.is_empty() {
+        let mut bytes = 0_usize;
+        let fits = |piece: &&T| {
+            bytes = bytes.saturating_add(piece.as_ref().len());
+            bytes <= RELAYED_BYTES
+        };
+        let count = rest.iter().take(RELAYED).take_while(fits).count().max(1);
+        let (first, others) = rest.split_at(count);
+        parts.push(first);
+        rest = others;
+    }
+    parts
 }
 
 /// A refusal that says who else refuses.
