@@ -120,8 +120,8 @@ fn entry(common: &Common, args: &EntryArgs) -> Result<Answer, ClientError> {
     let bytes = read_file(&args.file)?;
     let (id, trust) = (id_of(&bytes), common.trust.as_ref());
     let report = match (Entry::decode(bytes.clone()), &args.proof, &args.chain) {
-        (Err(malformed), _, _) => Report::bare(malformed),
-        (Ok(_), Some(path), _) => proof(&read_file(path)?, &Claim::Entry(bytes), trust),
+        (_, Some(path), _) => proof(&read_file(path)?, &Claim::Entry(bytes), trust),
+        (Err(malformed), None, _) => Report::bare(malformed),
         (Ok(entry), None, Some(path)) => chain::verify_entry(common, path, &entry)?,
         (Ok(entry), None, None) => form_only(&entry),
     };
@@ -152,11 +152,11 @@ fn receipt(common: &Common, args: &ReceiptArgs) -> Result<Answer, ClientError> {
 
 /// Whether a receipt is one of an entry. A file that is no entry at all is the wrong one, and contradicts nothing.
 fn receipt_of(file: &Bytes, entry: Bytes, trust: Option<&LedgerId>) -> Report {
-    if let Err(malformed) = Entry::decode(entry.clone()) {
-        return Report::bare(malformed);
-    }
     if proof_file::is_proof_file(file) {
         return proof(file, &Claim::Entry(entry), trust);
+    }
+    if let Err(malformed) = Entry::decode(entry.clone()) {
+        return Report::bare(malformed);
     }
     bare_receipt(file, &entry, trust).unwrap_or_else(Report::bare)
 }

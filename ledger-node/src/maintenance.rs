@@ -50,7 +50,7 @@ pub(crate) fn run(
 /// # Errors
 /// What keeps the store from having the block.
 pub(crate) fn note(shared: &Shared, has_ended: bool) -> Result<u64, StoreError> {
-    let Head { height, tree_size, time_ms, .. } = shared.head();
+    let Head { height, tree_size, time_ms } = shared.head();
     shared.store.flush()?;
     let noted = Noted { height, tree_size, time_ms, noted_ms: now_ms(), has_ended };
     if let Err(error) = noted.write(shared.store.directory().path()) {

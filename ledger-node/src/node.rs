@@ -208,7 +208,7 @@ impl Node {
         let _told_by_stop = self.fault.comes(&self.shared).await;
     }
 
-    /// Stops: no new calls, calls under way end, the replica finishes its height, the store is flushed and closed.
+    /// Stops: no new calls, calls under way end, then the replica, the store is flushed and closed.
     ///
     /// # Errors
     /// What failed first, if anything did.

@@ -87,7 +87,7 @@ impl Pin {
 /// `restore`.
 ///
 /// # Errors
-/// `NODE_EXISTS`, `STORE_LOCKED`, `NODE_CHECKPOINT`, the verifier's code (also where a checkpoint is of another history than the chain), or what cannot be read or written. Nothing is left behind then but a file for the lock.
+/// `NODE_EXISTS`, `STORE_LOCKED`, `NODE_CHECKPOINT`, the verifier's code (also where a checkpoint is of another history than the chain), or what cannot be read or written. Nothing is left behind then but a file for the lock, and `restoring` where it cannot be removed: the next attempt begins anew there.
 pub(crate) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure> {
     let layout = Layout(args.data_dir.clone());
     let genesis = layout.read_genesis()?.document;

@@ -141,7 +141,7 @@ fn two_and_three_work_and_say_that_they_tolerate_no_fault() {
         let node = network.node(0);
         let answered = network.runtime.block_on(async {
             let mut client = connect(node).await;
-            tokio::time::timeout(Duration::from_secs(2), client.submit(&entry)).await
+            tokio::time::timeout(Duration::from_secs(4), client.submit(&entry)).await
         });
         assert!(!matches!(answered, Ok(Ok(_))), "{answered:?}");
         network.start_nodes(&[1]);

@@ -373,7 +373,8 @@ mod tests {
         };
         let _unanswered = tokio::join!(call(500), call(2_500), call(2_500));
         let asked = silent.0.lock().unwrap().clone();
-        assert!(asked.len() >= 2, "{asked:?}");
+        // One a second, however many calls wait.
+        assert!((2..=3).contains(&asked.len()), "{asked:?}");
         assert!(asked.iter().copied().eq((0..).take(asked.len())), "{asked:?}");
         assert!(seals.lock().waiting.is_empty());
     }

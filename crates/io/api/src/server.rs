@@ -96,6 +96,7 @@ impl NodeService for Node {
             let ledger = self.shared.ledger();
             (ledger.validators().clone(), ledger.protocol(), ledger.record_count())
         };
+        let (pool_entries, pool_bytes) = self.shared.pool();
         let (planned_version, planned_height) = protocol.planned.unwrap_or_default();
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
@@ -114,8 +115,8 @@ impl NodeService for Node {
             validators: count(validators.members().len()),
             tolerated_faults: count(validators.tolerated_faults()),
             records,
-            pool_entries: wide(head.pool.0),
-            pool_bytes: wide(head.pool.1),
+            pool_entries: wide(pool_entries),
+            pool_bytes: wide(pool_bytes),
             uptime_s: self.shared.uptime_s(),
             notices: notices(&self.shared, &validators, &connected),
             role: self.shared.role().word().to_owned(),

@@ -48,9 +48,10 @@ pub struct Head {
     pub tree_size: u64,
     /// Header time.
     pub time_ms: u64,
-    /// Entries waiting for a block, and their bytes.
-    pub pool: (usize, usize),
 }
+
+/// Entries that wait for a block, and their bytes.
+type PoolSize = (usize, usize);
 
 /// State that all services read. One a node.
 #[derive(Debug)]
@@ -83,6 +84,7 @@ pub struct Shared {
     /// Of each validator that has told a recovering node what it knows, the height that it had then.
     reports: Mutex<BTreeMap<KeyId, u64>>,
     head: watch::Sender<Head>,
+    pool: Mutex<PoolSize>,
     started: Instant,
 }
 
@@ -94,7 +96,6 @@ impl Shared {
             height: ledger.height(),
             tree_size: ledger.tree_size(),
             time_ms: ledger.time_ms(),
-            pool: (0, 0),
         };
         let shared = Self {
             genesis: ledger.genesis().clone(),
@@ -112,6 +113,7 @@ impl Shared {
             recovering: AtomicBool::new(false),
             reports: Mutex::default(),
             head: watch::Sender::new(head),
+            pool: Mutex::default(),
             started: Instant::now(),
         };
         shared.set_head(head);
@@ -153,6 +155,16 @@ impl Shared {
             self.outcomes.replication.report(*key, head.height);
         }
         self.head.send_replace(head);
+    }
+
+    /// Says how much waits for a block.
+    pub fn set_pool(&self, size: PoolSize) {
+        *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = size;
+    }
+
+    /// How much waits for a block.
+    pub(crate) fn pool(&self) -> PoolSize {
+        *self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Another node has said up to which height blocks are durable with it.

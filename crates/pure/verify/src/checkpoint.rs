@@ -147,7 +147,7 @@ fn judged(bytes: &[u8], known: &Known<'_>) -> Result<(Report, Vec<Signed>), Verd
         check_root(Code::TreeRoot, Place::block(head.height), &head.tree_root, &checkpoint.root)?;
     }
     if signed.is_empty() {
-        let reason = "no validator that is known signed the checkpoint: if the validators have changed, a proof file or a chain of a later height shows whose keys these are";
+        let reason = "no validator that is known signed the checkpoint: if the validators have changed, a proof file of its height or a chain shows whose keys these are";
         return Err(Verdict::NotDetermined(reason.to_owned()));
     }
     let mut report = Report::bare(Verdict::Proven);

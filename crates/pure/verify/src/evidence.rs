@@ -228,11 +228,9 @@ pub fn verify_evidence_file(
         return (Report::bare(Verdict::NotDetermined(reason.into())), Vec::new());
     };
     match judge_file(file, genesis, trust) {
-        Ok((culprits, changed)) => {
+        Ok((culprits, signed)) => {
             let mut report = report(file, &culprits);
-            // The last set has certified no change: of it nothing is asked but whose keys are in it.
-            let sets = [genesis.validators()].into_iter().chain(&changed);
-            caveats(genesis, sets.take(changed.len()), &mut report);
+            caveats(genesis, &signed, &mut report);
             (report, culprits)
         }
         Err(verdict) => (Report::bare(verdict), Vec::new()),
@@ -241,7 +239,7 @@ pub fn verify_evidence_file(
 
 /// By the set that signs the evidence's height; and by every other one that the file shows, the newest first, since a key that signs two
 /// statements of one round outside its heights is no more honest. The verdict of the height's own set stands if none names anybody.
-/// Gives the sets that the changes lead to as well.
+/// Gives the sets as well whose quorum has signed: each change, or certificates that contradict each other.
 fn judge_file(
     file: &EvidenceFile,
     genesis: &GenesisDocument,
@@ -254,10 +252,16 @@ fn judge_file(
     let own = changed.iter().rfind(signs).map_or_else(|| genesis.validators(), |(_, set)| set);
     let sets = changed.iter().rev().map(|(_, set)| set);
     let mut others = sets.chain(core::iter::once(genesis.validators())).filter(|set| *set != own);
-    let culprits = judge(trust, own, &file.evidence).or_else(|verdict| {
-        others.find_map(|set| judge(trust, set, &file.evidence).ok()).ok_or(verdict)
-    })?;
-    Ok((culprits, changed.into_iter().map(|(_, set)| set).collect()))
+    let by = |set| judge(trust, set, &file.evidence).map(|culprits| (culprits, set));
+    let (culprits, judged_by) =
+        by(own).or_else(|verdict| others.find_map(|set| by(set).ok()).ok_or(verdict))?;
+    // The last set has certified no change: of it nothing is asked but whose keys are in it.
+    let sets = core::iter::once(genesis.validators()).chain(changed.iter().map(|(_, set)| set));
+    let mut signed: Vec<Validators> = sets.take(changed.len()).cloned().collect();
+    if matches!(file.evidence.offence, Offence::ConflictingCertificates(_)) {
+        signed.push(judged_by.clone());
+    }
+    Ok((culprits, signed))
 }
 
 fn check_genesis(genesis: &GenesisDocument, trust: &LedgerId) -> Result<(), Verdict> {

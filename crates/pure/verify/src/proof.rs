@@ -287,11 +287,11 @@ pub fn verify_proof_file(bytes: &Bytes, entry: Option<&Bytes>, trust: &LedgerId)
 }
 
 fn try_verify(bytes: &Bytes, entry: Option<&Bytes>, trust: &LedgerId) -> Result<Report, Doubt> {
-    if let Some(entry) = entry {
+    let (anchor, statement) = proof_file::decode(bytes)?;
+    if let (Statement::Entry(_), Some(entry)) = (&statement, entry) {
         // What is no entry at all is the wrong file, and contradicts nothing.
         Entry::decode(entry.clone())?;
     }
-    let (anchor, statement) = proof_file::decode(bytes)?;
     let anchored = check_anchor(&anchor, trust)?;
     let mut report = Report::bare(Verdict::Proven);
     match &statement {

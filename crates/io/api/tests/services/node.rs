@@ -230,7 +230,7 @@ impl Node {
         let (first, placed) = (executed.first_entry, executed.ids.clone());
         self.shared.ledger_mut().commit(executed).unwrap();
         let (tree_size, time_ms) = (header.tree_size, header.time_ms);
-        self.shared.set_head(Head { height, tree_size, time_ms, pool: (0, 0) });
+        self.shared.set_head(Head { height, tree_size, time_ms });
         let place =
             |(leaf_index, id)| (id, Outcome::Placed(Position { height, leaf_index, time_ms }));
         self.shared.outcomes.announce((first..).zip(placed).map(place));
