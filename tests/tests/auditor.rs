@@ -99,7 +99,7 @@ fn a_checkpoint_is_verified_by_genesis_a_proof_or_a_chain() {
     let other = [&proof[..at], b"party:acmf", &proof[at + 10..]].concat();
     fs::write(bank.file("other.proof"), other).unwrap();
     let told = verify("head.note", &format!("--proof other.proof {}", market.trust()), 10);
-    assert_eq!(told["code"], "V_RECORD", "{told}");
+    assert_eq!(told["code"], "V_STATE_PROOF", "{told}");
     let short = format!("--chain {} {}", shorter_chain(&market, &chain, 3), market.trust());
     let told = verify("head.note", &short, 12);
     assert!(told["reason"].as_str().unwrap().contains("ends at height 3"), "{told}");
