@@ -5,7 +5,7 @@
 //! `cargo xtask sim --first S --seeds 1 --nodes N --heights H --planted none`.
 //!
 //! A run has three parts. First the network starts and clients write, while faults of the plan ([`plan`]) happen: messages are lost,
-//! delayed, doubled, overtaken and cut off, disks fail, clocks jump, processes die, one validator may lie ([`liars`]). Then
+//! delayed, doubled, overtaken and cut off, disks fail, clocks jump, processes die, one validator may lie, or two of seven ([`liars`]). Then
 //! everything is healed. Last, the network must come to rest: every node with the same blocks, every entry with its verdict, and
 //! nothing said any more. [`checks`] watches all the while.
 #![allow(

@@ -176,10 +176,13 @@ pub struct Plan {
     pub skew_ms: Vec<i64>,
     /// What one validator does wrong.
     pub liar: Option<LiarKind>,
+    /// What another does wrong beside it, where the network tolerates two.
+    pub second_liar: Option<LiarKind>,
 }
 
 impl Plan {
-    /// The plan of a seed. Half of all runs have a liar, as far as the network tolerates one.
+    /// The plan of a seed. Half of all runs have a liar, as far as the network tolerates one; of those with seven validators, up to a half
+    /// have two.
     pub fn of(seed: u64, validators: usize, heights: u64) -> Self {
         let mut dice = Rng(seed ^ (u64::try_from(validators).unwrap() << 32) ^ 0x706c_616e);
         let has_liar = validators >= 4 && dice.once_in(2);
@@ -211,11 +214,17 @@ impl Plan {
             floods: Self::flood(&mut Rng(seed ^ 0x666c_6f6f)),
             skew_ms: Vec::new(),
             liar,
+            second_liar: None,
         };
         // Whoever recovers is one that fails: where all others are needed, and one of them dies all the time, heights take minutes.
         let crashes = plan.troubles.contains(&Trouble::Crash);
         let is_mild = plan.trouble_ms > SHORTEST_TROUBLE_MS;
-        let may_forget = crashes && is_mild && (validators - 1) / 3 > usize::from(has_liar);
+        // With two all others are needed: none of them may leave, or die all the time.
+        if has_liar && (validators - 1) / 3 > 1 && !changes && (is_mild || !crashes) {
+            plan.second_liar = Self::second_liar(&mut Rng(seed ^ 0x7365_636f));
+        }
+        let liars = usize::from(has_liar) + usize::from(plan.second_liar.is_some());
+        let may_forget = crashes && is_mild && (validators - 1) / 3 > liars;
         plan.forgets = may_forget && Rng(seed ^ 0x616d_6e65).once_in(2);
         if may_forget && Rng(seed ^ 0x666c_6970).once_in(2) {
             plan.troubles.extend([Trouble::BitFlipLog, Trouble::BitFlipBlock]);
@@ -226,6 +235,12 @@ impl Plan {
         // One more than most plans need: a twin has a clock of its own.
         plan.skew_ms = (0..=validators + followers).map(|_| skew(&mut dice)).collect();
         plan
+    }
+
+    /// A twin would be another process, so there is one at most.
+    fn second_liar(dice: &mut Rng) -> Option<LiarKind> {
+        let kind = *dice.pick(&LiarKind::ALL);
+        (kind != LiarKind::Twin && dice.once_in(2)).then_some(kind)
     }
 
     fn flood(dice: &mut Rng) -> Option<Flood> {
@@ -259,6 +274,18 @@ impl Plan {
         usize::try_from(self.seed).unwrap() % self.validators
     }
 
+    /// What a validator does wrong. The second that lies is far from the first in the order of turns.
+    pub fn lies(&self, validator: usize) -> Option<LiarKind> {
+        let (first, second) = (self.who_lies(), (self.who_lies() + 3) % self.validators);
+        let is_second = validator == second && second != first;
+        self.liar.filter(|_| validator == first).or(self.second_liar.filter(|_| is_second))
+    }
+
+    /// What validators do wrong.
+    fn liars(&self) -> impl Iterator<Item = LiarKind> {
+        self.liar.into_iter().chain(self.second_liar)
+    }
+
     /// Whether the run goes on until all that is sure to happen has.
     pub const fn is_long(&self) -> bool {
         self.heights >= ALL_HAPPENS
@@ -289,8 +316,8 @@ impl Plan {
             ("block_refused", flips),
         ];
         let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);
-        let (liar, flood) = (self.liar.map(LiarKind::name), self.floods.map(Flood::name));
-        self.sure().into_iter().chain(chosen).chain(liar).chain(flood).collect()
+        let (liars, flood) = (self.liars().map(LiarKind::name), self.floods.map(Flood::name));
+        self.sure().into_iter().chain(chosen).chain(liars).chain(flood).collect()
     }
 
     /// Whether somebody is there at any time to write too much to: a sole validator may be down for most of each window.
@@ -315,8 +342,29 @@ impl Plan {
         let troubles = self.troubles.iter().filter(|trouble| trouble.is_sure());
         let troubles = troubles.map(|trouble| trouble.name());
         let floods = self.floods.filter(|_| self.is_flooded_for_sure()).map(Flood::name);
-        let liar = self.liar.filter(|liar| liar.is_sure()).map(LiarKind::name);
-        let guilt = self.liar.and_then(LiarKind::guilt);
-        chosen.chain(troubles).chain(floods).chain(liar).chain(guilt).collect()
+        let liars = self.liars().filter(|liar| liar.is_sure()).map(LiarKind::name);
+        let guilt = self.liars().filter_map(LiarKind::guilt);
+        chosen.chain(troubles).chain(floods).chain(liars).chain(guilt).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where two of seven lie, the five others are a quorum only together.
+    #[test]
+    fn two_lie_where_all_others_stay_and_keep_their_memory() {
+        let seeds = 1..=300;
+        assert!(seeds.clone().all(|seed| Plan::of(seed, 4, 50).second_liar.is_none()));
+        let plans: Vec<Plan> = seeds.map(|seed| Plan::of(seed, 7, 50)).collect();
+        let two: Vec<&Plan> = plans.iter().filter(|plan| plan.second_liar.is_some()).collect();
+        assert!((20..100).contains(&two.len()), "{}", two.len());
+        for plan in two {
+            let lie = |validator: &usize| plan.lies(*validator).is_some();
+            assert_eq!((0..plan.nodes()).filter(lie).count(), 2);
+            assert!(!plan.changes && !plan.forgets);
+            assert!(plan.troubles.iter().all(|trouble| *trouble != Trouble::BitFlipLog));
+        }
     }
 }

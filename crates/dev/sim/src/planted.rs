@@ -129,7 +129,7 @@ fn plan(bug: Bug, seed: u64) -> Plan {
     plan.storm_ms = STORM_MS;
     plan.forgets = false;
     plan.changes = false;
-    plan.liar = liar(bug);
+    (plan.liar, plan.second_liar) = (liar(bug), None);
     match bug {
         // What their liars do is enough.
         Bug::CertificatesUnchecked

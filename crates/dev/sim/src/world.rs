@@ -312,7 +312,7 @@ impl World {
             self.checks.violations.push(Violation::Unrest(format!(
                 "{} happenings to come; {state:?}; answers owed: {owing:?}; {:?}",
                 self.queue.len(),
-                self.plan.liar
+                (self.plan.liar, self.plan.second_liar)
             )));
         }
         // Nobody has it in its pool any more.

@@ -45,7 +45,7 @@ fn node(plan: &Plan, genesis: &GenesisDocument, number: usize) -> Node {
     let is_validator = identity < plan.keepers();
     let name = name_of(identity);
     let key = validator_key_of(&name, if is_validator { "vote" } else { "follower" });
-    let lies = plan.liar.filter(|_| identity == plan.who_lies());
+    let lies = plan.lies(identity);
     Node {
         id: id_of(&key),
         keys: vec![key],

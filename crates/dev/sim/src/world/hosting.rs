@@ -194,13 +194,16 @@ impl World {
     /// A node has found a validator guilty.
     fn accused(&mut self, node: usize, evidence: Evidence, culprits: &[Culprit]) {
         self.fault("accused");
-        if let Some(guilt) = self.plan.liar.and_then(LiarKind::guilt)
-            && self.nodes[node].lies.is_none()
-        {
-            self.fault(guilt);
-        }
         for culprit in culprits {
             self.checks.accused(node, culprit.key);
+            let named = self.nodes.iter().find(|node| node.id == culprit.key);
+            // Who is named by a key that it had before is the first liar: where keys change there is one.
+            let lies = named.and_then(|node| node.lies).or(self.plan.liar);
+            if let Some(guilt) = lies.and_then(LiarKind::guilt)
+                && self.nodes[node].lies.is_none()
+            {
+                self.fault(guilt);
+            }
         }
         self.nodes[node].disk.evidence.push(evidence);
     }
