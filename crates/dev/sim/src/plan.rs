@@ -277,8 +277,8 @@ impl Plan {
     /// What a validator does wrong. The second that lies is far from the first in the order of turns.
     pub fn lies(&self, validator: usize) -> Option<LiarKind> {
         let (first, second) = (self.who_lies(), (self.who_lies() + 3) % self.validators);
-        let is_second = validator == second && second != first;
-        self.liar.filter(|_| validator == first).or(self.second_liar.filter(|_| is_second))
+        let first = self.liar.filter(|_| validator == first);
+        first.or(self.second_liar.filter(|_| validator == second))
     }
 
     /// What validators do wrong.

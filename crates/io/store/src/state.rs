@@ -230,6 +230,14 @@ mod tests {
         state.records.into_iter().map(|(key, record)| (key, record.into_vec())).collect()
     }
 
+    /// Records for a snapshot, one chunk after the other.
+    fn all(
+        records: &[(Hash, Vec<u8>)],
+    ) -> impl FnMut(Option<&Hash>, usize) -> Option<Vec<(Hash, Vec<u8>)>> {
+        let mut rest = records.iter().cloned();
+        move |_, count| Some(rest.by_ref().take(count).collect())
+    }
+
     /// The record of a party with 30,000 keys is so long.
     fn long(seed: u32, length: usize) -> Vec<u8> {
         let numbers = (0_u32..).map(|n| n.wrapping_mul(2_654_435_761).rotate_left(n % 32) ^ seed);
@@ -251,9 +259,7 @@ mod tests {
         drop(store);
         let store = open(directory.path());
         assert_eq!(records(&store), written);
-        let mut all = written.clone().into_iter();
-        let next = |_: Option<&_>, count| Some(all.by_ref().take(count).collect());
-        assert!(store.write_snapshot(1, &[], next).unwrap());
+        assert!(store.write_snapshot(1, &[], all(&written)).unwrap());
         // From here on the snapshot alone has them: what the block changed is gone.
         drop(store);
         let store = open(directory.path());
@@ -271,15 +277,16 @@ mod tests {
         let written = [([1; 32], vec![7; 100]), ([2; 32], vec![8; 100])];
         let store = open(directory.path());
         commit(&store, 1, &written);
-        let mut first = Some(written[..1].to_vec());
-        assert!(!store.write_snapshot(1, &[], |_, _| first.take()).unwrap());
+        assert!(store.write_snapshot(1, &[], all(&written)).unwrap());
+        let now = [written[0].clone(), ([2; 32], vec![9; 100])];
+        commit(&store, 2, &now[1..]);
+        let mut first = Some(now[..1].to_vec());
+        assert!(!store.write_snapshot(2, &[], |_, _| first.take()).unwrap());
         drop(store);
         let store = open(directory.path());
-        assert_eq!(records(&store), written);
-        let mut all = written.clone().into_iter();
-        let next = |_: Option<&_>, count| Some(all.by_ref().take(count).collect());
-        assert!(store.write_snapshot(1, &[], next).unwrap());
+        assert_eq!(records(&store), now);
+        assert!(store.write_snapshot(2, &[], all(&now)).unwrap());
         drop(store);
-        assert_eq!(records(&open(directory.path())), written);
+        assert_eq!(records(&open(directory.path())), now);
     }
 }

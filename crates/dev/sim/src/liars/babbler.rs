@@ -46,7 +46,7 @@ fn shout() -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// It is the length that is wrong with it, and the list's.
+    /// Nothing is wrong with it but its length.
     #[test]
     fn what_is_too_long_is_no_message_and_the_same_of_less_is_one() {
         let shouted = shout();

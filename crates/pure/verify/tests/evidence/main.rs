@@ -140,6 +140,24 @@ mod proven {
         names(&world, &evidence, &[1, 2]);
     }
 
+    /// A vote of its own tells nothing of what its set is worth; a certificate is the word of the set.
+    #[test]
+    fn a_fork_by_a_sole_validator_says_that_it_could_have_written_all() {
+        let world = World::new("alone", &[1], Clock::Wall);
+        let (at, key) = (at(&world), key(&world, 0));
+        let certificates = [certificate(&world, at, A, &[0]), certificate(&world, at, B, &[0])];
+        let fork = Evidence::conflicting_certificates(at.ledger, certificates);
+        let votes = double_vote(at, key.id(), [vote(key, at, A), vote(key, at, B)]);
+        for (evidence, expected) in [(&fork, 1), (&votes, 0)] {
+            let bytes = EvidenceFile::encode(Some(&world.genesis), &[], evidence);
+            let file = EvidenceFile::decode(bytes.into()).unwrap();
+            let (report, _) = verify_evidence_file(&file, None, &at.ledger);
+            assert_eq!(report.verdict, Verdict::Proven);
+            let caveat = |line: &&Line| !line.checked && line.aspect == Aspect::Quorum;
+            assert_eq!(report.lines.iter().filter(caveat).count(), expected, "{report:?}");
+        }
+    }
+
     #[test]
     fn whoever_gives_a_block_away_with_a_certificate_that_is_none_is_named() {
         let (world, at) = (world(), at(&world()));
