@@ -225,15 +225,15 @@ mod tests {
         store.commit(&block).unwrap();
     }
 
-    fn records(store: &Store) -> Vec<(Hash, Vec<u8>)> {
+    fn records(store: &Store) -> Records {
         let state = store.load_state().unwrap();
         state.records.into_iter().map(|(key, record)| (key, record.into_vec())).collect()
     }
 
+    type Records = Vec<(Hash, Vec<u8>)>;
+
     /// Records for a snapshot, one chunk after the other.
-    fn all(
-        records: &[(Hash, Vec<u8>)],
-    ) -> impl FnMut(Option<&Hash>, usize) -> Option<Vec<(Hash, Vec<u8>)>> {
+    fn all(records: &[(Hash, Vec<u8>)]) -> impl FnMut(Option<&Hash>, usize) -> Option<Records> {
         let mut rest = records.iter().cloned();
         move |_, count| Some(rest.by_ref().take(count).collect())
     }
