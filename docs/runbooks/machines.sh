@@ -19,6 +19,8 @@ fail() {
 start() {
     local node tries
     for node in "$@"; do
+        # What an earlier process said is not this one's word that it is ready.
+        : >"$WORK/$node.out"
         ledger-node run --data-dir "$WORK/$node" >"$WORK/$node.out" 2>>"$WORK/$node.log" &
         PROCESS[$node]=$!
     done

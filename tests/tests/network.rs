@@ -10,7 +10,6 @@ use ledger_tests::{Exchanges, Places, Running, Signal, connect, node_on, place};
 /// How long a network may stand still after it has lost whose turn it is.
 const STANDSTILL: Duration = Duration::from_secs(3);
 
-/// A supplier that the first exchange has admitted, known to all running nodes.
 /// Submits an entry at a node and waits for its place.
 fn submit(network: &Exchanges, node: usize, entry: &Entry) -> (u64, u64) {
     let node = network.node(node);
@@ -91,6 +90,30 @@ fn one_of_four_may_be_down_and_comes_back_by_itself() {
     let first = network.proven(0);
     assert_eq!(network.proven(4), first);
     assert_eq!(network.proven(3), first);
+}
+
+/// Its connections stay, so that the others cannot know that its turn is lost before they have waited for it.
+#[test]
+fn one_of_four_may_hang() {
+    let network = Exchanges::start(4, 0);
+    let supplier = network.supplier(0);
+    let mut longest = Duration::ZERO;
+    for hung in 0..4 {
+        network.node(hung).send(Signal::Pause);
+        let writer = (hung + 1) % 4;
+        // One of four blocks would be its own.
+        for number in 0..4 {
+            let entry = supplier.describe(&format!("asset-{hung}-{number}")).unwrap();
+            let begun = Instant::now();
+            submit(&network, writer, &entry);
+            longest = longest.max(begun.elapsed());
+        }
+        network.node(hung).send(Signal::Resume);
+        network.agree(2);
+    }
+    println!("longest wait for a place with one of four hung: {longest:?}");
+    assert!(longest < STANDSTILL, "{longest:?}");
+    assert_eq!(network.proven(3), network.proven(0));
 }
 
 /// Submits an entry at the first node, which gets no place there: too many are down.

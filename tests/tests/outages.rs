@@ -334,12 +334,16 @@ fn one_is_killed(network: &mut Exchanges, load: &Load) {
 }
 
 fn one_is_slow(network: &Exchanges, load: &Load) {
+    let placed = load.record.placed();
     for _ in 0..8 {
         network.node(0).send(Signal::Pause);
         sleep(Duration::from_millis(400));
         network.node(0).send(Signal::Resume);
         sleep(Duration::from_millis(100));
     }
+    let meanwhile = load.record.placed() - placed;
+    println!("beside a slow node: {meanwhile} entries have places after 4 s");
+    assert!(meanwhile > 0, "three others wait for a slow node");
     load.goes_on("a slow node");
 }
 

@@ -4,17 +4,21 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ed25519_dalek::SigningKey;
+use bytes::Bytes;
+use ed25519_dalek::{Signer as _, SigningKey};
 use ledger_client::act::{Times, Unsigned};
 use ledger_client::draft::DraftFile;
 use ledger_client::signers::{Holder, assign};
-use ledger_client::{ClientError, keys};
+use ledger_client::{ClientError, chain, keys};
 use ledger_event::event::Act;
 use ledger_event::{ProtocolActivated, Role};
+use ledger_format::block::{Block, Body};
 use ledger_format::entry::Entry;
 use ledger_format::genesis::PROTOCOL_VERSIONS;
 use ledger_format::id::{Subject, SubjectKind};
-use ledger_tests::{Exchanges, Supplier, connect, place};
+use ledger_format::vote::Certificate;
+use ledger_tests::{Exchanges, Exported, Supplier, connect, place};
+use ledger_verify::verdict::Verdict;
 
 const FOLLOWER: usize = 4;
 /// How long nodes are given to stop.
@@ -83,9 +87,17 @@ impl Activated {
         height
     }
 
-    fn founder(&self, node: usize) -> SigningKey {
-        let path = self.network.path(node).join("founder/organisation.pem");
+    fn key(&self, node: usize, file: &str) -> SigningKey {
+        let path = self.network.path(node).join(file);
         keys::read(&path, || Err(ClientError::key("it is not encrypted"))).unwrap()
+    }
+
+    fn founder(&self, node: usize) -> SigningKey {
+        self.key(node, "founder/organisation.pem")
+    }
+
+    fn vote(&self, node: usize) -> SigningKey {
+        self.key(node, "keys/vote.pem")
     }
 
     fn write_until(&mut self, height: u64) {
@@ -167,6 +179,45 @@ fn keys_are_guarded(all: &mut Activated) {
     all.network.cli(0, &format!("{revoke}{}", all.network.signed_by(&[0, 1, 2])), 0);
 }
 
+/// An auditor whose program does not know a version accuses nobody, whatever stands in the place of the first block that follows it. No
+/// node of today makes the block before it either, for then it stops: it is made here with the validators' keys.
+fn unknown_version_is_not_judged(all: &Activated, height: u64, entry: &Entry) {
+    let file = all.network.path(0).join("../chain-before.ledger");
+    all.network.node(0).export(&file);
+    let mut chain = Exported::read(&file);
+    let trust = chain.ledger();
+    let verified = chain::verify(&mut &*chain.file(), Some(&trust), |_| {}, |_| {}).unwrap();
+    let ledger = verified.replay.unwrap().into_ledger();
+    assert_eq!(ledger.height() + 2, height);
+    let proposer = ledger.validators().members()[0].id;
+    let header = ledger.propose(proposer, ledger.time_ms() + 1_000, &[entry]).block.unwrap().header;
+    let keys: Vec<SigningKey> = (0..3).map(|node| all.vote(node)).collect();
+    let block = header.hash();
+    let mut certificate =
+        Certificate { height: header.height, round: 0, block, signatures: Vec::new() };
+    let signed = certificate.signed_bytes(&trust);
+    let sign = |key: &SigningKey| (keys::kid(key), key.sign(&signed).to_bytes());
+    certificate.signatures = keys.iter().map(sign).collect();
+    certificate.signatures.sort_unstable_by_key(|(by, _)| *by);
+    let body = Body { header, entries: vec![entry.bytes().clone()] };
+    chain.records.clear();
+    chain.blocks.push(Block { body, certificate }.encode().into());
+    assert_eq!(chain.verdict(&trust), Verdict::Proven);
+    let cut = chain.blocks.len() - 1;
+    for after in [chain.blocks[cut].clone(), Bytes::from_static(b"of a later version")] {
+        let later = chain.changed(|chain| chain.blocks.push(after));
+        let found = later.verdict(&trust);
+        let Verdict::NotDetermined(why) = found else { panic!("{found:?}") };
+        let says = format!("block {height} follows protocol version");
+        assert!(why.starts_with(&says), "{why}");
+    }
+    // What is wrong before it is refuted all the same.
+    let forged =
+        chain.with(cut, |block| *block.certificate.signatures[0].1.last_mut().unwrap() ^= 1);
+    let forged = forged.changed(|chain| chain.blocks.push(Bytes::from_static(b"anything")));
+    assert!(matches!(forged.verdict(&trust), Verdict::Refuted(_)));
+}
+
 /// Whoever has the block before the height stops, and says so again at a start. Whoever has not got it from the others before they
 /// stopped waits for them, and has nothing of the height either.
 fn unknown_version_stops(all: &mut Activated) {
@@ -174,6 +225,7 @@ fn unknown_version_stops(all: &mut Activated) {
     all.write_until(height - 2);
     // Whoever submitted the entry of that block may see its node go.
     let last = all.entry();
+    unknown_version_is_not_judged(all, height, &last);
     let _gone = all.submit(0, &last);
     let ended = |network: &mut Exchanges| {
         let running = network.nodes.iter_mut().flatten();

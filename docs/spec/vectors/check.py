@@ -542,6 +542,8 @@ def unsupported(header, certificate, validators, above):
         return "refuted", "V_CERTIFICATE_SIGNER"
     if 3 * sum(powers[signer] for signer in signers) <= 2 * sum(powers.values()):
         return "refuted", "V_QUORUM"
+    if not 1 <= header["protocol_version"] <= 5:
+        return "not determined", ""
     return None
 
 

@@ -55,8 +55,13 @@ pub fn json(alone: &Cost, followed: &Cost) -> Value {
     json!({
         "alone": alone.json(),
         "followed": followed.json(),
-        "ratio": followed.micros() / alone.micros(),
+        "ratio": ratio(alone, followed),
     })
+}
+
+/// How many times as much an entry costs a validator with followers.
+pub fn ratio(alone: &Cost, followed: &Cost) -> f64 {
+    followed.micros() / alone.micros()
 }
 
 /// The same load without followers and with them.
@@ -85,7 +90,7 @@ fn run(following: Following, followers: u16) -> Cost {
     Cost { entries, processor, peak_bytes: network.node(0).peak_memory() }
 }
 
-/// One client: an entry at each tick.
+/// One client: an entry at each tick, at another moment than the other clients.
 async fn offer(
     mut node: Node,
     supplier: Supplier,
@@ -93,6 +98,7 @@ async fn offer(
     pause: Duration,
     until: Instant,
 ) -> u64 {
+    tokio::time::sleep(pause * client / CLIENTS).await;
     let mut ticks = tokio::time::interval(pause);
     let mut entries = 0;
     while Instant::now() < until {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ledger_bench::catch_up::{Absence, run_catch_up};
 use ledger_bench::etcd::{EtcdMeasured, run_etcd};
-use ledger_bench::followers::{Following, json, run_followers};
+use ledger_bench::followers::{Following, json, ratio, run_followers};
 use ledger_bench::ingest::{Load, run};
 use ledger_bench::network::{Calls, Clients, NetworkMeasured, run_network};
 
@@ -71,6 +71,9 @@ struct FollowersArgs {
     /// How long they do
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Fail when with followers an entry costs a validator more than this many times what it costs without
+    #[arg(long, value_name = "RATIO")]
+    at_most: Option<f64>,
     /// Form of the answer
     #[arg(short, long, value_enum, default_value = "table")]
     output: Format,
@@ -194,6 +197,10 @@ fn followers(args: &FollowersArgs) -> ExitCode {
             followed.micros(),
             followed.entries,
         );
+    }
+    if args.at_most.is_some_and(|most| ratio(&alone, &followed) > most) {
+        eprintln!("above what was allowed");
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }

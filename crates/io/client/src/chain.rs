@@ -8,7 +8,7 @@ use ledger_format::chain_file::{
     CHAIN_MARK, CHECKSUM_BYTES, End, FRAME_HEAD_BYTES, FrameHead, FrameKind, frame,
 };
 use ledger_format::digest::LedgerId;
-use ledger_format::genesis::GenesisDocument;
+use ledger_format::genesis::{GenesisDocument, PROTOCOL_VERSIONS};
 use ledger_format::malformed::{Kind, Malformed};
 use ledger_replay::{Executed, Replay};
 use ledger_verify::finding::{Code, Place, Refuted};
@@ -203,6 +203,7 @@ fn run<R: Read>(
     loop {
         match frames.next()? {
             (FrameKind::Block, payload) if replay.counts().records == 0 => {
+                check_version(replay)?;
                 let height = replay.ledger().height() + 1;
                 // Whole frame, broken block: somebody made it so.
                 let block = Block::decode(payload).map_err(|malformed| {
@@ -238,6 +239,22 @@ fn run<R: Read>(
             (other, _) => return Err(out_of_order(other).into()),
         }
     }
+}
+
+/// What a version that this program does not know makes of a block, and of its bytes, cannot be told here: nobody is accused of it.
+fn check_version(replay: &mut Replay) -> Result<(), Stop> {
+    let (version, known) = (replay.ledger().protocol().version, PROTOCOL_VERSIONS);
+    if known.contains(&version) {
+        return Ok(());
+    }
+    replay.settle()?;
+    let (held, last) = (replay.ledger().height(), known.end());
+    let reason = format!(
+        "block {} follows protocol version {version}, and this program knows 1 to {last}; the blocks up to {held} hold: verify with a \
+         program that knows the version",
+        held + 1
+    );
+    Err(Stop::Verdict(Verdict::NotDetermined(reason)))
 }
 
 /// Damage accuses nobody, and must not hide who is to blame for what came whole before it: signatures that were still to be checked are.

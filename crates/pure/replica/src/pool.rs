@@ -79,6 +79,11 @@ impl Pool {
         self.waiting.values().filter(|entry| holds(entry)).map(|entry| entry.id()).collect()
     }
 
+    /// The entry that has waited longest, with the ticket to remove it by.
+    pub fn oldest(&self) -> Option<(u64, &Entry)> {
+        self.waiting.first_key_value().map(|(ticket, entry)| (*ticket, &**entry))
+    }
+
     /// All entries in order of arrival, with the tickets to remove them by.
     pub fn all(&self) -> (Vec<u64>, Vec<&Entry>) {
         self.waiting.iter().map(|(ticket, entry)| (*ticket, &**entry)).unzip()

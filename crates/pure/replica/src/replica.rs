@@ -185,9 +185,9 @@ impl Replica {
         self.pool.contains(id)
     }
 
-    /// Whether no height is open, or one that nothing could fill.
+    /// Whether no height is open, or one that nothing could fill, or whose rounds wait for something that could.
     pub fn is_at_rest(&self) -> bool {
-        self.phase != Phase::Deciding || self.has_nothing()
+        self.phase != Phase::Deciding || self.has_nothing() || !self.dozing.is_empty()
     }
 
     /// Whether the open height is not decided yet.
@@ -224,11 +224,7 @@ impl Replica {
 
     fn wake(&mut self, ledger: &Ledger, timer: Timer) -> Result<Vec<Action>, EngineStopped> {
         match timer.0 {
-            Wake::Round(timer) if self.has_nothing() => {
-                self.dozing.push(timer);
-                Ok(Vec::new())
-            }
-            Wake::Round(timer) => self.elapsed(ledger, timer),
+            Wake::Round(timer) => self.round_ended(ledger, timer),
             Wake::Patience { height } => self.lose_patience(ledger, height),
             Wake::AlmostThere { next: height } if height == next(ledger) => {
                 self.catch_up.forget_plan();
@@ -241,6 +237,21 @@ impl Replica {
                 Ok(self.ask(ledger))
             }
         }
+    }
+
+    /// A round goes on, unless nothing is left that the height could be filled with.
+    fn round_ended(
+        &mut self,
+        ledger: &Ledger,
+        timer: RoundTimer,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        let mut actions = self.drop_useless(ledger);
+        if self.has_nothing() {
+            self.dozing.push(timer);
+        } else {
+            actions.extend(self.elapsed(ledger, timer)?);
+        }
+        Ok(actions)
     }
 
     fn elapsed(
@@ -257,9 +268,12 @@ impl Replica {
     /// each other for ever, so they wait. To wait is always safe; an entry, a body or a vote that changes that ends it
     /// ([`Replica::wake_up`]).
     fn has_nothing(&self) -> bool {
-        self.phase == Phase::Deciding
-            && self.pool.is_empty()
-            && !self.bodies.blocks().any(|block| self.may_be_decided(block))
+        self.phase == Phase::Deciding && self.pool.is_empty() && !self.has_block()
+    }
+
+    /// Whether a block is known that may become this height's.
+    fn has_block(&self) -> bool {
+        self.bodies.blocks().any(|block| self.may_be_decided(block))
     }
 
     /// Whether a block that is known may become this height's. One that this validator has voted against and no quorum for may only
@@ -272,9 +286,12 @@ impl Replica {
         !self.bodies.is_told_bad(block) || self.bodies.proposals_of(block).iter().any(has_polka)
     }
 
-    /// Lets the rounds go on that waited for something to decide.
+    /// Lets the rounds go on that waited for something to decide, if there is something now.
     fn wake_up(&mut self, ledger: &Ledger) -> Result<Vec<Action>, EngineStopped> {
         let mut actions = Vec::new();
+        if self.dozing.is_empty() || self.has_nothing() {
+            return Ok(actions);
+        }
         for timer in std::mem::take(&mut self.dozing) {
             actions.extend(self.elapsed(ledger, timer)?);
         }
@@ -301,7 +318,7 @@ impl Replica {
                 actions.extend(self.wake_up(ledger)?);
                 Ok(actions)
             }
-            Phase::Deciding => self.wake_up(ledger),
+            Phase::Deciding => self.consider(ledger, &id),
             Phase::Waiting => Ok(Vec::new()),
         }
     }

@@ -139,7 +139,7 @@ codes! {
         "Blocks of different ledgers were mixed.";
     Version = "V_PROTOCOL_VERSION",
         "A block follows a protocol version that was not in force.", "docs/spec/block.md",
-        "Use the version of this program that knows the protocol version.";
+        "The block was never acceptable; see which validators signed it.";
     Time = "V_TIME",
         "A header's time breaks the time rules.", "docs/spec/block.md, time",
         "The block was never acceptable; see which validators signed it.";

@@ -9,7 +9,7 @@ use ledger_event::proof_file::Statement;
 use ledger_event::{Anchor, EntryProof, Record, RecordProof, SetChange, StateProof, Timeline};
 use ledger_format::digest::{EntryId, Hash, LedgerId, hash_from_slice, sha256};
 use ledger_format::entry::{Entry, leaf_hash};
-use ledger_format::genesis::GenesisDocument;
+use ledger_format::genesis::{GenesisDocument, PROTOCOL_VERSIONS};
 use ledger_format::header::Header;
 use ledger_format::id::Subject;
 use ledger_format::limits::MAX_STATE_PATH;
@@ -84,6 +84,7 @@ pub fn check_anchor(anchor: &Anchor, trust: &LedgerId) -> Result<Anchored, Doubt
     }
     check_above(header.height, above)?;
     let support = check_certificate(validators, &header, &certificate)?;
+    check_version(&header)?;
     let support = format!(
         "{} of {} validators, power {} of {}, certified height {}",
         support.signers,
@@ -134,10 +135,24 @@ fn check_change(
     }
     check_above(header.height, above)?;
     check_certificate(before, &header, &certificate)?;
+    check_version(&header)?;
     let after = Validators::decode(&change.validators)?;
     check_root(Code::Validators, place(), &header.next_validators, &after.hash())?;
     check_validator_keys(&after, header.height)?;
     Ok((header.height, after))
+}
+
+/// What a header of another version says, only a program that knows the version can tell.
+fn check_version(header: &Header) -> Result<(), Doubt> {
+    let (version, known) = (header.protocol_version, PROTOCOL_VERSIONS);
+    if known.contains(&version) {
+        return Ok(());
+    }
+    let (height, last) = (header.height, known.end());
+    let reason = format!(
+        "block {height} follows protocol version {version}, and this program knows 1 to {last}"
+    );
+    Err(Verdict::NotDetermined(reason))
 }
 
 /// Changes come one after the other, and before what they lead to.

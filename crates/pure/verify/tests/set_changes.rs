@@ -10,6 +10,7 @@ use bytes::Bytes;
 use ledger_event::proof_file::Statement;
 use ledger_event::{Anchor, Clock, SetChange};
 use ledger_fixtures::{Chain, World, record};
+use ledger_format::genesis::PROTOCOL_VERSIONS;
 use ledger_format::header::Header;
 use ledger_format::validators::Validators;
 use ledger_format::{message, proof_file};
@@ -93,6 +94,39 @@ fn without_a_change_nothing_is_determined() {
     let mut twice = chain.anchor(7);
     twice.changes.insert(0, twice.changes[0].clone());
     assert!(matches!(verdict(&chain, twice, 7), Verdict::NotDetermined(_)));
+}
+
+/// What a header of a version says that this program does not know, nobody can tell here; of what no quorum signed it is no excuse.
+#[test]
+fn a_header_of_an_unknown_version_determines_nothing() {
+    let chain = chain();
+    for version in [0, PROTOCOL_VERSIONS.end() + 1] {
+        let later = |header: &Bytes| {
+            let mut header = Header::decode(header.clone()).unwrap();
+            header.protocol_version = version;
+            header
+        };
+        let signed = |header: &Header, height: usize| {
+            let (_, keys) = chain.validators_at(height);
+            let by = keys.iter().map(|keys| &keys.vote);
+            Bytes::from(ledger_fixtures::certificate(header, 0, by).encode())
+        };
+        let mut last = chain.anchor(7);
+        let header = later(&last.header);
+        last.header = header.encode().into();
+        assert_eq!(code(&chain, last.clone(), 7), Code::CertificateBlock);
+        last.certificate = signed(&header, 7);
+        let within = altered(&chain, 1, |change| {
+            let header = later(&change.header);
+            change.header = header.encode().into();
+            change.certificate = signed(&header, 4);
+        });
+        for anchor in [last, within] {
+            let found = verdict(&chain, anchor, 7);
+            let Verdict::NotDetermined(why) = found else { panic!("{found:?}") };
+            assert!(why.contains(&format!("protocol version {version}")), "{why}");
+        }
+    }
 }
 
 /// The anchor of the last height with one change altered.

@@ -114,6 +114,7 @@ impl Made {
         let header = self.chain.header_at(2);
         let other_ledger = Header { ledger: LedgerId([0xab; 32]), ..header.clone() };
         let other_set = Header { validators: [0x33; 32], ..header.clone() };
+        let later = Header { protocol_version: u32::MAX, ..header.clone() };
         let vote = self.with_anchor(|anchor| {
             anchor.certificate = turned(&anchor.certificate, 8 * 100).into();
         });
@@ -132,6 +133,12 @@ impl Made {
                 "header with other validators",
                 "certified by those of genesis: the proof does not show the change",
                 &self.under(&other_set, &[0]),
+                ("not determined", ""),
+            ),
+            self.vector(
+                "header of an unknown version",
+                "certified; the highest number of one: who knows it may know what it says",
+                &self.under(&later, &[0]),
                 ("not determined", ""),
             ),
             self.vector(

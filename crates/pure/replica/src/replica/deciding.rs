@@ -145,7 +145,7 @@ impl Replica {
         content: Content,
     ) -> Result<Vec<Action>, EngineStopped> {
         let mut actions = self.hear_open(ledger, from, content)?;
-        if !self.dozing.is_empty() && self.is_open() && !self.has_nothing() {
+        if self.is_open() {
             actions.extend(self.wake_up(ledger)?);
         }
         Ok(actions)

@@ -158,10 +158,10 @@ impl Replica {
         let by = self.verdicts.due(&id, ledger.validators(), next(ledger))?;
         let entry = self.pool.get(&id)?;
         let bytes = entry.bytes().to_vec();
-        let refusal = ledger.propose(self.id, self.now_ms, &[entry]).refused.into_iter().next();
+        let refusal = self.refusal_of(ledger, entry);
         self.verdicts.forget(&id);
         Some(match refusal {
-            Some((_, refusal)) => self.conclude_refused(id, named(&refusal, &by)),
+            Some(refusal) => self.conclude_refused(id, named(&refusal, &by)),
             None => Action::Broadcast(self.relay(vec![bytes])),
         })
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use ledger_format::block::Body;
+use ledger_format::digest::EntryId;
 use ledger_format::entry::Entry;
 use ledger_replay::Ledger;
 use ledger_rules::Refusal;
@@ -99,13 +100,61 @@ impl Replica {
         Ok(actions)
     }
 
+    /// An entry has come to an open height, whose rounds may wait for one. An entry that no block of now may have is not it; what it
+    /// depends on may be on its way, so that it is dropped later.
+    pub(super) fn consider(
+        &mut self,
+        ledger: &Ledger,
+        id: &EntryId,
+    ) -> Result<Vec<Action>, EngineStopped> {
+        let Some(entry) = self.pool.get(id).filter(|_| !self.dozing.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        if self.refusal_of(ledger, entry).is_none() {
+            return self.wake_up(ledger);
+        }
+        // Rounds begin to wait when no entry does, so that the timer of the first one is that of all.
+        let is_first = self.pool.len() == 1;
+        let timer = Timer(Wake::Patience { height: next(ledger) });
+        Ok(is_first.then(|| Action::SetTimer(timer, self.settings.patience)).into_iter().collect())
+    }
+
+    /// Drops the first waiting entries that no block of now may have, up to one that may, while no block is known that could fill the
+    /// open height. Whoever sends such entries again and again would keep its rounds going, each longer than the last, and what comes
+    /// then would wait for the next one of somebody honest.
+    pub(super) fn drop_useless(&mut self, ledger: &Ledger) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.phase != Phase::Deciding || self.has_block() {
+            return actions;
+        }
+        while let Some((ticket, entry)) = self.pool.oldest() {
+            let Some(refusal) = self.refusal_of(ledger, entry) else { break };
+            actions.extend(self.drop_refused(ledger, ticket, refusal));
+        }
+        actions
+    }
+
+    /// Why no block of now may have an entry.
+    pub(super) fn refusal_of(&self, ledger: &Ledger, entry: &Entry) -> Option<Refusal> {
+        let refused = ledger.propose(self.id, self.now_ms, &[entry]).refused;
+        refused.into_iter().next().map(|(_, refusal)| refusal)
+    }
+
     /// Whose turn it is has not proposed anything. The height is opened all the same if any waiting entry may enter a block.
     pub(super) fn lose_patience(
         &mut self,
         ledger: &Ledger,
         height: u64,
     ) -> Result<Vec<Action>, EngineStopped> {
-        if height != next(ledger) || self.phase != Phase::Waiting || self.engine.is_none() {
+        if height != next(ledger) || self.engine.is_none() {
+            return Ok(Vec::new());
+        }
+        if !self.dozing.is_empty() {
+            let mut actions = self.drop_useless(ledger);
+            actions.extend(self.wake_up(ledger)?);
+            return Ok(actions);
+        }
+        if self.phase != Phase::Waiting {
             return Ok(Vec::new());
         }
         self.phase = Phase::Silent;

@@ -97,13 +97,26 @@ impl Begun {
 
     /// Gives a node two entries that can both be in the next block.
     pub(crate) fn submit_two(&mut self, number: usize, now_ms: u64) {
-        let (ledger, node) = (genesis().id(), &mut self.network.nodes[number]);
-        let time_ms = node.ledger.time_ms();
-        for (deed, serial) in self.later.iter().take(2).zip(77..) {
-            let place = Place { ledger, time_ms, head: Vec::new(), serial, signed: true };
-            let event = Event::Submitted(Box::new(deed.seal(&place)));
-            let _actions = node.replica.step(&node.ledger, now_ms, event).unwrap();
+        let time_ms = self.network.nodes[number].ledger.time_ms();
+        for deed in 0..2 {
+            let _actions = self.submit(number, now_ms, deed, time_ms);
         }
+    }
+
+    /// Gives a node one of the later deeds, sealed at a time.
+    pub(crate) fn submit(
+        &mut self,
+        number: usize,
+        now_ms: u64,
+        deed: u8,
+        time_ms: u64,
+    ) -> Vec<Action> {
+        let (ledger, node) = (genesis().id(), &mut self.network.nodes[number]);
+        let (head, serial) = (Vec::new(), 77 + u64::from(deed));
+        let place = Place { ledger, time_ms, head, serial, signed: true };
+        let entry = self.later[usize::from(deed) % self.later.len()].seal(&place);
+        let event = Event::Submitted(Box::new(entry));
+        node.replica.step(&node.ledger, now_ms, event).unwrap()
     }
 
     /// A block that names this validator as its proposer, with its body.

@@ -52,6 +52,53 @@ fn a_block_that_all_have_voted_against_keeps_no_rounds_going() {
     assert_eq!(prevotes(&woken), [None], "the round goes on: {woken:?}");
 }
 
+/// Fires timers.
+fn fire(begun: &mut Begun, number: usize, now_ms: u64, timers: Vec<Timer>) -> Vec<Action> {
+    let node = &mut begun.network.nodes[number];
+    let mut fired = Vec::new();
+    for timer in timers {
+        fired.extend(node.replica.step(&node.ledger, now_ms, Event::TimerFired(timer)).unwrap());
+    }
+    fired
+}
+
+fn refused(actions: &[Action]) -> usize {
+    actions.iter().filter(|action| matches!(action, Action::Refused(..))).count()
+}
+
+/// A liar brings what no block can have again and again, beside a block that nobody votes for.
+#[test]
+fn entries_that_no_block_can_have_keep_no_rounds_going() {
+    let mut begun = Begun::new();
+    let (liar, now_ms) = (begun.turn(0), begun.now_ms());
+    let number = begun.network.number_of(&begun.turn(3)).unwrap();
+    let (block, body) = begun.block_of(now_ms + CENTURY_MS);
+    begun.submit(number, now_ms, 0, now_ms + CENTURY_MS);
+    let open = [(liar, body), (liar, proposal(liar, (2, 0), None, block))];
+    let mut actions = begun.hears(number, now_ms, &open);
+    let others = begun.all_but(number);
+    let against = others.iter().take(2).map(|by| (*by, prevote(*by, (2, 0), None)));
+    actions.extend(begun.hears(number, now_ms, &against.collect::<Vec<_>>()));
+    // It waits when the round's time is over, and is dropped.
+    let (later_ms, running) = (now_ms + 1_000, timers(&actions));
+    assert!(!running.is_empty());
+    let fired = fire(&mut begun, number, later_ms, running);
+    assert_eq!((refused(&fired), fired.len()), (1, 1), "{fired:?}");
+    // Others come while the rounds wait: they are dropped with the first one's patience.
+    let first = begun.submit(number, later_ms, 1, now_ms + CENTURY_MS);
+    let patience = timers(&first);
+    assert_eq!((patience.len(), first.len()), (1, 1), "{first:?}");
+    assert!(begun.submit(number, later_ms, 2, now_ms + CENTURY_MS).is_empty());
+    assert!(begun.network.nodes[number].replica.is_at_rest());
+    let fired = fire(&mut begun, number, later_ms + 250, patience);
+    assert_eq!((refused(&fired), fired.len()), (2, 2), "{fired:?}");
+    assert!(begun.network.nodes[number].replica.is_at_rest());
+    // What a block may have ends that at once.
+    let woken = begun.submit(number, later_ms, 3, now_ms);
+    assert!(!woken.is_empty());
+    assert!(!begun.network.nodes[number].replica.is_at_rest());
+}
+
 /// Entries of the bodies that somebody broadcasts.
 fn filled(actions: &[Action]) -> Vec<usize> {
     let bodies = actions.iter().filter_map(|action| match action {
