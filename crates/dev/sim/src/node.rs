@@ -56,6 +56,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     /// Whose it is.
     pub(crate) party: &'static str,
+    /// What its vote counts, where it has one.
+    pub(crate) power: u32,
     /// It has vote keys, whether they are in the set or not.
     pub(crate) is_validator: bool,
     pub(crate) disk: Disk,

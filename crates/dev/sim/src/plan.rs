@@ -6,6 +6,10 @@ use ledger_fixtures::Rng;
 
 use crate::liars::LiarKind;
 
+mod powers;
+
+pub(crate) use powers::quorum_of_heads;
+
 /// How the network treats messages. Chances are in thousandths.
 #[derive(Clone, Copy, Debug)]
 pub struct Weather {
@@ -170,6 +174,8 @@ pub struct Plan {
     pub forgets: bool,
     /// Whether validators come, go and get other keys: the first follower is a standby then.
     pub changes: bool,
+    /// Whether the votes of some count more than those of others.
+    pub is_weighted: bool,
     /// Which of the budgets that the validators have agreed on a party writes more than.
     pub floods: Option<Flood>,
     /// How far clocks are from the truth, in milliseconds.
@@ -211,6 +217,7 @@ impl Plan {
             troubles,
             forgets: false,
             changes,
+            is_weighted: validators >= 4 && Rng(seed ^ 0x7765_6967).once_in(3),
             floods: Self::flood(&mut Rng(seed ^ 0x666c_6f6f)),
             skew_ms: Vec::new(),
             liar,
@@ -310,6 +317,7 @@ impl Plan {
             ("validator_added", self.changes),
             ("validator_removed", self.changes),
             ("validator_renewed", self.changes),
+            ("decided_by_few", self.is_decided_by_few()),
             ("bit_flip_log", flips),
             ("bit_flip_block", flips),
             ("log_refused", flips),
@@ -336,6 +344,7 @@ impl Plan {
             ("damage", links && damage > 0),
             ("overtaking", links && delay_ms.1 >= 30),
             ("turned_away", self.is_flooded_for_sure()),
+            ("unequal_powers", self.is_weighted),
             ("clock_skew", self.skew_ms.iter().any(|skew| *skew != 0)),
         ];
         let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);

@@ -84,7 +84,7 @@ pub fn hunt(bug: Bug, budget: u64) -> Hunt {
 const fn is_shown_by(bug: Bug, violation: &Violation) -> bool {
     match bug {
         Bug::QuorumOfHalf => matches!(violation, Violation::Fork { .. }),
-        Bug::WeakQuorum => matches!(violation, Violation::NoPolka { .. }),
+        Bug::WeakQuorum | Bug::HeadsCounted => matches!(violation, Violation::NoPolka { .. }),
         Bug::VotesForgotten => matches!(violation, Violation::DoubleVote { .. }),
         Bug::SetTooEarly => matches!(violation, Violation::Outsider { .. }),
         Bug::LockForgotten => matches!(violation, Violation::LockBroken { .. }),
@@ -129,6 +129,7 @@ fn plan(bug: Bug, seed: u64) -> Plan {
     plan.storm_ms = STORM_MS;
     plan.forgets = false;
     plan.changes = false;
+    plan.is_weighted = bug == Bug::HeadsCounted;
     (plan.liar, plan.second_liar) = (liar(bug), None);
     match bug {
         // What their liars do is enough.

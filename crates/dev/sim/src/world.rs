@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::checks::{Checks, Violation};
 use crate::clients::Clients;
-use crate::fairness::Fairness;
+use crate::fairness::{Fairness, Weights};
 use crate::network::Network;
 use crate::node::Node;
 use crate::plan::{Plan, Trouble};
@@ -181,7 +181,7 @@ impl World {
         let mut world = Self {
             dice: Rng(plan.seed),
             network: Network::new(count, plan.weather),
-            fairness: Fairness::new(plan.validators),
+            fairness: Fairness::new(Weights::of(&nodes, genesis.validators())),
             plan,
             now_ms: genesis.message().start_ms + 1_000,
             genesis,
@@ -207,6 +207,9 @@ impl World {
             broken: BTreeSet::new(),
             broke: BTreeMap::new(),
         };
+        if world.plan.is_weighted {
+            world.fault("unequal_powers");
+        }
         for node in 0..count {
             if world.plan.skew_ms[node] != 0 {
                 world.fault("clock_skew");

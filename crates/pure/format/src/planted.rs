@@ -71,11 +71,13 @@ pub enum Bug {
     EvidenceUntold,
     /// Where a quorum's prevotes are split, more of them are waited for without end.
     SplitAwaited,
+    /// The engine counts each validator as one, whatever its power.
+    HeadsCounted,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -109,6 +111,7 @@ impl Bug {
         Self::WaitingAnswered,
         Self::EvidenceUntold,
         Self::SplitAwaited,
+        Self::HeadsCounted,
     ];
 }
 

@@ -18,7 +18,7 @@ use crate::checks::{SAME_RECORDS, Violation};
 use crate::clients::Clients;
 use crate::liars::LiarKind;
 use crate::node::{Call, Node, Process};
-use crate::plan::Trouble;
+use crate::plan::{Trouble, quorum_of_heads};
 
 /// Blocks that one answer holds at most.
 const ANSWER_BLOCKS: usize = 16;
@@ -287,6 +287,9 @@ impl World {
                     validator: *validator,
                     signature: *signature,
                 });
+            }
+            if certificate.signatures.len() < quorum_of_heads(validators.members().len()) {
+                self.fault("decided_by_few");
             }
             self.certified.insert(key);
         }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use ledger_format::entry::Entry;
 use ledger_story::cast::{EXCHANGE, OMNI};
-use ledger_story::members::{set, validators_changed};
+use ledger_story::members::{validators_changed, weighted};
 use ledger_story::validator_key_of;
 
 use super::sending::RECONNECT_MS;
 use super::{Happening, World};
+use crate::fairness::Weights;
 use crate::node::Node;
 use crate::plan::Trouble;
 
@@ -86,12 +87,13 @@ impl World {
             _ => self.renew(node),
         }
         parties.extend(self.parties(&after));
-        let members: Vec<(&str, &str)> = after
-            .iter()
-            .map(|number| (self.nodes[*number].name.as_str(), self.nodes[*number].party))
-            .collect();
+        let member = |number: &usize| {
+            let Node { name, party, power, .. } = &self.nodes[*number];
+            (name.as_str(), *party, *power)
+        };
+        let members: Vec<(&str, &str, u32)> = after.iter().map(member).collect();
         let parties: Vec<&'static str> = parties.into_iter().collect();
-        let deed = validators_changed(set(&members), &parties);
+        let deed = validators_changed(weighted(&members), &parties);
         let ledger = &self.nodes.iter().find(knows)?.disk.ledger;
         let entry = self.clients.agreed(&deed, ledger, self.now_ms);
         Some(Change { kind, entry, after })
@@ -125,7 +127,7 @@ impl World {
         self.checks.in_force(height + 1, ledger.validators());
         self.checks.in_force(height + 2, ledger.next_validators());
         if height == self.checks.height() {
-            self.fairness.members(ledger.validators().members().len());
+            self.fairness.members(Weights::of(&self.nodes, ledger.validators()));
         }
         if self.nodes[node].identity() != self.nodes[node].id {
             self.introduce(node, RECONNECT_MS);
