@@ -172,6 +172,15 @@ pub enum Violation {
     Index(String),
     /// More is in the blocks than a budget allows.
     Overspent(String),
+    /// A block is not of the version of the protocol that the blocks before it put in force, or has what comes with a later one.
+    OutOfVersion(String),
+    /// Two nodes do not agree on the version that a height follows.
+    VersionsDiffer {
+        /// The height.
+        height: u64,
+        /// The second.
+        node: usize,
+    },
     /// A fault that the run was meant to have did not happen.
     Missed(&'static str),
 }
@@ -198,6 +207,8 @@ pub struct Checks {
     acknowledged: BTreeMap<EntryId, u64>,
     /// The validators of each height.
     sets: BTreeMap<u64, Validators>,
+    /// The version of the protocol that each height follows.
+    versions: BTreeMap<u64, u32>,
     /// How often a node named another for a height.
     suspicions: BTreeMap<(usize, KeyId, u64), u32>,
     /// Validators that lie: what they sign is their own affair.
@@ -252,6 +263,20 @@ impl Checks {
     /// Who signs at a height, as far as it is known.
     pub fn set_of(&self, height: u64) -> Option<&Validators> {
         self.sets.get(&height)
+    }
+
+    /// A node knows which version of the protocol a height follows. Whether that is a new one, which nobody knew of.
+    pub fn follows(&mut self, node: usize, height: u64, version: u32) -> bool {
+        let before = self.versions.get(&(height - 1)).copied();
+        match self.versions.insert(height, version) {
+            None => before.is_some_and(|before| before != version),
+            Some(known) => {
+                if known != version {
+                    self.violations.push(Violation::VersionsDiffer { height, node });
+                }
+                false
+            }
+        }
     }
 
     /// Somebody has signed something with its own key, a liar perhaps: others may conclude from it.

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use ledger_fixtures::Rng;
+use ledger_format::genesis::PROTOCOL_VERSIONS;
 
 use crate::liars::LiarKind;
+use crate::versions::BUDGETS;
+use crate::world::{REFUSED, TAKEN};
 
 mod powers;
 
@@ -153,6 +156,7 @@ const ALL_HAPPENS: u64 = 50;
 
 /// A run.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what happens in a run and what does not")]
 pub struct Plan {
     /// What decides everything.
     pub seed: u64,
@@ -176,6 +180,8 @@ pub struct Plan {
     pub changes: bool,
     /// Whether the votes of some count more than those of others.
     pub is_weighted: bool,
+    /// Whether members activate one version of the protocol after the other, up to the newest.
+    pub activates: bool,
     /// Which of the budgets that the validators have agreed on a party writes more than.
     pub floods: Option<Flood>,
     /// How far clocks are from the truth, in milliseconds.
@@ -218,6 +224,7 @@ impl Plan {
             forgets: false,
             changes,
             is_weighted: validators >= 4 && Rng(seed ^ 0x7765_6967).once_in(3),
+            activates: Rng(seed ^ 0x6163_7469).once_in(4),
             floods: Self::flood(&mut Rng(seed ^ 0x666c_6f6f)),
             skew_ms: Vec::new(),
             liar,
@@ -252,6 +259,32 @@ impl Plan {
 
     fn flood(dice: &mut Rng) -> Option<Flood> {
         dice.once_in(4).then(|| *dice.pick(&Flood::ALL))
+    }
+
+    /// The version of the protocol that it begins with. A third begin with the newest, as a network of today does, but where versions
+    /// are activated. Budgets came with version 3; since version 4 the state has all sets, and not the last two alone.
+    pub fn version(&self) -> u32 {
+        let newest = *PROTOCOL_VERSIONS.end();
+        match (self.changes, self.floods.is_some()) {
+            _ if self.activates => *Rng(self.seed ^ 0x7665_7273).pick(self.first_versions()),
+            _ if self.seed.is_multiple_of(3) => newest,
+            (true, _) if self.seed % 4 < 3 => 4,
+            (_, true) => BUDGETS,
+            _ => 1,
+        }
+    }
+
+    /// The versions that one may begin with that activates others. Exchanges are charged only for whom they admitted since budgets came.
+    fn first_versions(&self) -> &'static [u32] {
+        match self.floods {
+            Some(Flood::ExchangeEntries | Flood::ExchangeBytes) => &[BUDGETS, 4],
+            _ => &[1, 2, BUDGETS, 4],
+        }
+    }
+
+    /// Whether something that members write is refused until a version is in force that brings it.
+    pub(crate) fn has_new_act(&self) -> bool {
+        self.activates && self.version() < BUDGETS
     }
 
     /// Nodes that run: the followers and a twin after the validators.
@@ -345,6 +378,9 @@ impl Plan {
             ("overtaking", links && delay_ms.1 >= 30),
             ("turned_away", self.is_flooded_for_sure()),
             ("unequal_powers", self.is_weighted),
+            ("protocol_activated", self.activates),
+            (REFUSED, self.has_new_act()),
+            (TAKEN, self.has_new_act()),
             ("clock_skew", self.skew_ms.iter().any(|skew| *skew != 0)),
         ];
         let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);

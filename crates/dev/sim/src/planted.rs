@@ -100,6 +100,7 @@ const fn is_shown_by(bug: Bug, violation: &Violation) -> bool {
         Bug::WaitingAnswered => matches!(violation, Violation::LostAcknowledgement { .. }),
         Bug::EvidenceUntold => matches!(violation, Violation::Untold { .. }),
         Bug::SplitAwaited => matches!(violation, Violation::Standstill { .. }),
+        Bug::VersionTooEarly | Bug::ActTooEarly => matches!(violation, Violation::OutOfVersion(_)),
         _ => true,
     }
 }
@@ -130,6 +131,7 @@ fn plan(bug: Bug, seed: u64) -> Plan {
     plan.forgets = false;
     plan.changes = false;
     plan.is_weighted = bug == Bug::HeadsCounted;
+    plan.activates = matches!(bug, Bug::VersionTooEarly | Bug::ActTooEarly);
     (plan.liar, plan.second_liar) = (liar(bug), None);
     match bug {
         // What their liars do is enough.

@@ -18,6 +18,7 @@ use crate::network::Network;
 use crate::node::Node;
 use crate::plan::{Plan, Trouble};
 
+mod activation;
 mod damage;
 mod ending;
 mod founding;
@@ -27,6 +28,7 @@ mod sending;
 mod trouble;
 mod writing;
 
+pub(crate) use activation::{REFUSED, TAKEN};
 use ending::Emptied;
 use membership::Change;
 
@@ -177,6 +179,7 @@ impl World {
         for height in [1, 2] {
             checks.in_force(height, genesis.validators());
         }
+        checks.follows(0, 1, plan.version());
         let (ledger, validators) = (genesis.id(), plan.validators);
         let mut world = Self {
             dice: Rng(plan.seed),
@@ -219,7 +222,7 @@ impl World {
         }
         world.after(250, Happening::Clients);
         world.after(400, Happening::Trouble);
-        if world.plan.changes {
+        if world.plan.changes || world.plan.activates {
             world.after(400, Happening::Members);
         }
         world

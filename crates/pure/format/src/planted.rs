@@ -73,11 +73,15 @@ pub enum Bug {
     SplitAwaited,
     /// The engine counts each validator as one, whatever its power.
     HeadsCounted,
+    /// A version of the protocol is in force one height too early.
+    VersionTooEarly,
+    /// Acts of versions to come are taken.
+    ActTooEarly,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -112,6 +116,8 @@ impl Bug {
         Self::EvidenceUntold,
         Self::SplitAwaited,
         Self::HeadsCounted,
+        Self::VersionTooEarly,
+        Self::ActTooEarly,
     ];
 }
 

@@ -1,7 +1,7 @@
 //! What a run begins with: the genesis document, and machines with empty disks.
 
 use ledger_event::Clock;
-use ledger_format::genesis::{GenesisDocument, PROTOCOL_VERSIONS};
+use ledger_format::genesis::GenesisDocument;
 use ledger_replay::Ledger;
 use ledger_story::cast::{AUTHORITY, EXCHANGE, OMNI, REGISTRY};
 use ledger_story::members::weighted;
@@ -25,15 +25,7 @@ pub(super) fn genesis(plan: &Plan) -> GenesisDocument {
     let members = names.iter().zip(parties).zip(plan.powers());
     let members: Vec<(&str, &str, u32)> =
         members.map(|((name, party), power)| (name.as_str(), party, power)).collect();
-    // A third begin with the newest version, as a network of today does. Budgets came with version 3; since version 4 the state has
-    // all sets, and not the last two alone.
-    let version = match (plan.changes, plan.floods.is_some()) {
-        _ if plan.seed.is_multiple_of(3) => *PROTOCOL_VERSIONS.end(),
-        (true, _) if plan.seed % 4 < 3 => 4,
-        (_, true) => 3,
-        _ => 1,
-    };
-    genesis_with(weighted(&members), version, Clock::Wall, china("2026-08-03"), LIMITS)
+    genesis_with(weighted(&members), plan.version(), Clock::Wall, china("2026-08-03"), LIMITS)
 }
 
 pub(super) fn nodes(plan: &Plan, genesis: &GenesisDocument) -> Vec<Node> {

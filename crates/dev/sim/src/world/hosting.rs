@@ -13,7 +13,7 @@ use ledger_verify::block::check_certificate;
 use ledger_verify::evidence::Culprit;
 use sha2::Digest as _;
 
-use super::{Happening, World};
+use super::{Happening, REFUSED, World};
 use crate::checks::{SAME_RECORDS, Violation};
 use crate::clients::Clients;
 use crate::liars::LiarKind;
@@ -209,6 +209,9 @@ impl World {
     }
 
     fn refused(&mut self, node: usize, id: &EntryId, code: Code) {
+        if code == Code::ProtocolNotActive && self.plan.activates {
+            self.fault(REFUSED);
+        }
         // Of the budgets of a run one alone is small.
         if code == Code::BudgetSpent
             && let Some(flood) = self.plan.floods

@@ -30,13 +30,23 @@ pub(super) struct Change {
 }
 
 impl World {
-    /// Members send a change to nodes until it is in a block; then they think of another.
+    /// Members agree on something now and then: on the next version of the protocol, and on who they are.
     pub(super) fn members(&mut self) {
         if !self.busy {
             return;
         }
         let after = 200 + u64::try_from(self.dice.below(MEMBERS_MS)).unwrap();
         self.after(after, Happening::Members);
+        if self.plan.activates {
+            self.activate();
+        }
+        if self.plan.changes {
+            self.change_set();
+        }
+    }
+
+    /// Members send a change to nodes until it is in a block; then they think of another.
+    fn change_set(&mut self) {
         let is_done = |change: &mut Change| self.checks.is_acknowledged(&change.entry.id());
         if let Some(Change { kind, after, .. }) = self.change.take_if(is_done) {
             self.fault(kind);
@@ -54,12 +64,10 @@ impl World {
 
     /// There is one validator more than at the beginning, or there is not.
     fn think_of_change(&mut self) -> Option<Change> {
-        let is_begun = !self.admissions.is_empty()
-            && self.admissions.iter().all(|entry| self.checks.is_acknowledged(&entry.id()));
         let height = self.checks.height();
         let knows = |node: &&Node| node.lies.is_none() && node.disk.ledger.height() == height;
         let ledger = &self.nodes.iter().find(knows)?.disk.ledger;
-        if !is_begun || ledger.validators() != ledger.next_validators() {
+        if !self.is_begun() || ledger.validators() != ledger.next_validators() {
             return None;
         }
         let is_full = self.members.len() > self.plan.validators;
@@ -99,7 +107,7 @@ impl World {
         Some(Change { kind, entry, after })
     }
 
-    fn parties(&self, members: &BTreeSet<usize>) -> BTreeSet<&'static str> {
+    pub(super) fn parties(&self, members: &BTreeSet<usize>) -> BTreeSet<&'static str> {
         members.iter().map(|number| self.nodes[*number].party).collect()
     }
 
@@ -126,8 +134,12 @@ impl World {
         let height = ledger.height();
         self.checks.in_force(height + 1, ledger.validators());
         self.checks.in_force(height + 2, ledger.next_validators());
+        let is_new = self.checks.follows(node, height + 1, ledger.protocol().version);
         if height == self.checks.height() {
             self.fairness.members(Weights::of(&self.nodes, ledger.validators()));
+        }
+        if is_new {
+            self.fault("protocol_activated");
         }
         if self.nodes[node].identity() != self.nodes[node].id {
             self.introduce(node, RECONNECT_MS);
