@@ -174,7 +174,8 @@ pub struct Plan {
     pub trouble_ms: usize,
     /// Kinds that happen in this run.
     pub troubles: Vec<Trouble>,
-    /// Whether validators lose their memory, one at a time, in a network that tolerates that beside its liar.
+    /// Whether validators lose their memory, one at a time, in a network that tolerates that beside its liar, or stands still until they
+    /// are back.
     pub forgets: bool,
     /// Whether validators come, go and get other keys: the first follower is a standby then.
     pub changes: bool,
@@ -238,7 +239,8 @@ impl Plan {
             plan.second_liar = Self::second_liar(&mut Rng(seed ^ 0x7365_636f));
         }
         let liars = usize::from(has_liar) + usize::from(plan.second_liar.is_some());
-        let may_forget = crashes && is_mild && (validators - 1) / 3 > liars;
+        let can_recover = (validators - 1) / 3 > liars || plan.needs_word();
+        let may_forget = crashes && is_mild && can_recover;
         plan.forgets = may_forget && Rng(seed ^ 0x616d_6e65).once_in(2);
         if may_forget && Rng(seed ^ 0x666c_6970).once_in(2) {
             plan.troubles.extend([Trouble::BitFlipLog, Trouble::BitFlipBlock]);
@@ -285,6 +287,12 @@ impl Plan {
     /// Whether something that members write is refused until a version is in force that brings it.
     pub(crate) fn has_new_act(&self) -> bool {
         self.activates && self.version() < BUDGETS
+    }
+
+    /// Whether the others are no quorum without a validator that has lost its memory, and its operator has to vouch for it. Where it is
+    /// the only one, nobody asks.
+    fn needs_word(&self) -> bool {
+        (2..=3).contains(&self.validators)
     }
 
     /// Nodes that run: the followers and a twin after the validators.
@@ -347,6 +355,7 @@ impl Plan {
             ("turned_away", self.floods.is_some()),
             ("lost_memory", self.forgets),
             ("recovered", self.forgets || flips),
+            ("recovered_alone", self.needs_word() && (self.forgets || flips)),
             ("validator_added", self.changes),
             ("validator_removed", self.changes),
             ("validator_renewed", self.changes),

@@ -77,11 +77,15 @@ pub enum Bug {
     VersionTooEarly,
     /// Acts of versions to come are taken.
     ActTooEarly,
+    /// On an operator's word a validator votes at once, without the blocks of the others.
+    AloneAtOnce,
+    /// That an operator has vouched for a validator is not logged.
+    WordNotLogged,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -118,6 +122,8 @@ impl Bug {
         Self::HeadsCounted,
         Self::VersionTooEarly,
         Self::ActTooEarly,
+        Self::AloneAtOnce,
+        Self::WordNotLogged,
     ];
 }
 

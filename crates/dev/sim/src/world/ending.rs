@@ -102,7 +102,7 @@ impl World {
                     self.checks.violations.push(unproven);
                 }
                 for culprit in proven {
-                    self.checks.accused(number, culprit.key);
+                    self.checks.accused(number, culprit.key, evidence.height);
                     known.insert(culprit.key);
                     all.push((culprit.key, evidence.clone()));
                 }

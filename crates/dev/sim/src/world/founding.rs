@@ -54,6 +54,7 @@ fn node(plan: &Plan, genesis: &GenesisDocument, powers: &[u32], number: usize) -
         liar: lies.map(LiarKind::liar),
         lies,
         forgot: false,
+        vouched: 0,
         left: None,
         dies_answered: false,
     }
