@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use ledger_format::block::Block;
 use ledger_format::digest::{BlockHash, EntryId, KeyId};
@@ -172,6 +173,15 @@ pub enum Violation {
     Index(String),
     /// More is in the blocks than a budget allows.
     Overspent(String),
+    /// A block is not of the version of the protocol that the blocks before it put in force, or has what comes with a later one.
+    OutOfVersion(String),
+    /// Two nodes do not agree on the version that a height follows.
+    VersionsDiffer {
+        /// The height.
+        height: u64,
+        /// The second.
+        node: usize,
+    },
     /// A fault that the run was meant to have did not happen.
     Missed(&'static str),
 }
@@ -189,15 +199,29 @@ type Slot = (KeyId, u64, u32, &'static str);
 /// Which block it is for, and the valid round of a proposal.
 type Said = (Option<BlockHash>, Option<u32>);
 
+fn slot(statement: &Statement) -> (Slot, Said) {
+    let Statement { validator, height, round, block, .. } = *statement;
+    let (kind, valid_round) = match statement.kind {
+        StatementKind::Proposal { valid_round } => ("proposal", valid_round),
+        StatementKind::Prevote => ("prevote", None),
+        StatementKind::Precommit => ("precommit", None),
+    };
+    ((validator, height, round, kind), (block, valid_round))
+}
+
 /// What has been seen so far.
 #[derive(Debug, Default)]
 pub struct Checks {
     blocks: BTreeMap<u64, BlockHash>,
     said: BTreeMap<Slot, Said>,
+    /// What was said by those who have forgotten it since, on their operators' word.
+    forgotten: BTreeSet<(Slot, Said)>,
     locks: Locks,
     acknowledged: BTreeMap<EntryId, u64>,
     /// The validators of each height.
     sets: BTreeMap<u64, Validators>,
+    /// The version of the protocol that each height follows.
+    versions: BTreeMap<u64, u32>,
     /// How often a node named another for a height.
     suspicions: BTreeMap<(usize, KeyId, u64), u32>,
     /// Validators that lie: what they sign is their own affair.
@@ -226,9 +250,10 @@ impl Checks {
         }
     }
 
-    /// A node accuses a validator.
-    pub fn accused(&mut self, node: usize, validator: KeyId) {
-        if !self.liars.contains(&validator) {
+    /// A node accuses a validator of what it did at a height. What is forgotten on an operator's word may be contradicted.
+    pub fn accused(&mut self, node: usize, validator: KeyId, height: u64) {
+        let of_height = |((by, at, ..), _): &(Slot, Said)| (*by, *at) == (validator, height);
+        if !self.liars.contains(&validator) && !self.forgotten.iter().any(of_height) {
             self.violations.push(Violation::Framed { node, validator: Some(validator) });
         }
     }
@@ -254,26 +279,49 @@ impl Checks {
         self.sets.get(&height)
     }
 
+    /// A node knows which version of the protocol a height follows. Whether that is a new one, which nobody knew of.
+    pub fn follows(&mut self, node: usize, height: u64, version: u32) -> bool {
+        let before = self.versions.get(&(height - 1)).copied();
+        match self.versions.insert(height, version) {
+            None => before.is_some_and(|before| before != version),
+            Some(known) => {
+                if known != version {
+                    self.violations.push(Violation::VersionsDiffer { height, node });
+                }
+                false
+            }
+        }
+    }
+
     /// Somebody has signed something with its own key, a liar perhaps: others may conclude from it.
     pub fn hears(&mut self, statement: &Statement) {
-        self.locks.hear(statement);
+        if !self.is_forgotten(statement) {
+            self.locks.hear(statement);
+        }
+    }
+
+    /// Somebody shows what a validator has said, which is as if it had said it now, unless it has forgotten that.
+    pub fn shows(&mut self, statement: &Statement) -> bool {
+        !self.is_forgotten(statement) && self.says(statement)
+    }
+
+    fn is_forgotten(&self, statement: &Statement) -> bool {
+        !self.forgotten.is_empty() && self.forgotten.contains(&slot(statement))
     }
 
     /// A validator has said something. Whether it contradicts what it said before; of an honest one that is a violation.
     pub fn says(&mut self, statement: &Statement) -> bool {
-        self.hears(statement);
+        let (slot, said) = slot(statement);
+        // It has said something else there since, and passes on what others showed it: that is no new signature.
+        if self.is_forgotten(statement) && self.said.contains_key(&slot) {
+            return false;
+        }
+        self.locks.hear(statement);
         let (height, validator) = (statement.height, statement.validator);
         let lies = self.liars.contains(&validator);
         if !lies && self.set_of(height).is_some_and(|set| set.get(&validator).is_none()) {
             self.violations.push(Violation::Outsider { validator, height });
         }
-        let (kind, valid_round) = match statement.kind {
-            StatementKind::Proposal { valid_round } => ("proposal", valid_round),
-            StatementKind::Prevote => ("prevote", None),
-            StatementKind::Precommit => ("precommit", None),
-        };
-        let slot = (statement.validator, statement.height, statement.round, kind);
-        let said = (statement.block, valid_round);
         match self.said.entry(slot) {
             Entry::Vacant(vacant) => {
                 vacant.insert(said);
@@ -300,6 +348,17 @@ impl Checks {
         let too_late = said.map(|((_, height, ..), _)| *height).find(|height| *height >= from);
         let too_soon = too_late.map(|height| Violation::VotesTooSoon { node, height });
         self.violations.extend(too_soon);
+    }
+
+    /// A node that had lost its memory votes again on its operator's word that nobody else has its keys. What they signed at these heights
+    /// it does not know, and may contradict; not what it says from now on. Above them they have signed nothing.
+    pub fn vouched(&mut self, node: usize, keys: &[KeyId], heights: &Range<u64>) {
+        self.remembers(node, keys, heights.end);
+        for key in keys {
+            let slots = (*key, heights.start, 0, "")..(*key, heights.end, 0, "");
+            self.forgotten.extend(self.said.extract_if(slots, |_, _| true));
+            self.locks.forget(key, heights);
+        }
     }
 
     /// A vote of an honest validator is founded on those of others.

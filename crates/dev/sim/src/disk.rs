@@ -79,16 +79,19 @@ impl Disk {
         }
     }
 
-    /// Makes a block durable. The log's records of its height have done their work; like the real one, it is emptied now and then.
-    pub(crate) fn commit(&mut self, block: &Block, ids: &[EntryId], empty_log: bool) {
+    /// Makes a block durable. The log's records of its height have done their work; like the real one, it is emptied now and then, but
+    /// for what the replica has left in it.
+    pub(crate) fn commit(&mut self, block: &Block, ids: &[EntryId], marks: Option<Vec<Vec<u8>>>) {
         let mut stored = Vec::new();
         frames::append(&mut stored, None, &block.encode());
         self.blocks.push(stored);
         self.ids.extend(ids);
         self.height = self.log.len();
-        if empty_log {
+        if let Some(marks) = marks {
             self.empty_log();
-            self.append(&ledger_replica::done(block.body.header.height));
+            for mark in marks {
+                self.append(&mark);
+            }
             self.flush();
         }
     }

@@ -3,12 +3,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_format::digest::EntryId;
+use ledger_format::validators::Validators;
+
+use crate::node::Node;
+
+/// What the votes of nodes count.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    /// By the number of the node, of those that are in the set.
+    nodes: BTreeMap<usize, u64>,
+    /// All votes of the set.
+    total: u64,
+}
+
+impl Weights {
+    pub(crate) fn of(nodes: &[Node], set: &Validators) -> Self {
+        let weight = |(number, node): (usize, &Node)| (number, set.power_of(&node.ids()));
+        Self { nodes: nodes.iter().enumerate().map(weight).collect(), total: set.total_power() }
+    }
+
+    /// Whether these nodes are a quorum.
+    fn suffice(&self, nodes: &BTreeSet<usize>) -> bool {
+        let weights = nodes.iter().filter_map(|node| self.nodes.get(node));
+        3 * weights.sum::<u64>() > 2 * self.total
+    }
+}
 
 /// What waits, and where.
 #[derive(Debug)]
 pub(crate) struct Fairness {
-    /// How many honest validators are a quorum.
-    quorum: usize,
+    weights: Weights,
     /// Honest validators that have an entry in their pools.
     seen: BTreeMap<EntryId, BTreeSet<usize>>,
     /// The height at which they became a quorum.
@@ -18,27 +42,22 @@ pub(crate) struct Fairness {
 }
 
 impl Fairness {
-    pub(crate) const fn new(validators: usize) -> Self {
-        Self {
-            quorum: quorum(validators),
-            seen: BTreeMap::new(),
-            since: BTreeMap::new(),
-            longest: 0,
-        }
+    pub(crate) const fn new(weights: Weights) -> Self {
+        Self { weights, seen: BTreeMap::new(), since: BTreeMap::new(), longest: 0 }
     }
 
-    /// The set has so many members from now on.
-    pub(crate) fn members(&mut self, validators: usize) {
-        self.quorum = quorum(validators);
-        let Self { quorum, seen, since, .. } = self;
-        since.retain(|entry, _| seen.get(entry).is_some_and(|seen| seen.len() >= *quorum));
+    /// Votes count so much from now on.
+    pub(crate) fn members(&mut self, weights: Weights) {
+        self.weights = weights;
+        let Self { weights, seen, since, .. } = self;
+        since.retain(|entry, _| seen.get(entry).is_some_and(|seen| weights.suffice(seen)));
     }
 
     /// An honest validator has an entry in its pool.
     pub(crate) fn saw(&mut self, node: usize, entry: EntryId, height: u64) {
         let seen = self.seen.entry(entry).or_default();
         seen.insert(node);
-        if seen.len() >= self.quorum {
+        if self.weights.suffice(seen) {
             self.since.entry(entry).or_insert(height);
         }
     }
@@ -46,7 +65,7 @@ impl Fairness {
     /// A validator has lost its pool, or its place: what is no longer with a quorum may have to be submitted again.
     pub(crate) fn lost(&mut self, node: usize) {
         for (entry, seen) in &mut self.seen {
-            if seen.remove(&node) && seen.len() < self.quorum {
+            if seen.remove(&node) && !self.weights.suffice(seen) {
                 self.since.remove(entry);
             }
         }
@@ -55,7 +74,7 @@ impl Fairness {
     /// An entry was refused at one validator.
     pub(crate) fn refused(&mut self, node: usize, entry: &EntryId) {
         let Some(seen) = self.seen.get_mut(entry) else { return };
-        if seen.remove(&node) && seen.len() < self.quorum {
+        if seen.remove(&node) && !self.weights.suffice(seen) {
             self.since.remove(entry);
         }
     }
@@ -79,8 +98,4 @@ impl Fairness {
         self.longest = self.longest.max(waited);
         waited
     }
-}
-
-const fn quorum(validators: usize) -> usize {
-    validators - validators.saturating_sub(1) / 3
 }

@@ -30,6 +30,7 @@ pub mod plan;
 #[cfg(feature = "planted")]
 pub mod planted;
 mod spending;
+mod versions;
 mod world;
 
 pub use world::{Failure, Report, run};

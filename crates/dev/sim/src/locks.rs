@@ -3,6 +3,7 @@
 //! all that anybody said counts, liars too, and its own vote. That accuses nobody honest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use ledger_format::digest::{BlockHash, KeyId};
 use ledger_format::validators::Validators;
@@ -40,6 +41,11 @@ impl Locks {
             }
             StatementKind::Proposal { .. } => {}
         }
+    }
+
+    /// A validator has lost its memory of what it precommitted at these heights.
+    pub(crate) fn forget(&mut self, validator: &KeyId, heights: &Range<u64>) {
+        self.precommits.retain(|(height, by), _| by != validator || !heights.contains(height));
     }
 
     /// What a vote of an honest validator lacks, if it should not have been made.

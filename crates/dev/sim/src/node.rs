@@ -56,6 +56,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     /// Whose it is.
     pub(crate) party: &'static str,
+    /// What its vote counts, where it has one.
+    pub(crate) power: u32,
     /// It has vote keys, whether they are in the set or not.
     pub(crate) is_validator: bool,
     pub(crate) disk: Disk,
@@ -67,6 +69,8 @@ pub(crate) struct Node {
     pub(crate) lies: Option<LiarKind>,
     /// The validator has lost its memory, and has not found it again.
     pub(crate) forgot: bool,
+    /// Up to this height its operator has vouched for what it has forgotten.
+    pub(crate) vouched: u64,
     /// Actions until the process dies, when it is about to.
     pub(crate) left: Option<usize>,
     /// Whether the process dies when it has answered for the next block.
@@ -86,6 +90,11 @@ impl Node {
         let votes = block.certificate.signatures.iter().filter(|(by, _)| own.contains(by));
         let has_votes = votes.map(|(_, vote)| vote).all(|vote| self.disk.has_logged(vote));
         has_votes && self.disk.has_logged(&block.body.header.encode())
+    }
+
+    /// Whether the others cannot go on without it, nor tell it what it has forgotten: its operator has to vouch for it.
+    pub(crate) fn is_alone(&self) -> bool {
+        !Replica::can_recover(&self.disk.ledger, &self.ids())
     }
 
     /// Its keys by their names.

@@ -3,8 +3,15 @@
 use std::collections::BTreeSet;
 
 use ledger_fixtures::Rng;
+use ledger_format::genesis::PROTOCOL_VERSIONS;
 
 use crate::liars::LiarKind;
+use crate::versions::BUDGETS;
+use crate::world::{REFUSED, TAKEN};
+
+mod powers;
+
+pub(crate) use powers::quorum_of_heads;
 
 /// How the network treats messages. Chances are in thousandths.
 #[derive(Clone, Copy, Debug)]
@@ -149,6 +156,7 @@ const ALL_HAPPENS: u64 = 50;
 
 /// A run.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what happens in a run and what does not")]
 pub struct Plan {
     /// What decides everything.
     pub seed: u64,
@@ -166,10 +174,15 @@ pub struct Plan {
     pub trouble_ms: usize,
     /// Kinds that happen in this run.
     pub troubles: Vec<Trouble>,
-    /// Whether validators lose their memory, one at a time, in a network that tolerates that beside its liar.
+    /// Whether validators lose their memory, one at a time, in a network that tolerates that beside its liar, or stands still until they
+    /// are back.
     pub forgets: bool,
     /// Whether validators come, go and get other keys: the first follower is a standby then.
     pub changes: bool,
+    /// Whether the votes of some count more than those of others.
+    pub is_weighted: bool,
+    /// Whether members activate one version of the protocol after the other, up to the newest.
+    pub activates: bool,
     /// Which of the budgets that the validators have agreed on a party writes more than.
     pub floods: Option<Flood>,
     /// How far clocks are from the truth, in milliseconds.
@@ -211,6 +224,8 @@ impl Plan {
             troubles,
             forgets: false,
             changes,
+            is_weighted: validators >= 4 && Rng(seed ^ 0x7765_6967).once_in(3),
+            activates: Rng(seed ^ 0x6163_7469).once_in(4),
             floods: Self::flood(&mut Rng(seed ^ 0x666c_6f6f)),
             skew_ms: Vec::new(),
             liar,
@@ -224,7 +239,8 @@ impl Plan {
             plan.second_liar = Self::second_liar(&mut Rng(seed ^ 0x7365_636f));
         }
         let liars = usize::from(has_liar) + usize::from(plan.second_liar.is_some());
-        let may_forget = crashes && is_mild && (validators - 1) / 3 > liars;
+        let can_recover = (validators - 1) / 3 > liars || plan.needs_word();
+        let may_forget = crashes && is_mild && can_recover;
         plan.forgets = may_forget && Rng(seed ^ 0x616d_6e65).once_in(2);
         if may_forget && Rng(seed ^ 0x666c_6970).once_in(2) {
             plan.troubles.extend([Trouble::BitFlipLog, Trouble::BitFlipBlock]);
@@ -245,6 +261,38 @@ impl Plan {
 
     fn flood(dice: &mut Rng) -> Option<Flood> {
         dice.once_in(4).then(|| *dice.pick(&Flood::ALL))
+    }
+
+    /// The version of the protocol that it begins with. A third begin with the newest, as a network of today does, but where versions
+    /// are activated. Budgets came with version 3; since version 4 the state has all sets, and not the last two alone.
+    pub fn version(&self) -> u32 {
+        let newest = *PROTOCOL_VERSIONS.end();
+        match (self.changes, self.floods.is_some()) {
+            _ if self.activates => *Rng(self.seed ^ 0x7665_7273).pick(self.first_versions()),
+            _ if self.seed.is_multiple_of(3) => newest,
+            (true, _) if self.seed % 4 < 3 => 4,
+            (_, true) => BUDGETS,
+            _ => 1,
+        }
+    }
+
+    /// The versions that one may begin with that activates others. Exchanges are charged only for whom they admitted since budgets came.
+    fn first_versions(&self) -> &'static [u32] {
+        match self.floods {
+            Some(Flood::ExchangeEntries | Flood::ExchangeBytes) => &[BUDGETS, 4],
+            _ => &[1, 2, BUDGETS, 4],
+        }
+    }
+
+    /// Whether something that members write is refused until a version is in force that brings it.
+    pub(crate) fn has_new_act(&self) -> bool {
+        self.activates && self.version() < BUDGETS
+    }
+
+    /// Whether the others are no quorum without a validator that has lost its memory, and its operator has to vouch for it. Where it is
+    /// the only one, nobody asks.
+    fn needs_word(&self) -> bool {
+        (2..=3).contains(&self.validators)
     }
 
     /// Nodes that run: the followers and a twin after the validators.
@@ -307,9 +355,11 @@ impl Plan {
             ("turned_away", self.floods.is_some()),
             ("lost_memory", self.forgets),
             ("recovered", self.forgets || flips),
+            ("recovered_alone", self.needs_word() && (self.forgets || flips)),
             ("validator_added", self.changes),
             ("validator_removed", self.changes),
             ("validator_renewed", self.changes),
+            ("decided_by_few", self.is_decided_by_few()),
             ("bit_flip_log", flips),
             ("bit_flip_block", flips),
             ("log_refused", flips),
@@ -336,6 +386,10 @@ impl Plan {
             ("damage", links && damage > 0),
             ("overtaking", links && delay_ms.1 >= 30),
             ("turned_away", self.is_flooded_for_sure()),
+            ("unequal_powers", self.is_weighted),
+            ("protocol_activated", self.activates),
+            (REFUSED, self.has_new_act()),
+            (TAKEN, self.has_new_act()),
             ("clock_skew", self.skew_ms.iter().any(|skew| *skew != 0)),
         ];
         let chosen = chosen.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);

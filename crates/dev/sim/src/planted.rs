@@ -84,7 +84,7 @@ pub fn hunt(bug: Bug, budget: u64) -> Hunt {
 const fn is_shown_by(bug: Bug, violation: &Violation) -> bool {
     match bug {
         Bug::QuorumOfHalf => matches!(violation, Violation::Fork { .. }),
-        Bug::WeakQuorum => matches!(violation, Violation::NoPolka { .. }),
+        Bug::WeakQuorum | Bug::HeadsCounted => matches!(violation, Violation::NoPolka { .. }),
         Bug::VotesForgotten => matches!(violation, Violation::DoubleVote { .. }),
         Bug::SetTooEarly => matches!(violation, Violation::Outsider { .. }),
         Bug::LockForgotten => matches!(violation, Violation::LockBroken { .. }),
@@ -96,10 +96,14 @@ const fn is_shown_by(bug: Bug, violation: &Violation) -> bool {
         Bug::VoteOfAnyRound => matches!(violation, Violation::NotKept { .. }),
         Bug::PublishedBeforeFlush => matches!(violation, Violation::NotDurable { .. }),
         Bug::DamageCutOff => matches!(violation, Violation::DamageBelieved { .. }),
-        Bug::OneReportEnough => matches!(violation, Violation::VotesTooSoon { .. }),
+        Bug::OneReportEnough | Bug::AloneAtOnce => {
+            matches!(violation, Violation::VotesTooSoon { .. })
+        }
+        Bug::WordNotLogged => matches!(violation, Violation::Stopped { .. }),
         Bug::WaitingAnswered => matches!(violation, Violation::LostAcknowledgement { .. }),
         Bug::EvidenceUntold => matches!(violation, Violation::Untold { .. }),
         Bug::SplitAwaited => matches!(violation, Violation::Standstill { .. }),
+        Bug::VersionTooEarly | Bug::ActTooEarly => matches!(violation, Violation::OutOfVersion(_)),
         _ => true,
     }
 }
@@ -123,12 +127,18 @@ const fn liar(bug: Bug) -> Option<LiarKind> {
 
 /// The plan that shows a bug best: some need a certain liar, and some that there is none.
 fn plan(bug: Bug, seed: u64) -> Plan {
-    // One that lies beside one that has lost its memory, or a quorum of half that is not one of two thirds too.
-    let is_of_many = matches!(bug, Bug::QuorumOfHalf | Bug::OneReportEnough);
-    let mut plan = Plan::of(seed, if is_of_many { 7 } else { 4 }, HEIGHTS);
+    let validators = match bug {
+        // One that lies beside one that has lost its memory, or a quorum of half that is not one of two thirds too.
+        Bug::QuorumOfHalf | Bug::OneReportEnough => 7,
+        Bug::AloneAtOnce | Bug::WordNotLogged => 3,
+        _ => 4,
+    };
+    let mut plan = Plan::of(seed, validators, HEIGHTS);
     plan.storm_ms = STORM_MS;
     plan.forgets = false;
     plan.changes = false;
+    plan.is_weighted = bug == Bug::HeadsCounted;
+    plan.activates = matches!(bug, Bug::VersionTooEarly | Bug::ActTooEarly);
     (plan.liar, plan.second_liar) = (liar(bug), None);
     match bug {
         // What their liars do is enough.
@@ -180,7 +190,7 @@ fn trouble(plan: &mut Plan, bug: Bug) {
             (troubles, 1_500, swift)
         }
         // Heights that take long, so that one is still open when the validator is back.
-        Bug::OneReportEnough => {
+        Bug::OneReportEnough | Bug::AloneAtOnce | Bug::WordNotLogged => {
             plan.forgets = true;
             let slow = Weather { loss: 100, delay_ms: (5, 150), ..STORMY };
             (vec![Trouble::Crash], 1_500, slow)

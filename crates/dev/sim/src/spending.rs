@@ -6,6 +6,9 @@ use ledger_event::event::Act;
 use ledger_event::{Budget, Budgets, ValidatorSet};
 use ledger_format::entry::Entry;
 use ledger_format::genesis::GenesisDocument;
+use ledger_format::header::Header;
+
+use crate::versions::BUDGETS;
 
 /// What was counted so far.
 #[derive(Debug)]
@@ -36,14 +39,15 @@ impl Spending {
     ///
     /// # Errors
     /// Who has written too much.
-    pub(crate) fn push(&mut self, time_ms: u64, entries: &[Entry]) -> Result<(), String> {
+    pub(crate) fn push(&mut self, header: &Header, entries: &[Entry]) -> Result<(), String> {
         for entry in entries {
             let claims = entry.claims();
             match &entry.event().act {
                 Some(Act::AssetDescribed(_)) => {
-                    self.spend(time_ms, &claims.issuer, entry.bytes().len())?;
+                    self.spend(header.time_ms, &claims.issuer, entry.bytes().len())?;
                 }
-                Some(Act::PartyAdmitted(_)) => {
+                // Who was admitted before is charged to nobody else: it was not written down by whom.
+                Some(Act::PartyAdmitted(_)) if header.protocol_version >= BUDGETS => {
                     let party = claims.subject.name().to_owned();
                     self.admitted.insert(party, claims.issuer.clone());
                 }

@@ -13,11 +13,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::checks::{Checks, Violation};
 use crate::clients::Clients;
-use crate::fairness::Fairness;
+use crate::fairness::{Fairness, Weights};
 use crate::network::Network;
 use crate::node::Node;
 use crate::plan::{Plan, Trouble};
 
+mod activation;
 mod damage;
 mod ending;
 mod founding;
@@ -27,6 +28,7 @@ mod sending;
 mod trouble;
 mod writing;
 
+pub(crate) use activation::{REFUSED, TAKEN};
 use ending::Emptied;
 use membership::Change;
 
@@ -177,11 +179,12 @@ impl World {
         for height in [1, 2] {
             checks.in_force(height, genesis.validators());
         }
+        checks.follows(0, 1, plan.version());
         let (ledger, validators) = (genesis.id(), plan.validators);
         let mut world = Self {
             dice: Rng(plan.seed),
             network: Network::new(count, plan.weather),
-            fairness: Fairness::new(plan.validators),
+            fairness: Fairness::new(Weights::of(&nodes, genesis.validators())),
             plan,
             now_ms: genesis.message().start_ms + 1_000,
             genesis,
@@ -207,6 +210,9 @@ impl World {
             broken: BTreeSet::new(),
             broke: BTreeMap::new(),
         };
+        if world.plan.is_weighted {
+            world.fault("unequal_powers");
+        }
         for node in 0..count {
             if world.plan.skew_ms[node] != 0 {
                 world.fault("clock_skew");
@@ -216,7 +222,7 @@ impl World {
         }
         world.after(250, Happening::Clients);
         world.after(400, Happening::Trouble);
-        if world.plan.changes {
+        if world.plan.changes || world.plan.activates {
             world.after(400, Happening::Members);
         }
         world

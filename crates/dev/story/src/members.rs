@@ -27,8 +27,18 @@ pub fn member(name: &str, party: &str) -> Validator {
 
 /// A set of validators of one vote each.
 pub fn set(members: &[(&str, &str)]) -> ValidatorSet {
-    let mut validators: Vec<Validator> =
-        members.iter().map(|(name, party)| member(name, party)).collect();
+    let members: Vec<(&str, &str, u32)> =
+        members.iter().map(|(name, party)| (*name, *party, 1)).collect();
+    weighted(&members)
+}
+
+/// A set of validators whose votes count as much as is said here.
+pub fn weighted(members: &[(&str, &str, u32)]) -> ValidatorSet {
+    let weighted = |(name, party, power): &(&str, &str, u32)| Validator {
+        power: *power,
+        ..member(name, party)
+    };
+    let mut validators: Vec<Validator> = members.iter().map(weighted).collect();
     validators.sort_by_key(|validator| sha256(&[&validator.vote_key]));
     ValidatorSet { validators }
 }

@@ -71,11 +71,21 @@ pub enum Bug {
     EvidenceUntold,
     /// Where a quorum's prevotes are split, more of them are waited for without end.
     SplitAwaited,
+    /// The engine counts each validator as one, whatever its power.
+    HeadsCounted,
+    /// A version of the protocol is in force one height too early.
+    VersionTooEarly,
+    /// Acts of versions to come are taken.
+    ActTooEarly,
+    /// On an operator's word a validator votes at once, without the blocks of the others.
+    AloneAtOnce,
+    /// That an operator has vouched for a validator is not logged.
+    WordNotLogged,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 38] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -109,6 +119,11 @@ impl Bug {
         Self::WaitingAnswered,
         Self::EvidenceUntold,
         Self::SplitAwaited,
+        Self::HeadsCounted,
+        Self::VersionTooEarly,
+        Self::ActTooEarly,
+        Self::AloneAtOnce,
+        Self::WordNotLogged,
     ];
 }
 

@@ -12,6 +12,8 @@ use ledger_format::validators::{Member, Validators};
 use ledger_format::vote::{VoteStep, proposal_bytes, vote_bytes};
 use ledger_verify::block::proposer;
 
+use crate::planted::{self, Bug};
+
 /// The engine's type parameter.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ledger;
@@ -159,7 +161,7 @@ impl EngineValidators {
         let member = |member: &Member| EngineValidator {
             id: ValidatorId(member.id),
             key: member.vote_key,
-            power: u64::from(member.power),
+            power: if planted::is(Bug::HeadsCounted) { 1 } else { u64::from(member.power) },
         };
         Self { members: set.members().iter().map(member).collect(), set: set.clone() }
     }
@@ -183,7 +185,7 @@ impl ValidatorSet<Ledger> for EngineValidators {
     }
 
     fn total_voting_power(&self) -> u64 {
-        self.set.total_power()
+        self.members.iter().map(|member| member.power).sum()
     }
 
     fn get_by_address(&self, address: &ValidatorId) -> Option<&EngineValidator> {

@@ -31,9 +31,11 @@ impl World {
         }
     }
 
-    /// Whether a node's disk may fail now: one at a time, and none of a liar, which would be one that fails too many.
+    /// Whether a node's disk may fail now: one at a time, and none of a liar, which would be one that fails too many. Two that have forgotten
+    /// what they signed at one height, on their operators' word, may decide another block there.
     fn may_lose(&self, node: usize) -> bool {
-        let is_whole = |node: &Node| !node.forgot && node.disk.damaged.is_none();
+        let is_over = |node: &Node| node.disk.ledger.height() >= node.vouched;
+        let is_whole = |node: &Node| !node.forgot && node.disk.damaged.is_none() && is_over(node);
         self.stormy && self.nodes[node].lies.is_none() && self.nodes.iter().all(is_whole)
     }
 

@@ -18,6 +18,7 @@ use crate::checks::Violation;
 use crate::index::Index;
 use crate::node::Node;
 use crate::spending::Spending;
+use crate::versions::Versions;
 use sha2::Digest as _;
 
 /// Honest nodes where no entry waited at some moment since the last block.
@@ -101,7 +102,7 @@ impl World {
                     self.checks.violations.push(unproven);
                 }
                 for culprit in proven {
-                    self.checks.accused(number, culprit.key);
+                    self.checks.accused(number, culprit.key, evidence.height);
                     known.insert(culprit.key);
                     all.push((culprit.key, evidence.clone()));
                 }
@@ -186,6 +187,7 @@ impl World {
     fn audit(&mut self, blocks: &[Block]) {
         let mut replay = Replay::new(self.genesis.clone()).unwrap();
         let (mut index, mut spending) = (Index::default(), Spending::new(&self.genesis));
+        let mut versions = Versions::new(&self.genesis);
         for block in blocks {
             let entries: Vec<Entry> = block
                 .body
@@ -196,7 +198,10 @@ impl World {
             let mut indexed = Ok(());
             let pushed = replay.push(block, |executed| indexed = index.push(executed, &entries));
             self.checks.violations.extend(indexed.err().map(Violation::Index));
-            let spent = spending.push(block.body.header.time_ms, &entries);
+            let header = &block.body.header;
+            let followed = versions.push(header.height, header.protocol_version, &entries);
+            self.checks.violations.extend(followed.err().map(Violation::OutOfVersion));
+            let spent = spending.push(header, &entries);
             self.checks.violations.extend(spent.err().map(Violation::Overspent));
             if let Err(refuted) = pushed {
                 self.checks.violations.push(Violation::Refuted(refuted.to_string()));

@@ -1,10 +1,10 @@
 //! What a run begins with: the genesis document, and machines with empty disks.
 
 use ledger_event::Clock;
-use ledger_format::genesis::{GenesisDocument, PROTOCOL_VERSIONS};
+use ledger_format::genesis::GenesisDocument;
 use ledger_replay::Ledger;
 use ledger_story::cast::{AUTHORITY, EXCHANGE, OMNI, REGISTRY};
-use ledger_story::members::set;
+use ledger_story::members::weighted;
 use ledger_story::{LIMITS, china, genesis_with, validator_key_of};
 
 use crate::disk::Disk;
@@ -21,24 +21,19 @@ fn name_of(number: usize) -> String {
 
 pub(super) fn genesis(plan: &Plan) -> GenesisDocument {
     let names: Vec<String> = (0..plan.validators).map(name_of).collect();
-    let members = names.iter().map(String::as_str).zip(PARTIES.into_iter().cycle());
-    let members: Vec<(&str, &str)> = members.collect();
-    // A third begin with the newest version, as a network of today does. Budgets came with version 3; since version 4 the state has
-    // all sets, and not the last two alone.
-    let version = match (plan.changes, plan.floods.is_some()) {
-        _ if plan.seed.is_multiple_of(3) => *PROTOCOL_VERSIONS.end(),
-        (true, _) if plan.seed % 4 < 3 => 4,
-        (_, true) => 3,
-        _ => 1,
-    };
-    genesis_with(set(&members), version, Clock::Wall, china("2026-08-03"), LIMITS)
+    let parties = PARTIES.into_iter().cycle();
+    let members = names.iter().zip(parties).zip(plan.powers());
+    let members: Vec<(&str, &str, u32)> =
+        members.map(|((name, party), power)| (name.as_str(), party, power)).collect();
+    genesis_with(weighted(&members), plan.version(), Clock::Wall, china("2026-08-03"), LIMITS)
 }
 
 pub(super) fn nodes(plan: &Plan, genesis: &GenesisDocument) -> Vec<Node> {
-    (0..plan.nodes()).map(|number| node(plan, genesis, number)).collect()
+    let powers = plan.powers();
+    (0..plan.nodes()).map(|number| node(plan, genesis, &powers, number)).collect()
 }
 
-fn node(plan: &Plan, genesis: &GenesisDocument, number: usize) -> Node {
+fn node(plan: &Plan, genesis: &GenesisDocument, powers: &[u32], number: usize) -> Node {
     // A twin is the last node, with the key of the validator that lies.
     let is_twin = number + 1 == plan.nodes() && plan.liar == Some(LiarKind::Twin);
     let identity = if is_twin { plan.who_lies() } else { number };
@@ -51,6 +46,7 @@ fn node(plan: &Plan, genesis: &GenesisDocument, number: usize) -> Node {
         keys: vec![key],
         name,
         party: if identity < plan.validators { PARTIES[identity % 3] } else { OMNI },
+        power: powers.get(identity).copied().unwrap_or_default(),
         is_validator,
         disk: Disk::new(Ledger::new(genesis.clone()).unwrap()),
         process: None,
@@ -58,6 +54,7 @@ fn node(plan: &Plan, genesis: &GenesisDocument, number: usize) -> Node {
         liar: lies.map(LiarKind::liar),
         lies,
         forgot: false,
+        vouched: 0,
         left: None,
         dies_answered: false,
     }

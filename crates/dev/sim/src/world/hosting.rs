@@ -13,17 +13,20 @@ use ledger_verify::block::check_certificate;
 use ledger_verify::evidence::Culprit;
 use sha2::Digest as _;
 
-use super::{Happening, World};
+use super::{Happening, REFUSED, World};
 use crate::checks::{SAME_RECORDS, Violation};
 use crate::clients::Clients;
 use crate::liars::LiarKind;
 use crate::node::{Call, Node, Process};
-use crate::plan::Trouble;
+use crate::plan::{Trouble, quorum_of_heads};
 
 /// Blocks that one answer holds at most.
 const ANSWER_BLOCKS: usize = 16;
 /// How far honest clocks are ahead of the truth at most, with some room: skew and jumps of the plan.
 const AHEAD_MS: u64 = 4_000;
+/// Heights from the next one on at which a validator may have signed what it has forgotten, when it has all blocks of the others
+/// (docs/adr/0025).
+const VOUCHED: u64 = 2;
 
 impl World {
     /// Starts a node: its process, unless its disk cannot be read, or says what was never written.
@@ -42,7 +45,7 @@ impl World {
         let (keys, settings) = (node.keys.clone(), Settings { answer, ..Settings::default() });
         let count = keys.len();
         let started = if node.forgot {
-            Ok((Replica::recover(ledger, keys, settings, false), Vec::new()))
+            Ok((Replica::recover(ledger, keys, settings, node.is_alone()), Vec::new()))
         } else if node.is_validator {
             Replica::start(ledger, keys, settings, log).map_err(|error| error.to_string())
         } else {
@@ -171,11 +174,18 @@ impl World {
         }
     }
 
-    /// A validator votes again that had lost its memory.
+    /// A validator votes again that had lost its memory: others know where it was, or its operator vouches for it.
     fn recovered(&mut self, node: usize) {
         let of = &mut self.nodes[node];
         of.forgot = false;
-        self.checks.remembers(node, &of.ids(), of.disk.ledger.height() + 1);
+        let (keys, next) = (of.ids(), of.disk.ledger.height() + 1);
+        if of.is_alone() {
+            of.vouched = next + VOUCHED - 1;
+            self.checks.vouched(node, &keys, &(next..next + VOUCHED));
+            self.fault("recovered_alone");
+        } else {
+            self.checks.remembers(node, &keys, next);
+        }
         self.fault("recovered");
     }
 
@@ -195,7 +205,7 @@ impl World {
     fn accused(&mut self, node: usize, evidence: Evidence, culprits: &[Culprit]) {
         self.fault("accused");
         for culprit in culprits {
-            self.checks.accused(node, culprit.key);
+            self.checks.accused(node, culprit.key, evidence.height);
             let named = self.nodes.iter().find(|node| node.id == culprit.key);
             // Who is named by a key that it had before is the first liar: where keys change there is one.
             let lies = named.and_then(|node| node.lies).or(self.plan.liar);
@@ -209,6 +219,9 @@ impl World {
     }
 
     fn refused(&mut self, node: usize, id: &EntryId, code: Code) {
+        if code == Code::ProtocolNotActive && self.plan.activates {
+            self.fault(REFUSED);
+        }
         // Of the budgets of a run one alone is small.
         if code == Code::BudgetSpent
             && let Some(flood) = self.plan.floods
@@ -238,10 +251,12 @@ impl World {
             }
             return Vec::new();
         }
-        let empty_log = self.dice.once_in(4);
-        self.nodes[node].disk.commit(&block, &executed.ids, empty_log);
+        let is_log_emptied = self.dice.once_in(4);
         let Node { process, disk, .. } = &mut self.nodes[node];
         let Some(process) = process else { return Vec::new() };
+        let height = block.body.header.height;
+        let marks = is_log_emptied.then(|| process.replica.marks(height));
+        disk.commit(&block, &executed.ids, marks);
         process.logged.clear();
         process.shown.clear();
         for id in &executed.ids {
@@ -279,7 +294,7 @@ impl World {
             }
             // Whoever signed the block has precommitted it, whether or not it was heard to.
             for (validator, signature) in &certificate.signatures {
-                self.checks.says(&Statement {
+                self.checks.shows(&Statement {
                     height: certificate.height,
                     round: certificate.round,
                     kind: StatementKind::Precommit,
@@ -287,6 +302,9 @@ impl World {
                     validator: *validator,
                     signature: *signature,
                 });
+            }
+            if certificate.signatures.len() < quorum_of_heads(validators.members().len()) {
+                self.fault("decided_by_few");
             }
             self.certified.insert(key);
         }

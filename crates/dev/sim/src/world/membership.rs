@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use ledger_format::entry::Entry;
 use ledger_story::cast::{EXCHANGE, OMNI};
-use ledger_story::members::{set, validators_changed};
+use ledger_story::members::{validators_changed, weighted};
 use ledger_story::validator_key_of;
 
 use super::sending::RECONNECT_MS;
 use super::{Happening, World};
+use crate::fairness::Weights;
 use crate::node::Node;
 use crate::plan::Trouble;
 
@@ -29,13 +30,23 @@ pub(super) struct Change {
 }
 
 impl World {
-    /// Members send a change to nodes until it is in a block; then they think of another.
+    /// Members agree on something now and then: on the next version of the protocol, and on who they are.
     pub(super) fn members(&mut self) {
         if !self.busy {
             return;
         }
         let after = 200 + u64::try_from(self.dice.below(MEMBERS_MS)).unwrap();
         self.after(after, Happening::Members);
+        if self.plan.activates {
+            self.activate();
+        }
+        if self.plan.changes {
+            self.change_set();
+        }
+    }
+
+    /// Members send a change to nodes until it is in a block; then they think of another.
+    fn change_set(&mut self) {
         let is_done = |change: &mut Change| self.checks.is_acknowledged(&change.entry.id());
         if let Some(Change { kind, after, .. }) = self.change.take_if(is_done) {
             self.fault(kind);
@@ -53,12 +64,10 @@ impl World {
 
     /// There is one validator more than at the beginning, or there is not.
     fn think_of_change(&mut self) -> Option<Change> {
-        let is_begun = !self.admissions.is_empty()
-            && self.admissions.iter().all(|entry| self.checks.is_acknowledged(&entry.id()));
         let height = self.checks.height();
         let knows = |node: &&Node| node.lies.is_none() && node.disk.ledger.height() == height;
         let ledger = &self.nodes.iter().find(knows)?.disk.ledger;
-        if !is_begun || ledger.validators() != ledger.next_validators() {
+        if !self.is_begun() || ledger.validators() != ledger.next_validators() {
             return None;
         }
         let is_full = self.members.len() > self.plan.validators;
@@ -86,18 +95,19 @@ impl World {
             _ => self.renew(node),
         }
         parties.extend(self.parties(&after));
-        let members: Vec<(&str, &str)> = after
-            .iter()
-            .map(|number| (self.nodes[*number].name.as_str(), self.nodes[*number].party))
-            .collect();
+        let member = |number: &usize| {
+            let Node { name, party, power, .. } = &self.nodes[*number];
+            (name.as_str(), *party, *power)
+        };
+        let members: Vec<(&str, &str, u32)> = after.iter().map(member).collect();
         let parties: Vec<&'static str> = parties.into_iter().collect();
-        let deed = validators_changed(set(&members), &parties);
+        let deed = validators_changed(weighted(&members), &parties);
         let ledger = &self.nodes.iter().find(knows)?.disk.ledger;
         let entry = self.clients.agreed(&deed, ledger, self.now_ms);
         Some(Change { kind, entry, after })
     }
 
-    fn parties(&self, members: &BTreeSet<usize>) -> BTreeSet<&'static str> {
+    pub(super) fn parties(&self, members: &BTreeSet<usize>) -> BTreeSet<&'static str> {
         members.iter().map(|number| self.nodes[*number].party).collect()
     }
 
@@ -124,8 +134,12 @@ impl World {
         let height = ledger.height();
         self.checks.in_force(height + 1, ledger.validators());
         self.checks.in_force(height + 2, ledger.next_validators());
+        let is_new = self.checks.follows(node, height + 1, ledger.protocol().version);
         if height == self.checks.height() {
-            self.fairness.members(ledger.validators().members().len());
+            self.fairness.members(Weights::of(&self.nodes, ledger.validators()));
+        }
+        if is_new {
+            self.fault("protocol_activated");
         }
         if self.nodes[node].identity() != self.nodes[node].id {
             self.introduce(node, RECONNECT_MS);

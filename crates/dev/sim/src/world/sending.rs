@@ -165,11 +165,14 @@ impl World {
             if is_alone && own.contains(&statement.validator) {
                 self.check_durable(from, &statement);
             }
-            if is_alone || own.contains(&statement.validator) {
-                contradicts |= self.checks.says(&statement);
-            } else {
-                self.checks.hears(&statement);
-            }
+            contradicts |= match (is_alone, own.contains(&statement.validator)) {
+                (true, true) => self.checks.says(&statement),
+                (false, false) => {
+                    self.checks.hears(&statement);
+                    false
+                }
+                _ => self.checks.shows(&statement),
+            };
         }
         contradicts
     }

@@ -22,6 +22,9 @@ const EXCHANGE: u64 = 150;
 const ENTRY_BYTES: u64 = 500;
 /// What nobody writes in a window.
 const PLENTY: Budget = Budget { entries: 100_000, bytes: 100_000_000 };
+/// Budgets that nobody spends.
+pub(super) const UNLIMITED: Budgets =
+    Budgets { window_s: 10, party: Some(PLENTY), exchange: Some(PLENTY) };
 
 /// Budgets one of which is soon spent.
 const fn budgets(flood: Flood) -> Budgets {
@@ -32,7 +35,7 @@ const fn budgets(flood: Flood) -> Budgets {
         Flood::ExchangeEntries => exchange.entries = EXCHANGE,
         Flood::ExchangeBytes => exchange.bytes = EXCHANGE * ENTRY_BYTES,
     }
-    Budgets { window_s: 10, party: Some(party), exchange: Some(exchange) }
+    Budgets { party: Some(party), exchange: Some(exchange), ..UNLIMITED }
 }
 
 impl World {
@@ -102,13 +105,7 @@ impl World {
     fn flood(&mut self, flood: Flood) {
         let now = self.now_ms;
         if !self.budgets.iter().any(|id| self.checks.is_acknowledged(id)) {
-            let parties = &PARTIES[..self.plan.validators.min(PARTIES.len())];
-            let ledger = self.nodes.iter().map(|node| &node.disk.ledger).max_by_key(|l| l.height());
-            let deed = budgets_set(Some(budgets(flood)), parties);
-            let entry = self.clients.agreed(&deed, ledger.unwrap(), now);
-            self.budgets.push(entry.id());
-            let node = self.dice.below(self.nodes.len());
-            return self.submit(node, &entry);
+            return self.set_budgets(budgets(flood));
         }
         for _ in 0..FLOOD {
             let entry = self.clients.flood(now);
@@ -119,6 +116,23 @@ impl World {
         let entry = self.clients.flood(now);
         let node = self.dice.below(self.nodes.len());
         self.submit(node, &entry);
+    }
+
+    /// Members agree on budgets, and hand them to a node.
+    pub(super) fn set_budgets(&mut self, budgets: Budgets) {
+        let parties = &PARTIES[..self.plan.validators.min(PARTIES.len())];
+        let ledger = self.nodes.iter().map(|node| &node.disk.ledger).max_by_key(|l| l.height());
+        let deed = budgets_set(Some(budgets), parties);
+        let entry = self.clients.agreed(&deed, ledger.unwrap(), self.now_ms);
+        self.budgets.push(entry.id());
+        let node = self.dice.below(self.nodes.len());
+        self.submit(node, &entry);
+    }
+
+    /// Whether the suppliers may write.
+    pub(super) fn is_begun(&self) -> bool {
+        let is_in = |entry: &Entry| self.checks.is_acknowledged(&entry.id());
+        !self.admissions.is_empty() && self.admissions.iter().all(is_in)
     }
 
     /// Somebody hands an entry to all nodes that its issuer did not sign.
