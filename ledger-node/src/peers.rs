@@ -1,5 +1,6 @@
 //! The node among others: it passes on what the replica says, and brings it what they say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender};
 use std::time::Duration;
@@ -81,9 +82,20 @@ pub(crate) fn broadcast(network: &Network, message: &Message) {
     if network.is_alone() {
         return;
     }
-    // Followers take what was decided; what is being decided is of no use to them.
-    let audience = if message.is_for_followers() { Audience::All } else { Audience::Validators };
-    let _queued = network.broadcast(audience, lane(message), &Bytes::from(message.encode()));
+    let bytes = Bytes::from(message.encode());
+    let _queued = network.broadcast(audience(message), lane(message), &bytes);
+}
+
+/// Followers take what was decided; what is being decided is of no use to them. What they pass on goes on over others where no
+/// validator is connected.
+const fn audience(message: &Message) -> Audience {
+    if message.is_for_followers() {
+        Audience::All
+    } else if message.is_passed_on() {
+        Audience::Towards
+    } else {
+        Audience::Validators
+    }
 }
 
 const fn lane(message: &Message) -> ledger_peer::Lane {
@@ -99,15 +111,19 @@ const fn lane(message: &Message) -> ledger_peer::Lane {
 pub(crate) struct Asking(pub(crate) Network);
 
 impl AskValidators for Asking {
-    fn ask_for_seal(&self, height: u64, validators: &Validators, attempt: u32) {
-        let mut connected = self.connected();
-        connected.retain(|peer| validators.get(peer).is_some());
-        // Heights are spread over validators, and an attempt that failed goes on with the next one.
+    fn ask_for_seal(
+        &self,
+        height: u64,
+        validators: &Validators,
+        attempt: u32,
+        askers: &BTreeSet<KeyId>,
+    ) {
+        // Heights are spread over nodes, and an attempt that failed goes on with the next one.
         let turn = height.wrapping_add(attempt.into());
-        let count = u64::try_from(connected.len()).unwrap_or(u64::MAX).max(1);
-        let next = usize::try_from(turn % count).unwrap_or_default();
-        if let Some(validator) = connected.get(next) {
-            send(&self.0, validator, &Message::want_seal(height));
+        let mut connected = self.connected();
+        connected.retain(|peer| !askers.contains(peer));
+        if let Some(asked) = chosen(connected, validators, turn) {
+            send(&self.0, &asked, &Message::want_seal(height));
         }
     }
 
@@ -135,6 +151,17 @@ impl AskValidators for Asking {
         };
         all.map(told).collect()
     }
+}
+
+/// Whose turn it is of those of a set that are connected, or of all where none of them is: others may reach one.
+fn chosen(mut connected: Vec<KeyId>, set: &Validators, turn: u64) -> Option<KeyId> {
+    let is_member = |peer: &KeyId| set.get(peer).is_some();
+    if connected.iter().any(is_member) {
+        connected.retain(is_member);
+    }
+    let count = u64::try_from(connected.len()).unwrap_or(u64::MAX).max(1);
+    let next = usize::try_from(turn % count).unwrap_or_default();
+    connected.get(next).copied()
 }
 
 /// Who refuses this process since another one has come as the same validator.
@@ -171,19 +198,24 @@ pub(crate) fn answer_all(
             },
             // Of a height that is not here yet, or never will be, nothing is said: somebody else is asked.
             Wanted::Seal { height, .. } if height == 0 || height > shared.head().height => {}
-            Wanted::Seal { to, height } => match shared.seal_for_others(height) {
-                Ok(Some((validator, Seal { log, cosignature, receipt }))) => {
-                    let seal = Message::seal(height, &validator, [log, cosignature, receipt]);
-                    send(network, &to, &seal);
-                }
-                Ok(None) => {}
-                Err(problem) => {
+            Wanted::Seal { to, height } => {
+                if let Err(problem) = seal(network, shared, to, height) {
                     let (code, why) = (problem.code, problem.message);
                     tracing::error!(code, why, height, "a block cannot be signed for others");
                 }
-            },
+            }
         }
     }
+}
+
+/// Gives a node a validator's signatures of a block, or asks somebody else for them.
+fn seal(network: &Network, shared: &Shared, to: KeyId, height: u64) -> Result<(), Problem> {
+    let Some((validator, seal)) = shared.seal_for_others(height)? else {
+        return shared.ask_for_others(to, height);
+    };
+    let Seal { log, cosignature, receipt } = seal;
+    send(network, &to, &Message::seal(height, &validator, [log, cosignature, receipt]));
+    Ok(())
 }
 
 /// Blocks from a height on, signed with the key by which others know this node: whoever is behind may still take it for a validator.
@@ -315,7 +347,11 @@ fn read(
             let [log, cosignature, receipt] = *signatures;
             let seal = Seal { log, cosignature, receipt };
             match shared.take_seal(height, validator, &seal) {
-                Ok(true) => {}
+                Ok(true) => {
+                    for to in shared.seals.take_askers(height) {
+                        requests.ask(Wanted::Seal { to, height }, shared.is_validator(&to));
+                    }
+                }
                 Ok(false) => {
                     let detail = format!("{validator} did not sign this");
                     let why = Refuted::new(Code::Signature, Place::block(height), detail);
@@ -329,4 +365,25 @@ fn read(
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_event::Clock;
+    use ledger_fixtures::ledgers::World;
+
+    use super::*;
+
+    #[test]
+    fn validators_of_the_height_are_asked_in_turn_and_others_only_where_none_of_them_is() {
+        let world = World::new("asked", &[1, 1, 1], Clock::Wall);
+        let asked = |connected: &[KeyId]| {
+            [0, 1, 2].map(|turn| chosen(connected.to_vec(), world.set(), turn))
+        };
+        let (stranger, other) = (KeyId([8; 32]), KeyId([9; 32]));
+        let (one, two) = (world.member(0).id, world.member(1).id);
+        assert_eq!(asked(&[stranger, one, other, two]), [Some(one), Some(two), Some(one)]);
+        assert_eq!(asked(&[stranger, other]), [Some(stranger), Some(other), Some(stranger)]);
+        assert_eq!(asked(&[]), [None; 3]);
+    }
 }

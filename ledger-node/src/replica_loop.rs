@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use ledger_api::admission::{Checked, CheckedEntry};
 use ledger_api::intake::Source;
 use ledger_api::outcomes::{Outcome, Position, RefusedAt};
@@ -59,6 +60,8 @@ pub(crate) struct ReplicaLoop {
     timers: Vec<(Instant, Timer)>,
     refused: Refused,
     committed: SyncSender<()>,
+    /// What came and is to be passed on, until all that came with it is looked at.
+    to_pass_on: Vec<Bytes>,
     /// The other nodes.
     network: Network,
     /// What other nodes asked for.
@@ -76,7 +79,7 @@ impl ReplicaLoop {
         requests: Arc<Requests>,
     ) -> Self {
         let (gather_at, timers, looked_at) = (None, Vec::new(), Instant::now());
-        let refused = Refused::default();
+        let (refused, to_pass_on) = (Refused::default(), Vec::new());
         Self {
             shared,
             replica,
@@ -87,6 +90,7 @@ impl ReplicaLoop {
             timers,
             refused,
             committed,
+            to_pass_on,
             network,
             requests,
         }
@@ -159,7 +163,7 @@ impl ReplicaLoop {
     /// Puts entries into the pool, tells those who wait for no more than that, and passes clients' entries on to other nodes: any of
     /// them may be the next to propose.
     fn submitted(&mut self, entries: Checked) -> Result<(), Failure> {
-        let (mut accepted, mut passed_on) = (Vec::with_capacity(entries.len()), Vec::new());
+        let mut accepted = Vec::with_capacity(entries.len());
         let is_alone = self.network.is_alone();
         for CheckedEntry { entry, source, asked } in entries {
             let id = entry.id();
@@ -168,24 +172,22 @@ impl ReplicaLoop {
                 Source::Peer(from) if asked => Event::PassedOn { from, entry },
                 _ => Event::Submitted(entry),
             })?;
-            let turned = actions.iter().find_map(|action| match action {
-                Action::Turned(_, turned) => Some(*turned),
-                _ => None,
-            });
-            if turned == Some(Turned::Known) {
-                // Another node brought it first.
+            // Also if another node brought it first.
+            let is_kept = self.replica.is_waiting(&id);
+            if is_kept {
                 accepted.push(id);
             }
-            if turned.is_none() {
-                accepted.push(id);
-                passed_on.extend(bytes);
+            if !actions.iter().any(|action| matches!(action, Action::Turned(..))) {
+                self.to_pass_on.extend(bytes);
                 if !is_alone {
+                    let Shared { recent, handed_on, .. } = &*self.shared;
                     // Before what follows, which may refuse it.
-                    self.shared.recent.remember(id);
+                    if is_kept { recent } else { handed_on }.remember(id);
                 }
             }
             self.carry_out(actions)?;
         }
+        let passed_on = std::mem::take(&mut self.to_pass_on);
         if !is_alone {
             for message in self.replica.relay_all(&passed_on) {
                 peers::broadcast(&self.network, &message);
@@ -245,6 +247,7 @@ impl ReplicaLoop {
                 }
                 // Whoever submitted it first waits for it already, and this one now does as well.
                 Action::Turned(_, Turned::Known) => {}
+                Action::PassOn(entry) => self.to_pass_on.push(entry),
                 Action::Broadcast(message) => peers::broadcast(&self.network, &message),
                 Action::Send(to, message) => peers::send(&self.network, &to, &message),
                 Action::SendBlocks { to, from } => {

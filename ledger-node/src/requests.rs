@@ -23,7 +23,7 @@ pub(crate) enum Wanted {
         /// The first height.
         from: u64,
     },
-    /// This node's signatures of a block whose validators it was among.
+    /// A validator's signatures of a block: this node's own, or of one of which it has got them.
     Seal {
         /// Who asked.
         to: KeyId,

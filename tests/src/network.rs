@@ -68,6 +68,21 @@ impl Exchanges {
         network
     }
 
+    /// The same, with followers in a line: the first one knows the validators, and every other one the one before it alone.
+    pub fn start_in_line(validators: u16, followers: u16) -> Self {
+        let mut network = Self::make(validators, followers, NEWEST);
+        let first = usize::from(validators);
+        for node in first + 1..network.nodes.len() {
+            let config = network.config(node);
+            let known = config.lines().find(|line| line.starts_with("known")).expect("peers");
+            let config = config.replace(known, "known = []");
+            fs::write(network.path(node).join("config.toml"), config).expect("a file");
+            network.introduce(node, node - 1, &network.identity(node - 1));
+        }
+        network.start_all();
+        network
+    }
+
     /// Makes a network whose nodes have hosts of their own. `prepare` is told of each data directory before a node has used it.
     ///
     /// # Errors
@@ -192,14 +207,24 @@ impl Exchanges {
 
     /// Lets a node know another one from its next start on, by the identity that it has.
     pub fn introduce(&self, node: usize, other: usize, identity: &str) {
-        let read =
-            |node: usize| fs::read_to_string(self.path(node).join("config.toml")).expect("a file");
-        let listens = read(other);
+        let listens = self.config(other);
         let port = listens.lines().rfind(|line| line.starts_with("listen")).expect("an address");
         let address = port.split('"').nth(1).expect("a string");
         let config =
-            read(node).replace("known = [", &format!("known = [\"{identity}@{address}\", "));
+            self.config(node).replace("known = [", &format!("known = [\"{identity}@{address}\", "));
         fs::write(self.path(node).join("config.toml"), config).expect("a file");
+    }
+
+    fn config(&self, node: usize) -> String {
+        fs::read_to_string(self.path(node).join("config.toml")).expect("a file")
+    }
+
+    /// The identity that a node's keys give it.
+    pub fn identity(&self, node: usize) -> String {
+        let path = self.path(node);
+        let keys = ["-o", "json", "keys", "show", "--data-dir", path.to_str().expect("UTF-8")];
+        let shown = run(NODE, keys).expect(0).json();
+        shown["keys"]["identity"].as_str().expect("an identity").to_owned()
     }
 
     /// Starts nodes at the same time: on a new ledger none is ready before a quorum is.

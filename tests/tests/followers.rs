@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ledger_client::{ClientError, Level, Node};
 use ledger_format::block::Block;
-use ledger_format::digest::KeyId;
+use ledger_format::digest::{KeyId, LedgerId};
 use ledger_format::entry::Entry;
 use ledger_proto::v1;
 use ledger_proto::v1::outcome::Result as Outcome;
@@ -230,6 +230,59 @@ fn a_follower_answers_every_read() {
         let known = client.wait_for(&id, 1_000).await.unwrap();
         assert!(matches!(known.result, Some(Outcome::Position(_))), "{known:?}");
     });
+}
+
+/// What a node serves that validators sign is theirs, to the byte, and convinces offline.
+fn serves_signed(network: &Exchanges, node: usize, entry: &Entry, height: u64) {
+    let id = entry.id();
+    network.runtime.block_on(async {
+        let (mut notes, mut receipts) = (BTreeSet::new(), BTreeSet::new());
+        for validator in 0..FOLLOWER {
+            let mut validator = patient(network.node(validator)).await;
+            notes.insert(validator.checkpoint(height).await.unwrap().note);
+            receipts.insert(validator.receipt(&id).await.unwrap());
+        }
+        let mut client = patient(network.node(node)).await;
+        assert!(notes.contains(&client.checkpoint(height).await.unwrap().note));
+        assert!(receipts.contains(&client.receipt(&id).await.unwrap()));
+        let proof = client.prove_entry(&id).await.unwrap();
+        let trust = LedgerId::from_hex(&network.node(node).genesis).unwrap();
+        let report = verify_proof_file(&proof, Some(entry.bytes()), &trust);
+        assert_eq!(report.verdict, Verdict::Proven);
+    });
+}
+
+#[test]
+fn a_follower_that_knows_only_followers_writes_and_serves_all_the_same() {
+    let network = Exchanges::start_in_line(4, 3);
+    let supplier = network.supplier(0);
+    let (near, far) = (FOLLOWER + 1, FOLLOWER + 2);
+    for node in [near, far] {
+        let notices = status(&network, node).notices;
+        let told = notices.iter().any(|notice| notice.starts_with("no validator is connected"));
+        assert!(told, "{notices:?}");
+    }
+    for (number, node) in [far, near, far].into_iter().enumerate() {
+        let entry = supplier.describe(&format!("asset-{number}")).unwrap();
+        let begun = Instant::now();
+        let placed = submit(&network, node, &entry, "replicated", 20_000).unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(4), "it came by chance, not at once");
+        assert_eq!(placed.reached(), v1::Finality::Replicated);
+        let Some(Outcome::Position(position)) = placed.result else { panic!("{placed:?}") };
+        network.agree(position.height);
+        let begun = Instant::now();
+        serves_signed(&network, node, &entry, position.height);
+        assert!(begun.elapsed() < Duration::from_secs(4), "it came at a later attempt");
+    }
+    // Nobody makes it believe in a refusal: its caller's time ends, and the entry holds up nobody, and waits nowhere else.
+    let again = supplier.describe("asset-0").unwrap();
+    let waits = submit(&network, far, &again, "replicated", 6_000).unwrap_err();
+    assert_eq!(waits.code, "API_TIMEOUT", "{}", waits.message);
+    assert!(waits.message.contains("ACCEPTED"), "{}", waits.message);
+    let next = supplier.describe("next").unwrap();
+    let _placed = submit(&network, far, &next, "replicated", 20_000).unwrap();
+    let waiting = |node| status(&network, node).pool_entries;
+    assert_eq!((waiting(far), waiting(near), waiting(FOLLOWER)), (1, 0, 0));
 }
 
 /// Four validators and a follower, with some blocks; the follower is down and has nothing.

@@ -196,7 +196,7 @@ impl Consortium {
     fn fourth_leaves(&mut self, fifth: usize) {
         // One leaves: it goes on as a standby, and has no say.
         let ids = self.identities();
-        let fourth = identity(self, 3, "keys");
+        let fourth = self.network.identity(3);
         assert!(ids.contains(&fourth));
         self.network.cli(
             1,
@@ -222,10 +222,10 @@ impl Consortium {
         let next = made["next"]["identity"].as_str().unwrap().to_owned();
         self.network.end(0, Signal::Terminate);
         // Under its new identity it has to find who came in: that one knows the old identity alone.
-        self.network.introduce(0, fifth, &identity(self, fifth, "keys"));
+        self.network.introduce(0, fifth, &self.network.identity(fifth));
         self.network.start_nodes(&[0]);
         self.network.agree(4);
-        let first = identity(self, 0, "keys");
+        let first = self.network.identity(0);
         self.network.cli(
             2,
             &format!(
@@ -348,11 +348,4 @@ fn validators_come_leave_and_renew_their_keys() {
     verifies(&["receipt", path(&before[0]), "--entry", path(&entry)], &all.genesis());
     all.misconduct_is_recorded();
     all.proves(2, 3);
-}
-
-fn identity(all: &Consortium, node: usize, keys: &str) -> String {
-    let directory = all.network.path(node);
-    let shown =
-        run(NODE, ["-o", "json", "keys", "show", "--data-dir", path(&directory)]).expect(0).json();
-    shown[keys]["identity"].as_str().unwrap().to_owned()
 }

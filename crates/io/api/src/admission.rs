@@ -108,8 +108,9 @@ fn check(shared: &Shared, opened: Vec<Unchecked>) -> (Checked, Vec<Source>) {
     let mut signatures = EntryBatch::new();
     let mut refused: BTreeMap<usize, (Problem, bool)> = BTreeMap::new();
     for (number, Unchecked(sent)) in opened.iter().enumerate() {
-        // Whoever asks what became of an entry that waits here may ask again and again: its signatures were checked.
-        if sent.asked && shared.recent.contains(&sent.entry.id()) {
+        // Whoever asks what became of an entry that waits here, or went on, may ask again and again: its signatures were checked.
+        let id = sent.entry.id();
+        if sent.asked && (shared.recent.contains(&id) || shared.handed_on.contains(&id)) {
             continue;
         }
         signatures.push(number, &sent.entry, |kid| keys.get(kid).copied().flatten());

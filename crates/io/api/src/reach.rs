@@ -148,7 +148,7 @@ fn short_of_quorum(
 pub(crate) fn of_others(set: &Validators, connected: &[KeyId]) -> Option<String> {
     let is_within_reach = connected.iter().any(|peer| set.get(peer).is_some());
     (!is_within_reach).then(|| {
-        "no validator is connected: new blocks come from other followers at best, and what clients submit waits here; name a validator in peer.known".to_owned()
+        "no validator is connected: blocks, entries and signatures go by way of other followers at best, and nobody is told of a refusal; name a validator in peer.known".to_owned()
     })
 }
 

@@ -66,6 +66,8 @@ pub struct Shared {
     pub intake: Intake,
     /// Entries that came into the pool lately.
     pub recent: Recent,
+    /// Entries that were passed on lately for other nodes' clients, and are not kept here.
+    pub handed_on: Recent,
     /// What proves that validators lied.
     pub evidence: EvidenceList,
     /// Signatures of validators that a follower answers with.
@@ -103,6 +105,7 @@ impl Shared {
             outcomes: Outcomes::default(),
             intake: Intake::default(),
             recent: Recent::default(),
+            handed_on: Recent::default(),
             evidence: EvidenceList::default(),
             seals: Seals::default(),
             suspects: Suspects::default(),

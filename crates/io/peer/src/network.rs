@@ -27,6 +27,8 @@ use crate::tls::configurations;
 pub enum Audience {
     /// Connected validators.
     Validators,
+    /// The same, or everybody where no validator is connected: others may be nearer to one.
+    Towards,
     /// Everybody who is connected.
     All,
 }
@@ -148,9 +150,13 @@ impl Network {
     /// Queues a message for many, as [`Network::send`] does for one, and returns for how many.
     pub fn broadcast(&self, to: Audience, lane: Lane, bytes: &Bytes) -> usize {
         let sessions = self.local.registry.all();
-        let heard = sessions
-            .iter()
-            .filter(|session| to == Audience::All || session.role == Role::Validator);
+        let is_validator = |session: &Arc<Session>| session.role == Role::Validator;
+        let to_all = match to {
+            Audience::Validators => false,
+            Audience::Towards => !sessions.iter().any(is_validator),
+            Audience::All => true,
+        };
+        let heard = sessions.iter().filter(|session| to_all || is_validator(session));
         heard.filter(|session| self.send_in(session, lane, bytes.clone())).count()
     }
 

@@ -358,6 +358,11 @@ impl Message {
         matches!(self.0, Content::Tip { .. } | Content::Blocks { .. } | Content::Evidence { .. })
     }
 
+    /// Whether it brings what its sender's clients, or another node's, submitted: those who do not vote pass it on in their turn.
+    pub const fn is_passed_on(&self) -> bool {
+        matches!(self.0, Content::PassedOn { .. })
+    }
+
     /// The queue that it travels in.
     pub const fn lane(&self) -> Lane {
         match self.0 {

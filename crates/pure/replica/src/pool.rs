@@ -91,8 +91,13 @@ impl Pool {
 
     /// The first entries in order of arrival that together have at most `bytes`, with the tickets to remove them by.
     pub fn first(&self, count: usize, bytes: usize) -> (Vec<u64>, Vec<&Entry>) {
+        self.since(0, count, bytes)
+    }
+
+    /// The same, of those that came with a ticket or later.
+    pub fn since(&self, ticket: u64, count: usize, bytes: usize) -> (Vec<u64>, Vec<&Entry>) {
         let mut left = bytes;
-        let fitting = self.waiting.iter().take(count).take_while(|(_, entry)| {
+        let fitting = self.waiting.range(ticket..).take(count).take_while(|(_, entry)| {
             let fits = entry.bytes().len() <= left;
             left = left.saturating_sub(entry.bytes().len());
             fits

@@ -18,7 +18,7 @@ use crate::engine::{Engine, EngineStopped, Output, RoundTimer};
 use crate::log_record::LogRecord;
 use crate::look_ahead::LookAhead;
 use crate::message::{Content, Message};
-use crate::passed::{Askers, Verdicts};
+use crate::passed::{Askers, HandedOn, Verdicts};
 use crate::planted::{self, Bug};
 use crate::pool::Pool;
 use crate::recall::{Overheard, Recovering, Signed};
@@ -82,6 +82,7 @@ pub struct Replica {
     present: BTreeSet<KeyId>,
     askers: Askers,
     verdicts: Verdicts,
+    handed_on: HandedOn,
     witness: Witness,
     /// Evidence that could not be judged yet, by who told it.
     put_off: BTreeMap<KeyId, VecDeque<Evidence>>,
@@ -143,6 +144,7 @@ impl Replica {
             present: BTreeSet::new(),
             askers: Askers::default(),
             verdicts: Verdicts::default(),
+            handed_on: HandedOn::default(),
             witness: Witness::default(),
             put_off: BTreeMap::new(),
             recorded: Vec::new(),

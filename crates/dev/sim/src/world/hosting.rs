@@ -139,6 +139,11 @@ impl World {
                         process.settled(&id);
                     }
                 }
+                Action::PassOn(entry) => {
+                    let Some(process) = &self.nodes[node].process else { return };
+                    let message = process.replica.relay(vec![entry.to_vec()]);
+                    self.broadcast(node, &message);
+                }
                 Action::Broadcast(message) => self.broadcast(node, &message),
                 Action::Send(to, message) => {
                     for to in self.numbers(&to) {

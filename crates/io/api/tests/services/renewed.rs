@@ -1,5 +1,6 @@
 //! Validators of which none is left: who signs what, and who counts, is a matter of the height.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ struct Everybody {
 }
 
 impl AskValidators for Everybody {
-    fn ask_for_seal(&self, height: u64, validators: &Validators, _: u32) {
+    fn ask_for_seal(&self, height: u64, validators: &Validators, _: u32, _: &BTreeSet<KeyId>) {
         let of_the_set = |name: &&str| validators.get(&id(name)).is_some();
         let (members, others): (Vec<&str>, Vec<&str>) =
             BEFORE.into_iter().chain(AFTER).partition(of_the_set);
@@ -180,10 +181,15 @@ async fn an_entry_whose_validators_are_gone_is_proven_at_the_last_block() {
     let story = gone_on(changed(), 3);
     let follower = Node::following(&story, &[]).await;
     let all = AFTER.map(id).to_vec();
-    // Also where those are in force who signed it, and are not there.
-    for (height, connected, proven_at) in
-        [(2, all.clone(), story.height), (5, all, 5), (5, vec![id(BEFORE[0])], story.height)]
-    {
+    // Where those are in force who signed it, and are not there, others may reach them, if anybody is there.
+    let cases = [
+        (2, all.clone(), story.height),
+        (2, vec![KeyId([9; 32])], story.height),
+        (5, Vec::new(), story.height),
+        (5, vec![KeyId([9; 32])], 5),
+        (5, all, 5),
+    ];
+    for (height, connected, proven_at) in cases {
         let (shared, taken) = (Arc::clone(&follower.shared), Arc::default());
         follower.shared.seals.ask_with(Everybody { follower: shared, connected, taken });
         let entry_id = first_of(&story, height).as_bytes().to_vec().into();

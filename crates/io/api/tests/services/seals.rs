@@ -1,5 +1,6 @@
 //! A follower answers with signatures of validators, and with nothing else.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use ledger_api::Shared;
@@ -20,7 +21,13 @@ struct Script {
 }
 
 impl AskValidators for Script {
-    fn ask_for_seal(&self, height: u64, validators: &Validators, attempt: u32) {
+    fn ask_for_seal(
+        &self,
+        height: u64,
+        validators: &Validators,
+        attempt: u32,
+        _: &BTreeSet<KeyId>,
+    ) {
         assert!(validators.get(&validator()).is_some());
         let (by, good) = self.validator.seal_for_others(height).unwrap().unwrap();
         assert_eq!(by, validator());
@@ -79,4 +86,60 @@ async fn signatures_that_are_not_a_validators_for_that_block_are_not_given_to_an
     let request = v1::GetReceiptRequest { entry_id: id.as_bytes().to_vec().into() };
     let expected = validator.audit().get_receipt(request.clone()).await.unwrap().into_inner();
     assert_eq!(follower.audit().get_receipt(request).await.unwrap().into_inner(), expected);
+}
+
+/// A node's way to one other node. What comes there is told to those who asked for it, as the node's thread for that does it.
+#[derive(Debug)]
+struct Neighbour {
+    own: (KeyId, Arc<Shared>),
+    next: Arc<Shared>,
+    asked: Arc<Mutex<Vec<KeyId>>>,
+}
+
+impl AskValidators for Neighbour {
+    fn ask_for_seal(&self, height: u64, _: &Validators, _: u32, askers: &BTreeSet<KeyId>) {
+        let (id, own) = &self.own;
+        assert!(!askers.contains(id));
+        self.asked.lock().unwrap().push(*id);
+        if self.next.seal_for_others(height).unwrap().is_none() {
+            self.next.ask_for_others(*id, height).unwrap();
+            assert!(self.next.seals.take_askers(height).contains(id));
+        }
+        let (by, seal) = self.next.seal_for_others(height).unwrap().unwrap();
+        assert!(own.take_seal(height, by, &seal).unwrap());
+    }
+
+    fn connected(&self) -> Vec<KeyId> {
+        vec![KeyId([9; 32])]
+    }
+
+    fn refused(&self) -> Vec<RefusedPeer> {
+        Vec::new()
+    }
+
+    fn refusals(&self) -> Vec<Refusals> {
+        Vec::new()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_come_over_followers_and_each_remembers_them() {
+    let story = begun();
+    let validator = Node::telling(&story).await;
+    let (near, far) = (Node::following(&story, &[]).await, Node::following(&story, &[]).await);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let way = |id: u8, own: &Node, next: &Node| Neighbour {
+        own: (KeyId([id; 32]), Arc::clone(&own.shared)),
+        next: Arc::clone(&next.shared),
+        asked: Arc::clone(&asked),
+    };
+    near.shared.seals.ask_with(way(1, &near, &validator));
+    far.shared.seals.ask_with(way(2, &far, &near));
+    let latest = v1::GetCheckpointRequest { height: story.height };
+    let expected = validator.audit().get_checkpoint(latest).await.unwrap().into_inner();
+    for follower in [&far, &far, &near] {
+        let found = follower.audit().get_checkpoint(latest).await.unwrap().into_inner();
+        assert_eq!(found, expected);
+    }
+    assert_eq!(*asked.lock().unwrap(), [2, 1].map(|id| KeyId([id; 32])));
 }

@@ -363,8 +363,11 @@ async fn what_is_passed_on_again_is_neither_doubled_nor_checked_again() {
     assert_eq!(node.arrived(), [entry.id()]);
     passed(&forged);
     assert!(node.nothing_arrived());
-    // As if it had come into the pool: then its signatures were good.
-    node.shared.recent.remember(forged.id());
-    passed(&forged);
-    assert_eq!(node.arrived(), [forged.id()]);
+    // As if it had come into the pool, or gone on: then its signatures were good.
+    for checked in [&node.shared.recent, &node.shared.handed_on] {
+        checked.remember(forged.id());
+        passed(&forged);
+        assert_eq!(node.arrived(), [forged.id()]);
+        checked.forget(&forged.id());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
@@ -69,6 +70,8 @@ pub enum Action {
     Refused(EntryId, Refusal),
     /// Tell the submitter that the entry was not taken into the pool.
     Turned(EntryId, Turned),
+    /// Pass on what another node passed on that does not vote either, in messages of [`crate::Replica::relay_all`].
+    PassOn(Bytes),
     /// Send to every node that is connected.
     Broadcast(Message),
     /// Send to one node.

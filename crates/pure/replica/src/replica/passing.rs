@@ -1,5 +1,5 @@
 //! Entries of the clients of a node that does not vote, be it a follower or a validator that recovers: it passes them on, hears who
-//! refuses them, and judges for itself before it believes that.
+//! refuses them, and judges for itself before it believes that. What such a node passes on to another one, that one passes on as well.
 //!
 //! One validator alone must not make a caller believe that an entry is refused. So a refusal counts once more than a third of the
 //! power has told it, and the rules give the same verdict on the follower's own state of that height or a later one. The second
@@ -41,13 +41,22 @@ impl Replica {
         from: KeyId,
         entry: Box<Entry>,
     ) -> Result<Vec<Action>, EngineStopped> {
+        if self.engine.is_none() {
+            return Ok(self.hand_on(&entry));
+        }
         let id = entry.id();
-        let waits = self.engine.is_some()
-            && (self.pool.contains(&id) || self.pool.has_room(entry.bytes().len()));
-        if waits {
+        if self.pool.contains(&id) || self.pool.has_room(entry.bytes().len()) {
             self.askers.note(id, from);
         }
         self.submitted(ledger, entry)
+    }
+
+    /// What others' clients submitted is not kept here: its own node passes it on again, and knows when it is over. It goes on once a
+    /// while, however many bring it, so that no way round leads on for ever.
+    fn hand_on(&mut self, entry: &Entry) -> Vec<Action> {
+        let id = entry.id();
+        let goes_on = !self.pool.contains(&id) && self.handed_on.is_new(id, self.now_ms);
+        goes_on.then(|| Action::PassOn(entry.bytes().clone())).into_iter().collect()
     }
 
     /// A validator drops an entry: whoever waits here is told, and who passed it on.
@@ -106,22 +115,29 @@ impl Replica {
             return Vec::new();
         }
         match self.pass_on_later() {
-            Some(timer) => vec![self.pass_on_first(), timer],
+            Some(timer) => vec![self.pass_on_part(), timer],
             None => Vec::new(),
         }
     }
 
-    fn pass_on_first(&mut self) -> Action {
-        let (_, entries) = self.pool.first(RELAYED, RELAYED_BYTES);
-        self.verdicts.passed_again(entries.into_iter().map(Entry::id));
-        Action::Broadcast(self.waiting())
+    /// Passes on the next part of what waits, from the beginning once all have had their turn: where nobody tells of refusals, what is
+    /// refused waits until it expires, and must not stand before the rest.
+    fn pass_on_part(&mut self) -> Action {
+        let part = self.pool.since(self.verdicts.next_part, RELAYED, RELAYED_BYTES);
+        let is_end = part.0.is_empty();
+        let (tickets, entries) =
+            if is_end { self.pool.first(RELAYED, RELAYED_BYTES) } else { part };
+        self.verdicts.passed_again(entries.iter().map(|entry| entry.id()));
+        self.verdicts.next_part = tickets.last().map_or(0, |last| last.saturating_add(1));
+        let bytes = entries.into_iter().map(|entry| entry.bytes().to_vec()).collect();
+        Action::Broadcast(self.relay(bytes))
     }
 
     /// Once the fate of all that was passed on again is known, the next follow at once: of a flood that is refused, one message
     /// in five seconds would keep this node busy until it expires.
     fn pass_on_next(&mut self) -> Option<Action> {
         let more = self.verdicts.take_settled() && !self.pool.is_empty();
-        more.then(|| self.pass_on_first())
+        more.then(|| self.pass_on_part())
     }
 
     /// A validator says that it refuses an entry.

@@ -167,6 +167,7 @@ impl Host {
                 // Nobody is connected.
                 Action::Broadcast(_) => {}
                 Action::Send(..)
+                | Action::PassOn(_)
                 | Action::SendBlocks { .. }
                 | Action::Suspect { .. }
                 | Action::Apart { .. }
@@ -198,6 +199,7 @@ fn name(action: &Action) -> &'static str {
         Action::Commit(_) => "commit",
         Action::Refused(..) => "refused",
         Action::Turned(..) => "turned",
+        Action::PassOn(_) => "pass on",
         Action::Broadcast(_) => "broadcast",
         Action::Send(..) => "send",
         Action::SendBlocks { .. } => "send blocks",

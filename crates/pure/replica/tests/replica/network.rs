@@ -241,6 +241,12 @@ impl Network {
                     node.ledger.commit(decided.executed).unwrap();
                     self.tell(number, Event::Committed);
                 }
+                Action::PassOn(entry) => {
+                    let message = node.replica.relay(vec![entry.to_vec()]);
+                    for to in (0..self.nodes.len()).filter(|to| *to != number) {
+                        self.hear(to, from, &message);
+                    }
+                }
                 Action::Broadcast(message) => {
                     let stated = message.statement();
                     self.said.extend(stated.map(|stated| (number, Some(stated))));

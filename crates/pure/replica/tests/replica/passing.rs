@@ -1,5 +1,6 @@
 //! Entries that a follower passes on: whom it believes that they are refused, and whom a validator tells.
 
+use bytes::Bytes;
 use ledger_event::Clock;
 use ledger_format::digest::{EntryId, KeyId};
 use ledger_format::entry::Entry;
@@ -36,7 +37,11 @@ impl One {
     }
 
     fn tell(&mut self, event: Event) -> Vec<Action> {
-        self.replica.step(&self.ledger, china("2026-08-03"), event).unwrap()
+        self.tell_after(0, event)
+    }
+
+    fn tell_after(&mut self, after_ms: u64, event: Event) -> Vec<Action> {
+        self.replica.step(&self.ledger, china("2026-08-03") + after_ms, event).unwrap()
     }
 
     fn hears(&mut self, from: KeyId, message: Message) -> Vec<Action> {
@@ -202,10 +207,79 @@ fn of_entries(actions: Vec<Action>) -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn what_nobody_decides_about_does_not_stand_before_the_rest() {
+    const FLOOD: u64 = 600;
+    let mut follower = One::follower();
+    let deed = acts::calendar_published(&data::calendar("CN-2026"));
+    let mut entries = Vec::new();
+    let mut again = None;
+    for serial in 0..FLOOD {
+        let entry = sealed_again(&deed, serial);
+        again = again.or(timer(&follower.tell(submitted(&entry))));
+        entries.push(entry.bytes().to_vec());
+    }
+    let (first, rest) = entries.split_at(512);
+    for part in [first, rest, first] {
+        let actions = follower.tell(Event::TimerFired(again.unwrap()));
+        again = timer(&actions);
+        assert_eq!(of_entries(actions), part);
+    }
+}
+
+fn brought_by(from: KeyId, entry: &Entry) -> Event {
+    Event::PassedOn { from, entry: Box::new(entry.clone()) }
+}
+
+/// What goes on that another node has brought.
+fn goes_on(actions: &[Action]) -> Vec<Bytes> {
+    let entry = |action: &Action| match action {
+        Action::PassOn(entry) => Some(entry.clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(entry).collect()
+}
+
+#[test]
+fn a_follower_passes_on_once_in_a_while_what_another_one_passed_on_and_keeps_nothing_of_it() {
+    let (mut follower, entry) = (One::follower(), refusable());
+    let (one, other) = (KeyId([8; 32]), KeyId([9; 32]));
+    let first = follower.tell(brought_by(one, &entry));
+    assert_eq!((first.len(), goes_on(&first)), (1, vec![entry.bytes().clone()]));
+    assert!(!follower.replica.is_waiting(&entry.id()));
+    for from in [one, other] {
+        assert!(follower.tell_after(3_900, brought_by(from, &entry)).is_empty());
+    }
+    // Its own node passes it on every five seconds.
+    assert_eq!(goes_on(&follower.tell_after(5_000, brought_by(one, &entry))).len(), 1);
+    // A client of this node may submit it as well: then it waits, and goes on as what clients submit.
+    assert!(timer(&follower.tell_after(5_001, submitted(&entry))).is_some());
+    assert!(follower.replica.is_waiting(&entry.id()));
+    assert!(follower.tell_after(20_000, brought_by(one, &entry)).is_empty());
+}
+
+#[test]
+fn what_goes_round_among_followers_comes_to_an_end() {
+    let entry = acceptable();
+    let mut followers = [One::follower(), One::follower(), One::follower()];
+    // Each is connected with both others, and an entry comes in at the first.
+    let mut on_its_way = vec![0];
+    let mut passed_on = 0;
+    while let Some(to) = on_its_way.pop() {
+        let actions = followers[to].tell(brought_by(FOLLOWER, &entry));
+        if !goes_on(&actions).is_empty() {
+            passed_on += 1;
+            on_its_way.extend((0..3).filter(|other| *other != to));
+        }
+        assert!(passed_on <= 3, "it goes round and round");
+    }
+    assert_eq!(passed_on, 3);
+}
+
+#[test]
 fn what_clients_sent_is_passed_on_in_messages_that_everybody_takes() {
     const MOST: usize = 512 * 1024;
     let follower = One::follower().replica;
-    let entries: Vec<bytes::Bytes> = [3, MOST - 3, 1, MOST + 1, 5]
+    let entries: Vec<Bytes> = [3, MOST - 3, 1, MOST + 1, 5]
         .iter()
         .map(|length| vec![7_u8; *length].into())
         .chain((0..1_000).map(|_| vec![8_u8; 2].into()))
