@@ -1,7 +1,7 @@
 //! What outlives a process: blocks, which are durable once a commit is carried out, and the consensus log, which is durable as far as
 //! it was flushed. Both are bytes in frames that the product writes and reads; bits of them may flip.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use ledger_fixtures::Rng;
 use ledger_format::block::Block;
@@ -23,7 +23,7 @@ pub(crate) struct Disk {
     /// Encoded blocks, from height 1 on, each in a frame: what is stored of them has checksums in the product, which are sled's.
     blocks: Vec<Vec<u8>>,
     /// Entries of those blocks, as the product's index of ids knows them.
-    pub(crate) ids: BTreeSet<EntryId>,
+    pub(crate) ids: HashSet<EntryId>,
     /// The consensus log, as far as it is durable.
     log: Vec<u8>,
     /// Where in it the last flush began.
@@ -52,11 +52,11 @@ pub(crate) struct Damage {
 }
 
 impl Disk {
-    pub(crate) const fn new(ledger: Ledger) -> Self {
+    pub(crate) fn new(ledger: Ledger) -> Self {
         Self {
             ledger,
             blocks: Vec::new(),
-            ids: BTreeSet::new(),
+            ids: HashSet::new(),
             log: Vec::new(),
             last: 0,
             height: 0,

@@ -1,6 +1,6 @@
 //! A node's process: the product's replica and ledger, carried by a host that can die before any action.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use ledger_format::block::Block;
 use ledger_format::digest::{EntryId, KeyId};
@@ -38,7 +38,7 @@ pub(crate) struct Process {
     /// Entries that clients handed to this process, and that have no verdict yet.
     pub(crate) owed: Vec<Entry>,
     /// Entries that came into the pool, but those that were refused: they are not taken from others again.
-    pub(crate) recent: BTreeSet<EntryId>,
+    pub(crate) recent: HashSet<EntryId>,
     /// What it has logged since the last block, and how often.
     pub(crate) logged: BTreeMap<Vec<u8>, u32>,
     /// Signatures of what it has said since the last block.

@@ -1,6 +1,6 @@
 //! The run: a queue of what is going to happen, in virtual time, and what each of it does to nodes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
@@ -118,7 +118,7 @@ struct World {
     trace: Sha256,
     messages: u64,
     /// Entries whose signatures were found good.
-    verified: BTreeSet<EntryId>,
+    verified: HashSet<EntryId>,
     /// Faults happen.
     stormy: bool,
     /// Clients write.
@@ -196,7 +196,7 @@ impl World {
             faults: BTreeMap::new(),
             trace: Sha256::new(),
             messages: 0,
-            verified: BTreeSet::new(),
+            verified: HashSet::new(),
             stormy: true,
             busy: true,
             admissions: Vec::new(),

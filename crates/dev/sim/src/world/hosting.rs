@@ -1,6 +1,6 @@
 //! The host of a node: starts its replica, tells it what happens, carries out what it wants.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use ledger_format::digest::{EntryId, KeyId};
@@ -63,7 +63,7 @@ impl World {
             keys: count,
             calls: Vec::new(),
             owed: Vec::new(),
-            recent: BTreeSet::new(),
+            recent: HashSet::new(),
             logged: BTreeMap::new(),
             shown: BTreeSet::new(),
         };
