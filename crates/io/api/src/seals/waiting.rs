@@ -244,9 +244,12 @@ mod tests {
 
     use super::*;
 
+    /// A height, the attempt, and who is not to be asked.
+    type Asked = (u64, u32, BTreeSet<KeyId>);
+
     /// Nodes that never answer: for which height they were asked, at which attempt, and who was not to be asked.
     #[derive(Clone, Debug, Default)]
-    struct Silent(Arc<Mutex<Vec<(u64, u32, BTreeSet<KeyId>)>>>);
+    struct Silent(Arc<Mutex<Vec<Asked>>>);
 
     impl AskValidators for Silent {
         fn ask_for_seal(&self, height: u64, _: &Validators, attempt: u32, but: &BTreeSet<KeyId>) {
