@@ -102,6 +102,12 @@ impl World {
         }
     }
 
+    fn pass_on(&mut self, node: usize, entry: &[u8]) {
+        let Some(process) = &self.nodes[node].process else { return };
+        let message = process.replica.relay(vec![entry.to_vec()]);
+        self.broadcast(node, &message);
+    }
+
     fn carry_out(&mut self, node: usize, actions: Vec<Action>) {
         let mut actions = VecDeque::from(actions);
         while let Some(action) = actions.pop_front() {
@@ -139,11 +145,7 @@ impl World {
                         process.settled(&id);
                     }
                 }
-                Action::PassOn(entry) => {
-                    let Some(process) = &self.nodes[node].process else { return };
-                    let message = process.replica.relay(vec![entry.to_vec()]);
-                    self.broadcast(node, &message);
-                }
+                Action::PassOn(entry) => self.pass_on(node, &entry),
                 Action::Broadcast(message) => self.broadcast(node, &message),
                 Action::Send(to, message) => {
                     for to in self.numbers(&to) {

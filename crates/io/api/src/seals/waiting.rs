@@ -270,7 +270,7 @@ mod tests {
     }
 
     impl Silent {
-        fn asked(&self) -> Vec<(u64, u32, BTreeSet<KeyId>)> {
+        fn asked(&self) -> Vec<Asked> {
             std::mem::take(&mut self.0.lock().unwrap())
         }
     }
