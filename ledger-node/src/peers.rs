@@ -370,7 +370,7 @@ fn read(
 #[cfg(test)]
 mod tests {
     use ledger_event::Clock;
-    use ledger_fixtures::ledgers::World;
+    use ledger_fixtures::World;
 
     use super::*;
 
