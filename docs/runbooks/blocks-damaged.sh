@@ -32,8 +32,7 @@ step "the store is moved away, and the blocks come from the others"
 mv "$WORK/validator-1/store" "$WORK/store.damaged"
 ledger-node recover --data-dir "$WORK/validator-1"
 start validator-1
-business validator-2 4
-becomes validator-1 recovering False
+recovers validator-1 validator-2
 agree validator-2 validator-1
 
 step "all of it verifies, and what was moved away is not needed any more"

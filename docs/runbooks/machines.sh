@@ -96,6 +96,16 @@ business() {
     done
 }
 
+# Lets business go on at an exchange until a validator votes again: what was written before all others had reported does not count.
+recovers() {
+    local tries
+    for ((tries = 0; tries < 40; tries++)); do
+        [ "$(status "$1" recovering)" = False ] && return
+        business "$2" 1
+    done
+    fail "$1 still recovers"
+}
+
 # Four exchanges and a follower that are there already.
 consortium() {
     mkdir -p "$WORK/traders"

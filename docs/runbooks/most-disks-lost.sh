@@ -29,8 +29,7 @@ start validator-3
 becomes validator-3 recovering False
 
 step "three vote again, and are enough for the other one to recover without anybody's word"
-business validator-1 4
-becomes validator-4 recovering False
+recovers validator-4 validator-1
 becomes validator-4 role validator
 stop validator-1
 business validator-2 2

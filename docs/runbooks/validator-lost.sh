@@ -17,8 +17,7 @@ step "recover, and start: it takes the history from the others, and votes when n
 ledger-node recover --data-dir "$WORK/validator-1"
 start validator-1
 becomes validator-1 recovering True
-business validator-2 4
-becomes validator-1 recovering False
+recovers validator-1 validator-2
 becomes validator-1 role validator
 
 step "with another one down its vote is needed, and there"

@@ -25,8 +25,7 @@ reload validator-2 validator-3 validator-4 follower-1
 step "it takes what was written meanwhile, and votes when no height is left at which it may have voted"
 business validator-2 1
 start moved
-business validator-2 4
-becomes moved recovering False
+recovers moved validator-2
 becomes moved role validator
 
 step "with another one down its vote is needed, and there"
