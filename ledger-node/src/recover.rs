@@ -197,7 +197,9 @@ fn what_follows(mode: VoteMode, aside: bool) -> &'static str {
         }
         VoteMode::Alone => {
             "follows at its next start, and votes again when it has the blocks of the others, on your word that no\n\
-             other copy of it runs. It may sign a second vote at the open height: others can prove that."
+             other copy of it runs. It may sign a second vote at the open height: others can prove that. No other validator\n\
+             is given such a word before the ledger is two heights beyond: those that have all forgotten a height can\n\
+             decide another block there."
         }
     }
 }

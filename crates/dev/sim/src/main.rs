@@ -12,10 +12,6 @@ use ledger_sim::campaign::{Campaign, Findings};
 use ledger_sim::checks::Violation;
 use serde_json::json;
 
-/// A run makes and drops messages all the time.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 /// Most validators of a network: a trace has a byte for the number of a node, and a network that large takes its time.
 const MAX_NODES: i64 = 128;
 

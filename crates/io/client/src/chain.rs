@@ -8,9 +8,10 @@ use ledger_format::chain_file::{
     CHAIN_MARK, CHECKSUM_BYTES, End, FRAME_HEAD_BYTES, FrameHead, FrameKind, frame,
 };
 use ledger_format::digest::LedgerId;
-use ledger_format::genesis::{GenesisDocument, PROTOCOL_VERSIONS};
+use ledger_format::genesis::GenesisDocument;
 use ledger_format::malformed::{Kind, Malformed};
 use ledger_replay::{Executed, Replay};
+use ledger_verify::block::unknown_version;
 use ledger_verify::finding::{Code, Place, Refuted};
 use ledger_verify::verdict::{Report, Verdict};
 use tokio_stream::StreamExt as _;
@@ -243,16 +244,11 @@ fn run<R: Read>(
 
 /// What a version that this program does not know makes of a block, and of its bytes, cannot be told here: nobody is accused of it.
 fn check_version(replay: &mut Replay) -> Result<(), Stop> {
-    let (version, known) = (replay.ledger().protocol().version, PROTOCOL_VERSIONS);
-    if known.contains(&version) {
-        return Ok(());
-    }
+    let (held, version) = (replay.ledger().height(), replay.ledger().protocol().version);
+    let Some(why) = unknown_version(held + 1, version) else { return Ok(()) };
     replay.settle()?;
-    let (held, last) = (replay.ledger().height(), known.end());
     let reason = format!(
-        "block {} follows protocol version {version}, and this program knows 1 to {last}; the blocks up to {held} hold: verify with a \
-         program that knows the version",
-        held + 1
+        "{why}; the blocks up to {held} hold: verify with a program that knows the version"
     );
     Err(Stop::Verdict(Verdict::NotDetermined(reason)))
 }

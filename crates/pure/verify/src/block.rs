@@ -1,6 +1,7 @@
 //! Headers and certificates: that a block follows the one before, and that enough validators signed it.
 
 use alloc::format;
+use alloc::string::String;
 
 use ledger_event::Clock;
 use ledger_format::digest::{Hash, KeyId, hex};
@@ -32,10 +33,8 @@ pub fn check_header(
     if found != version {
         return Err(Refuted::differs(Code::Version, place(), version, found));
     }
-    if !PROTOCOL_VERSIONS.contains(&found) {
-        let last = PROTOCOL_VERSIONS.end();
-        let detail = format!("version {found} is in force, this program knows 1 to {last}");
-        return Err(Refuted::new(Code::Version, place(), detail));
+    if let Some(why) = unknown_version(header.height, found) {
+        return Err(Refuted::new(Code::Version, place(), why));
     }
     let height = previous.map_or(0, |previous| previous.height).saturating_add(1);
     if header.height != height {
@@ -63,6 +62,18 @@ pub fn check_header(
         return Err(Refuted::new(Code::Proposer, place(), format!("{}", header.proposer)));
     }
     Ok(())
+}
+
+/// Why this program cannot tell what a block of a version of the protocol says, if it does not know the version. Who only verifies
+/// accuses nobody for that.
+pub fn unknown_version(height: u64, version: u32) -> Option<String> {
+    let last = PROTOCOL_VERSIONS.end();
+    let why = || {
+        format!(
+            "block {height} follows protocol version {version}, and this program knows 1 to {last}"
+        )
+    };
+    (!PROTOCOL_VERSIONS.contains(&version)).then(why)
 }
 
 /// Checks the time rules that leave a proposer no choice. The first header's time is one millisecond after genesis, whatever the

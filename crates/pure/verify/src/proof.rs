@@ -9,7 +9,7 @@ use ledger_event::proof_file::Statement;
 use ledger_event::{Anchor, EntryProof, Record, RecordProof, SetChange, StateProof, Timeline};
 use ledger_format::digest::{EntryId, Hash, LedgerId, hash_from_slice, sha256};
 use ledger_format::entry::{Entry, leaf_hash};
-use ledger_format::genesis::{GenesisDocument, PROTOCOL_VERSIONS};
+use ledger_format::genesis::GenesisDocument;
 use ledger_format::header::Header;
 use ledger_format::id::Subject;
 use ledger_format::limits::MAX_STATE_PATH;
@@ -22,7 +22,7 @@ use ledger_format::{message, proof_file};
 use ledger_merkle::log;
 use ledger_merkle::trie::{Outcome, Proof, ProofLeaf, ProofStep};
 
-use crate::block::{check_certificate, check_certified, check_root};
+use crate::block::{check_certificate, check_certified, check_root, unknown_version};
 use crate::entry::{check_genesis_keys, check_validator_keys};
 use crate::finding::{Code, Place, Refuted};
 use crate::signature;
@@ -144,15 +144,8 @@ fn check_change(
 
 /// What a header of another version says, only a program that knows the version can tell.
 fn check_version(header: &Header) -> Result<(), Doubt> {
-    let (version, known) = (header.protocol_version, PROTOCOL_VERSIONS);
-    if known.contains(&version) {
-        return Ok(());
-    }
-    let (height, last) = (header.height, known.end());
-    let reason = format!(
-        "block {height} follows protocol version {version}, and this program knows 1 to {last}"
-    );
-    Err(Verdict::NotDetermined(reason))
+    let why = unknown_version(header.height, header.protocol_version);
+    why.map_or(Ok(()), |why| Err(Verdict::NotDetermined(why)))
 }
 
 /// Changes come one after the other, and before what they lead to.
