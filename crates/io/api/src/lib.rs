@@ -8,6 +8,7 @@ mod audit;
 mod clocks;
 mod connections;
 pub mod evidence;
+mod health;
 mod held;
 mod history;
 pub mod intake;

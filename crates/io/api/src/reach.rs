@@ -21,6 +21,16 @@ impl Shared {
         let validators = self.ledger().validators().clone();
         out_of_reach(self, &validators, &self.seals.connected())
     }
+
+    /// Whether an entry that comes to this node can get into a block, as far as its connections tell: a validator is a quorum with
+    /// those that it is connected with; any other node is connected with somebody who can pass on what it has.
+    pub(crate) fn reaches_who_decides(&self) -> bool {
+        let connected = self.seals.connected();
+        if self.role() != NodeRole::Validator || self.is_recovering() {
+            return !connected.is_empty();
+        }
+        notice(self.ledger().validators(), &self.vote_keys, &connected).is_none()
+    }
 }
 
 /// As [`Shared::out_of_reach`], of a set and those that the node is connected with.

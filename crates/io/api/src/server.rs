@@ -19,22 +19,19 @@ use ledger_proto::v1::node_service_server::{NodeService, NodeServiceServer};
 use ledger_proto::v1::query_service_server::QueryServiceServer;
 use ledger_proto::v1::submit_service_server::SubmitServiceServer;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tonic::server::NamedService as _;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 use tower::util::MapRequestLayer;
 
 use crate::audit::Audit;
 use crate::connections::connections;
+use crate::health;
 use crate::held::Bounds;
 use crate::query::{self, Query};
 use crate::reach;
 use crate::reads::{self, Reads};
 use crate::seals::Refusals;
-use crate::shared::{Head, Shared};
+use crate::shared::Shared;
 use crate::stops::Stops;
 use crate::submit::{self, Submit};
 use crate::suspects::Suspect;
@@ -226,6 +223,8 @@ pub struct Serving {
     pub watched: usize,
     /// Entries after which the state of a height is kept no longer for whoever reads its records.
     pub kept_for: u64,
+    /// How long the node must not have reached those who decide before health says so.
+    pub patience: Duration,
 }
 
 impl Serving {
@@ -241,6 +240,7 @@ impl Serving {
             under_way: submit::UNDER_WAY,
             watched: query::WATCHED_BYTES,
             kept_for: KEPT_FOR,
+            patience: health::PATIENCE,
         }
     }
 }
@@ -262,13 +262,14 @@ pub async fn serve(
         under_way,
         watched,
         kept_for,
+        patience,
     }: Serving,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    say(&reporter, ServingStatus::NotServing).await;
+    health::say_not_serving(&reporter).await;
     let (stop_streams, stops) = Stops::new();
-    let heads = shared.watch_head();
+    let told_of = Arc::clone(&shared);
     let reads = Reads::new(Arc::clone(&shared), reads);
     let submit = SubmitServiceServer::new(Submit::new(reads.clone(), under_way, stops.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES)
@@ -283,7 +284,7 @@ pub async fn serve(
         .max_decoding_message_size(MAX_QUESTION_BYTES);
     let requests = CountRequests::new(unfinished);
     let stopping = async move {
-        serves_until(stop, heads, &reporter).await;
+        health::say_until(stop, &told_of, &reporter, patience).await;
         // Streams without an end are ended, the rest is drained.
         stop_streams.say();
     };
@@ -305,41 +306,6 @@ pub async fn serve(
         .serve_with_incoming_shutdown(connections(listener, most), stopping)
         .await?;
     Ok(())
-}
-
-/// Says that it serves from the first block on, before which there is nothing to ask or to write to, and that it does not once `stop` is
-/// done.
-async fn serves_until(
-    stop: impl Future<Output = ()> + Send,
-    heads: watch::Receiver<Head>,
-    reporter: &HealthReporter,
-) {
-    let mut stop = std::pin::pin!(stop);
-    tokio::select! {
-        () = &mut stop => {}
-        () = begins(heads) => {
-            say(reporter, ServingStatus::Serving).await;
-            stop.await;
-        }
-    }
-    say(reporter, ServingStatus::NotServing).await;
-}
-
-/// Comes with the first block.
-async fn begins(mut heads: watch::Receiver<Head>) {
-    // Where nobody tells of blocks any more, nothing is served any more either.
-    let _first = heads.wait_for(|head| head.height > 0).await;
-}
-
-async fn say(reporter: &HealthReporter, status: ServingStatus) {
-    let services = [
-        SubmitServiceServer::<Submit>::NAME,
-        QueryServiceServer::<Query>::NAME,
-        AuditServiceServer::<Audit>::NAME,
-    ];
-    for service in [""].into_iter().chain(services) {
-        reporter.set_service_status(service, status).await;
-    }
 }
 
 /// Both versions are served: grpcurl and older tools still ask for v1alpha.

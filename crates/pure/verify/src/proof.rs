@@ -360,6 +360,8 @@ fn verify_entry(
         Aspect::Identity,
         format!("{count} receipt(s) signed by validators' receipt keys"),
     );
+    let text = "REPLICATED with those who certified the header: to precommit a block is to say that its body is on one's disk";
+    report.checked(Aspect::Quorum, text);
     let text = "whether the entry was allowed: a block with a refused entry gets no honest vote, and only replay shows it";
     report.unchecked(Aspect::Scope, text);
     Ok(())

@@ -67,8 +67,17 @@ impl Node {
 
     /// A node with keys of these validators or none, with every block of a story.
     pub(crate) async fn following(story: &Story, validators: &[&str]) -> Self {
+        Self::bounded(story, validators, |_| {}).await
+    }
+
+    /// The same with other bounds.
+    pub(crate) async fn bounded(
+        story: &Story,
+        validators: &[&str],
+        bounded: impl FnOnce(&mut Serving),
+    ) -> Self {
         let keys = validators.iter().map(|name| keys_of(name)).collect();
-        let node = Self::serve(story.genesis.clone(), true, |_| {}, keys).await;
+        let node = Self::serve(story.genesis.clone(), true, bounded, keys).await;
         node.tell(story);
         node
     }
@@ -80,9 +89,7 @@ impl Node {
 
     /// A node with every block of a story that has other bounds.
     pub(crate) async fn holding(story: &Story, bounded: impl FnOnce(&mut Serving)) -> Self {
-        let node = Self::serve(story.genesis.clone(), true, bounded, vec![keys_of("")]).await;
-        node.tell(story);
-        node
+        Self::bounded(story, &[""], bounded).await
     }
 
     async fn serve(
