@@ -92,6 +92,14 @@ pub enum Violation {
         /// How far it is ahead of the true time.
         ahead_ms: u64,
     },
+    /// A header's time is further behind the moment at which the block before was first decided than a quorum of honest clocks can have
+    /// allowed: they look at a block once they have the one before.
+    LateTime {
+        /// The height.
+        height: u64,
+        /// How far it is behind that moment.
+        behind_ms: u64,
+    },
     /// A node refused an entry that is in its own chain.
     RefusedAcknowledged {
         /// Which.

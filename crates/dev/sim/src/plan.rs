@@ -7,7 +7,7 @@ use ledger_format::genesis::PROTOCOL_VERSIONS;
 
 use crate::liars::LiarKind;
 use crate::versions::BUDGETS;
-use crate::world::{REFUSED, TAKEN};
+use crate::world::{OVER_FOLLOWER, REFUSED, TAKEN};
 
 mod powers;
 
@@ -164,6 +164,8 @@ pub struct Plan {
     pub validators: usize,
     /// Followers.
     pub followers: usize,
+    /// Whether the second of two followers is connected with the first alone.
+    pub has_remote: bool,
     /// Heights that must be reached while faults happen.
     pub heights: u64,
     /// For how long faults go on at most, whatever height was reached.
@@ -202,7 +204,10 @@ impl Plan {
         let liar = has_liar.then(|| *dice.pick(&LiarKind::ALL));
         let followers = dice.below(2);
         let changes = validators >= 4 && Rng(seed ^ 0x7365_7473).once_in(4);
-        let followers = followers.max(usize::from(changes));
+        let floods = Self::flood(&mut Rng(seed ^ 0x666c_6f6f));
+        // Nobody tells a remote node what is refused: of a flood it would hold all that is over the budget, and bring it again and again.
+        let has_remote = floods.is_none() && Rng(seed ^ 0x7265_6d6f).once_in(4);
+        let followers = followers.max(usize::from(changes)).max(2 * usize::from(has_remote));
         let is_alone = validators + followers == 1;
         let mut troubles = Vec::new();
         if !dice.once_in(8) {
@@ -217,6 +222,7 @@ impl Plan {
             seed,
             validators,
             followers,
+            has_remote,
             heights,
             storm_ms: STORM_MS,
             weather: Weather::drawn(&mut dice),
@@ -226,7 +232,7 @@ impl Plan {
             changes,
             is_weighted: validators >= 4 && Rng(seed ^ 0x7765_6967).once_in(3),
             activates: Rng(seed ^ 0x6163_7469).once_in(4),
-            floods: Self::flood(&mut Rng(seed ^ 0x666c_6f6f)),
+            floods,
             skew_ms: Vec::new(),
             liar,
             second_liar: None,
@@ -300,6 +306,20 @@ impl Plan {
         self.validators + self.followers + usize::from(self.liar == Some(LiarKind::Twin))
     }
 
+    /// The node that is connected with another follower alone, and that one.
+    pub fn remote(&self) -> Option<(usize, usize)> {
+        self.has_remote.then_some((self.validators + 1, self.validators))
+    }
+
+    /// Whether two nodes ever connect.
+    pub fn are_linked(&self, one: usize, other: usize) -> bool {
+        self.remote().is_none_or(|(remote, near)| match (one == remote, other == remote) {
+            (true, false) => other == near,
+            (false, true) => one == near,
+            _ => true,
+        })
+    }
+
     /// Nodes that have vote keys of their own.
     pub fn keepers(&self) -> usize {
         self.validators + usize::from(self.changes)
@@ -312,9 +332,11 @@ impl Plan {
     }
 
     /// How far a node's clock is from the truth when nothing has made it jump. A liar whose lie is its clock keeps it through jumps and
-    /// when all else is healed.
+    /// when all else is healed; in half of the runs it is behind.
     pub fn clock_off_ms(&self, node: usize, lies: Option<LiarKind>) -> i64 {
-        self.skew_ms[node] + lies.map_or(0, LiarKind::clock_ms)
+        let lie = lies.map_or(0, LiarKind::clock_ms);
+        let is_behind = Rng(self.seed ^ 0x6265_6869).once_in(2);
+        self.skew_ms[node] + if is_behind { -lie } else { lie }
     }
 
     /// The number of the validator that lies.
@@ -387,6 +409,7 @@ impl Plan {
             ("overtaking", links && delay_ms.1 >= 30),
             ("turned_away", self.is_flooded_for_sure()),
             ("unequal_powers", self.is_weighted),
+            (OVER_FOLLOWER, self.has_remote),
             ("protocol_activated", self.activates),
             (REFUSED, self.has_new_act()),
             (TAKEN, self.has_new_act()),

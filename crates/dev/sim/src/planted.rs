@@ -102,6 +102,8 @@ const fn is_shown_by(bug: Bug, violation: &Violation) -> bool {
         Bug::WordNotLogged => matches!(violation, Violation::Stopped { .. }),
         Bug::WaitingAnswered => matches!(violation, Violation::LostAcknowledgement { .. }),
         Bug::EvidenceUntold => matches!(violation, Violation::Untold { .. }),
+        Bug::LateTimeTaken => matches!(violation, Violation::LateTime { .. }),
+        Bug::NothingHandedOn => matches!(violation, Violation::Unrest(_)),
         Bug::SplitAwaited => matches!(violation, Violation::Standstill { .. }),
         Bug::VersionTooEarly | Bug::ActTooEarly => matches!(violation, Violation::OutOfVersion(_)),
         _ => true,
@@ -114,7 +116,9 @@ const fn liar(bug: Bug) -> Option<LiarKind> {
         Bug::CertificatesUnchecked => Some(LiarKind::Forger),
         Bug::VotesUnchecked => Some(LiarKind::Impersonator),
         Bug::EntriesUnchecked => Some(LiarKind::Careless),
-        Bug::TimeNeverAsked | Bug::PolkaBelieved => Some(LiarKind::TimeShifter),
+        Bug::TimeNeverAsked | Bug::PolkaBelieved | Bug::LateTimeTaken => {
+            Some(LiarKind::TimeShifter)
+        }
         Bug::NeverDistrusts | Bug::OneReportEnough => Some(LiarKind::HeightLiar),
         Bug::QuorumOfHalf | Bug::SplitAwaited => Some(LiarKind::Equivocator),
         Bug::EvidenceUnjudged => Some(LiarKind::Framer),
@@ -139,6 +143,7 @@ fn plan(bug: Bug, seed: u64) -> Plan {
     plan.changes = false;
     plan.is_weighted = bug == Bug::HeadsCounted;
     plan.activates = matches!(bug, Bug::VersionTooEarly | Bug::ActTooEarly);
+    plan.has_remote = bug == Bug::NothingHandedOn;
     (plan.liar, plan.second_liar) = (liar(bug), None);
     match bug {
         // What their liars do is enough.
@@ -158,6 +163,17 @@ fn plan(bug: Bug, seed: u64) -> Plan {
             plan.followers = 1;
             plan.skew_ms.push(0);
             plan.weather = STORMY;
+        }
+        Bug::NothingHandedOn => {
+            plan.followers = 2;
+            plan.skew_ms.extend([0, 0]);
+            plan.floods = None;
+            plan.heights = FEW_HEIGHTS;
+        }
+        // Heights that take long, so that the time of the one before is long past.
+        Bug::LateTimeTaken => {
+            plan.heights = MANY_HEIGHTS;
+            plan.weather = Weather { loss: 200, delay_ms: (5, 150), ..STORMY };
         }
         Bug::ExchangeUncharged => {
             plan.troubles = Vec::new();

@@ -31,6 +31,7 @@ mod writing;
 pub(crate) use activation::{REFUSED, TAKEN};
 use ending::Emptied;
 use membership::Change;
+pub(crate) use sending::OVER_FOLLOWER;
 
 /// For how long faults go on at most after clients have stopped.
 const DUSK_MS: usize = 15_000;
@@ -136,6 +137,8 @@ struct World {
     /// A change of the set that is not in a block yet.
     change: Option<Change>,
     fairness: Fairness,
+    /// When the highest block was decided first; zero before there is one.
+    decided_ms: u64,
     /// Certificates that were found good.
     certified: BTreeSet<Certified>,
     /// The last message that arrived on each link, by the number under which it was sent.
@@ -205,6 +208,7 @@ impl World {
             false_evidence: BTreeSet::new(),
             members: (0..validators).collect(),
             change: None,
+            decided_ms: 0,
             certified: BTreeSet::new(),
             arrived: BTreeMap::new(),
             broken: BTreeSet::new(),
@@ -300,10 +304,9 @@ impl World {
     fn rest(&mut self) {
         let until = self.now_ms + REST_MS;
         let mut emptied = Emptied::default();
-        let never_stops = self.plan.liar.is_some();
         let mut agree = false;
         while self.now_ms < until && self.checks.violations.is_empty() {
-            agree = never_stops && self.has_settled(&mut emptied);
+            agree = self.never_stops() && self.has_settled(&mut emptied);
             if agree || self.queue.is_empty() {
                 break;
             }
@@ -326,6 +329,12 @@ impl World {
             let waited = self.checks.height().saturating_sub(since);
             self.checks.violations.push(Violation::Censored { entry, waited });
         }
+    }
+
+    /// Whether somebody goes on for ever: a liar, or a node that brings what is refused, since nobody tells it.
+    fn never_stops(&self) -> bool {
+        let is_owing = |(remote, _): (usize, usize)| self.nodes[remote].is_owing();
+        self.plan.liar.is_some() || self.plan.remote().is_some_and(is_owing)
     }
 
     fn next(&mut self) {

@@ -81,11 +81,15 @@ pub enum Bug {
     AloneAtOnce,
     /// That an operator has vouched for a validator is not logged.
     WordNotLogged,
+    /// Whoever does not vote keeps for itself what another such node passes on.
+    NothingHandedOn,
+    /// The time of a header may be as far behind the clock as it likes.
+    LateTimeTaken,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::PublishedBeforeFlush,
         Self::VotesForgotten,
         Self::LeftoversDropped,
@@ -124,6 +128,8 @@ impl Bug {
         Self::ActTooEarly,
         Self::AloneAtOnce,
         Self::WordNotLogged,
+        Self::NothingHandedOn,
+        Self::LateTimeTaken,
     ];
 }
 

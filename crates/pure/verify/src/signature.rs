@@ -36,6 +36,7 @@
 
 mod batch;
 mod encoding;
+mod memo;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -132,8 +133,10 @@ pub enum SignatureError {
 
 /// Whether `signature` is that of `key` on `message`, by the rule of this module.
 pub fn verify(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), SignatureError> {
-    let claim = Claim::new(key, message, signature)?;
-    settle(&claim.defect(&claim.key()?, &claim.r()?))
+    memo::once(key, message, signature, || {
+        let claim = Claim::new(key, message, signature)?;
+        settle(&claim.defect(&claim.key()?, &claim.r()?))
+    })
 }
 
 /// Why another Ed25519 verifier may refuse a signature that this ledger accepts.

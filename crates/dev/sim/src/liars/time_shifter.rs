@@ -1,4 +1,4 @@
-//! Its clock is half an hour ahead. What it says is as its clock has it; and before half of its proposals it claims that a quorum has
+//! Its clock is half an hour ahead or behind. What it says is as its clock has it; and before half of its proposals it claims that a quorum has
 //! prevoted for the block already, by a proposal for its next turn.
 
 use ledger_fixtures::Rng;

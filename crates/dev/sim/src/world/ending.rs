@@ -54,9 +54,25 @@ impl World {
         let mut honest = self.nodes.iter().enumerate().filter(|(_, node)| node.liar.is_none());
         honest.all(|(number, node)| {
             let (reached, waiting, is_at_rest) = node.standing();
-            let is_empty = waiting == 0 || may_hold.contains(&number);
-            reached == height && is_at_rest && is_empty && !node.is_owing()
+            let is_untold = self.is_untold(number);
+            let is_empty = waiting == 0 || may_hold.contains(&number) || is_untold;
+            reached == height && is_at_rest && is_empty && (is_untold || !node.is_owing())
         })
+    }
+
+    /// Whether a node holds entries of clients that the rules refuse, and nothing else, and reaches nobody whose word it would take for
+    /// that: they stay until they expire.
+    fn is_untold(&self, number: usize) -> bool {
+        let is_remote = self.plan.remote().is_some_and(|(remote, _)| remote == number);
+        let Node { process, disk, .. } = &self.nodes[number];
+        let Some(process) = process.as_ref().filter(|_| is_remote) else { return false };
+        let owed: BTreeMap<EntryId, &Entry> =
+            process.owed.iter().map(|entry| (entry.id(), entry)).collect();
+        let owed: Vec<&Entry> = owed.into_values().collect();
+        let ledger = &disk.ledger;
+        let by = ledger.validators().members().first().map(|member| member.id);
+        let refused = by.map(|by| ledger.propose(by, self.clock_ms(number), &owed).refused.len());
+        process.replica.pool_size().0 == owed.len() && refused == Some(owed.len())
     }
 
     pub(super) fn finish(mut self) -> Result<Report, Box<Failure>> {

@@ -13,7 +13,7 @@ use ledger_verify::block::check_certificate;
 use ledger_verify::evidence::Culprit;
 use sha2::Digest as _;
 
-use super::{Happening, REFUSED, World};
+use super::{Happening, OVER_FOLLOWER, REFUSED, World};
 use crate::checks::{SAME_RECORDS, Violation};
 use crate::clients::Clients;
 use crate::liars::LiarKind;
@@ -22,8 +22,8 @@ use crate::plan::{Trouble, quorum_of_heads};
 
 /// Blocks that one answer holds at most.
 const ANSWER_BLOCKS: usize = 16;
-/// How far honest clocks are ahead of the truth at most, with some room: skew and jumps of the plan.
-const AHEAD_MS: u64 = 4_000;
+/// How far honest clocks are from the truth at most, with some room: skew and jumps of the plan.
+const OFF_MS: u64 = 4_000;
 /// Heights from the next one on at which a validator may have signed what it has forgotten, when it has all blocks of the others
 /// (docs/adr/0025).
 const VOUCHED: u64 = 2;
@@ -266,12 +266,17 @@ impl World {
         disk.commit(&block, &executed.ids, marks);
         process.logged.clear();
         process.shown.clear();
+        let owed = process.owed.len();
         for id in &executed.ids {
             process.settled(id);
         }
+        let is_answered = process.owed.len() < owed;
         if let Err(error) = disk.ledger.commit(executed) {
             self.stopped(node, error.to_string());
             return Vec::new();
+        }
+        if is_answered && self.plan.remote().is_some_and(|(remote, _)| remote == node) {
+            self.fault(OVER_FOLLOWER);
         }
         self.set_in_force(node);
         let now_ms = self.clock_ms(node);
@@ -330,9 +335,14 @@ impl World {
         if height > self.checks.height() {
             let skew = u64::from(self.genesis.limits().skew_ms);
             let ahead_ms = header.time_ms.saturating_sub(self.now_ms);
-            if ahead_ms > skew + AHEAD_MS {
+            if ahead_ms > skew + OFF_MS {
                 self.checks.violations.push(Violation::FalseTime { height, ahead_ms });
             }
+            let behind_ms = self.decided_ms.saturating_sub(header.time_ms);
+            if behind_ms > skew + OFF_MS {
+                self.checks.violations.push(Violation::LateTime { height, behind_ms });
+            }
+            self.decided_ms = self.now_ms;
             for entry in &executed.ids {
                 let waited = self.fairness.entered(entry, height);
                 if waited > self.plan.patience() {
@@ -357,9 +367,9 @@ impl World {
     /// Whether an honest node within reach has the block that a liar was asked for: then there is no need to ask a liar again.
     fn has_better(&self, node: usize, height: u64) -> bool {
         (0..self.nodes.len()).any(|number| {
-            let Node { process, disk, lies, .. } = &self.nodes[number];
-            let has = process.is_some() && lies.is_none() && disk.ledger.height() >= height;
-            has && !self.network.is_cut(node, number) && !self.network.is_cut(number, node)
+            let Node { disk, lies, .. } = &self.nodes[number];
+            let has = lies.is_none() && disk.ledger.height() >= height;
+            has && self.is_reached(node, number)
         })
     }
 

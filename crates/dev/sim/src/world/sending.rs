@@ -15,6 +15,9 @@ use crate::node::Node;
 /// Bytes at both ends of a message that the trace holds: kind, height, signature. Hashing all would take a tenth of a run.
 const TRACED: usize = 128;
 
+/// What a run counts when an entry is in a block that a client handed to a node which reaches a follower alone.
+pub(crate) const OVER_FOLLOWER: &str = "over_follower";
+
 /// How long it takes at most until others see that a connection was closed; no process is back sooner.
 const HANGS_UP_MS: usize = 40;
 /// How long it takes until a connection that ended is made anew.
@@ -145,14 +148,35 @@ impl World {
     }
 
     pub(super) fn broadcast(&mut self, node: usize, message: &Message) {
-        let others = (0..self.nodes.len()).filter(|to| *to != node);
         if self.nodes[node].liar.is_some() {
+            // It says what it likes to whom it likes.
+            let others = (0..self.nodes.len()).filter(|to| *to != node);
             others.for_each(|to| self.send(node, to, message));
             return;
         }
         self.says(node, message);
         let bytes = Bytes::from(message.encode());
-        others.for_each(|to| self.transmit(node, to, bytes.clone()));
+        for to in self.audience(node, message) {
+            self.transmit(node, to, bytes.clone());
+        }
+    }
+
+    /// Whom a message to everybody is for, as the product's host has it: followers get what was decided, and of what is passed on only
+    /// what nobody nearer to a validator takes.
+    fn audience(&self, node: usize, message: &Message) -> Vec<usize> {
+        let others = (0..self.nodes.len()).filter(|to| *to != node);
+        let linked: Vec<usize> = others.filter(|to| self.plan.are_linked(node, *to)).collect();
+        let is_validator = |to: &usize| self.nodes[*to].is_validator;
+        let is_reached = |to: &usize| is_validator(to) && self.is_reached(node, *to);
+        let to_all =
+            message.is_for_followers() || message.is_passed_on() && !linked.iter().any(is_reached);
+        linked.into_iter().filter(|to| to_all || is_validator(to)).collect()
+    }
+
+    /// Whether a node is connected with another one.
+    pub(super) fn is_reached(&self, node: usize, peer: usize) -> bool {
+        let is_cut = self.network.is_cut(node, peer) || self.network.is_cut(peer, node);
+        self.nodes[peer].process.is_some() && !is_cut && self.plan.are_linked(node, peer)
     }
 
     /// What a node's own replica says. Votes may be in a certificate that it did not get to say alone before it died: its own are as
@@ -217,6 +241,9 @@ impl World {
     }
 
     fn transmit(&mut self, from: usize, to: usize, bytes: Bytes) {
+        if !self.plan.are_linked(from, to) {
+            return;
+        }
         let fate = self.network.send(from, to, &mut self.dice);
         for kind in fate.faults {
             self.fault(kind);
@@ -238,7 +265,7 @@ impl World {
 
     pub(super) fn connected(&mut self, node: usize, peer: usize) {
         self.broken.remove(&(node, peer));
-        let is_up = self.nodes[peer].process.is_some();
+        let is_up = self.nodes[peer].process.is_some() && self.plan.are_linked(node, peer);
         if is_up && !self.network.is_cut(node, peer) {
             let peer = self.nodes[peer].id;
             self.tell(node, Event::Connected(peer));
@@ -269,6 +296,9 @@ impl World {
 
     /// A connection that begins anew has ended first.
     pub(super) fn disconnected(&mut self, node: usize, peer: usize) {
+        if !self.plan.are_linked(node, peer) {
+            return;
+        }
         let peer = self.nodes[peer].id;
         self.tell(node, Event::Disconnected(peer));
     }

@@ -18,6 +18,7 @@ use super::{Action, Replica, Timer, Wake, next};
 use crate::engine::EngineStopped;
 use crate::message::{Content, Message};
 use crate::passed::Askers;
+use crate::planted::{self, Bug};
 
 /// How often a follower passes on again what still waits.
 const PASS_ON: Duration = Duration::from_secs(5);
@@ -55,7 +56,8 @@ impl Replica {
     /// while, however many bring it, so that no way round leads on for ever.
     fn hand_on(&mut self, entry: &Entry) -> Vec<Action> {
         let id = entry.id();
-        let goes_on = !self.pool.contains(&id) && self.handed_on.is_new(id, self.now_ms);
+        let is_news = !self.pool.contains(&id) && self.handed_on.is_new(id, self.now_ms);
+        let goes_on = is_news && !planted::is(Bug::NothingHandedOn);
         goes_on.then(|| Action::PassOn(entry.bytes().clone())).into_iter().collect()
     }
 
