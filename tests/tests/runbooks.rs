@@ -38,12 +38,21 @@ fn follow(script: &Path, port: u16) -> Output {
     bash.output().unwrap()
 }
 
+/// With what a runbook ends that this machine lacks something for.
+const CANNOT: i32 = 77;
+
+/// All of them, but where this machine lacks what one needs; none may be left out with `RUNBOOKS=required`.
 #[test]
 fn every_runbook_does_what_it_says() {
+    let required = std::env::var("RUNBOOKS").is_ok_and(|value| value == "required");
     for script in runbooks() {
         let output = follow(&script, ports(16));
         let said = String::from_utf8_lossy(&output.stdout);
         let complained = String::from_utf8_lossy(&output.stderr);
+        if output.status.code() == Some(CANNOT) && !required {
+            println!("{} was not run: {complained}", name(&script));
+            continue;
+        }
         assert!(output.status.success(), "{}: {said}\n{complained}", name(&script));
         println!("{}: {} steps", name(&script), said.matches("\n== ").count());
     }
