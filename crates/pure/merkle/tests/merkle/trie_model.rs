@@ -1,15 +1,14 @@
 //! Random histories of the map against its definition.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-mod model;
-
 use std::collections::VecDeque;
 
 use ledger_merkle::Hash;
 use ledger_merkle::trie::{Outcome, Retired, Trie, TrieError, Version, record_hash};
-use model::{Map, Numbers, changes, root, search, sha};
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use crate::model::{Map, Numbers, changes, root, search, sha};
 
 /// Keys that are hard on a trie, next to random ones: prefixes of up to 31 bytes in common, one bit
 /// of difference, runs of zeros and ones.

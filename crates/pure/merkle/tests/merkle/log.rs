@@ -2,8 +2,6 @@
 //! one, and against liars.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-mod subtrees;
-
 use std::convert::Infallible;
 
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash, mem_backed_tree::MemoryBackedTree};
@@ -15,7 +13,8 @@ use ledger_merkle::log::{
 };
 use proptest::prelude::*;
 use sha2::Sha256;
-use subtrees::Subtrees;
+
+use crate::subtrees::Subtrees;
 
 type Judge = MemoryBackedTree<Sha256, Vec<u8>>;
 

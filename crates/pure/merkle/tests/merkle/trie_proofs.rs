@@ -1,13 +1,12 @@
 //! Proofs that were changed, cut, or made up.
 
-mod model;
-
 use ledger_merkle::Hash;
 use ledger_merkle::trie::{
     EMPTY_ROOT, Outcome, Proof, ProofError, ProofLeaf, ProofStep, Trie, record_hash,
 };
-use model::{Map, Numbers, changes, sha};
 use proptest::prelude::*;
+
+use crate::model::{Map, Numbers, changes, sha};
 
 fn flip(hash: &Hash, bit: usize) -> Hash {
     let mut flipped = *hash;

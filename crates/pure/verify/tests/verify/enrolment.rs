@@ -1,13 +1,12 @@
 //! Which keys may be enrolled.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{FIELD_ORDER, SplitMix, add, small_order_encodings};
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use ed25519_dalek::SigningKey;
 use ledger_verify::signature::{KeyError, PublicKey};
+
+use crate::cases::{FIELD_ORDER, SplitMix, add, small_order_encodings};
 
 #[test]
 fn honest_keys_are_enrolled_as_they_are() {

@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 
 use ledger_format::entry::Entry;
 use ledger_tests::{Exchanges, Places, Running, Signal, Supplier, connect, node_on, place};
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 /// How long a network may stand still after it has lost whose turn it is.
 const STANDSTILL: Duration = Duration::from_secs(3);
@@ -115,6 +119,22 @@ fn one_of_four_may_hang() {
     assert_eq!(network.proven(3), network.proven(0));
 }
 
+/// Waits until a node's health says whether it takes writes.
+fn becomes(network: &Exchanges, node: usize, expected: ServingStatus) {
+    let endpoint = Endpoint::from_shared(network.node(node).url.clone()).unwrap();
+    let request = HealthCheckRequest { service: "ledger.v1.SubmitService".into() };
+    let said = async {
+        let mut health = HealthClient::new(endpoint.connect().await.unwrap());
+        let mut says = health.watch(request).await.unwrap().into_inner();
+        while says.message().await.unwrap().unwrap().status() != expected {}
+    };
+    network.runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(20), said).await.unwrap_or_else(|_| {
+            panic!("health of node {node} does not become {expected:?}");
+        });
+    });
+}
+
 /// Submits an entry at the first node, which gets no place there: too many are down.
 fn stands_still(network: &Exchanges, entry: &Entry) {
     let node = network.node(0);
@@ -135,7 +155,9 @@ fn two_of_four_down_is_a_standstill_and_no_fork() {
     let entry = supplier.describe("asset").unwrap();
     stands_still(&network, &entry);
     assert_eq!(network.agree(2), before);
+    becomes(&network, 0, ServingStatus::NotServing);
     network.start_nodes(&[2, 3]);
+    becomes(&network, 0, ServingStatus::Serving);
     // Nobody has to send it again.
     network.agree(before + 1);
     let chain = network.proven(3);

@@ -1,13 +1,12 @@
 //! Published vectors: the twelve of "Taming the many EdDSAs" and Wycheproof's.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{Case, SplitMix, assert_agreement, batch, hex};
 use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use ledger_fixtures::SPECCHECK;
 use ledger_verify::signature::SignatureError::{self, Equation};
 use wycheproof::{TestResult, eddsa};
+
+use crate::cases::{Case, SplitMix, assert_agreement, batch, hex};
 
 /// What Algorithm 2 of the paper says of its twelve vectors.
 const EXPECTED: [Result<(), SignatureError>; 12] = [
@@ -131,5 +130,5 @@ fn wycheproof() {
     assert!(valid.len() > 80 && invalid.len() > 40, "{} and {}", valid.len(), invalid.len());
     assert!(batch(&valid.iter().collect::<Vec<_>>()).iter().all(Result::is_ok));
     let all = [valid, invalid].concat();
-    common::assert_any_composition(&all, 20, &mut rng);
+    crate::cases::assert_any_composition(&all, 20, &mut rng);
 }

@@ -325,7 +325,7 @@ fn chains() {
 
 /// A chain of the vectors.
 fn chain_named(name: &str) -> Vec<u8> {
-    let vectors = include_str!("../../../../docs/spec/vectors/chain-file.json");
+    let vectors = include_str!("../../../../../docs/spec/vectors/chain-file.json");
     let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
     let mut all = vectors["vectors"].as_array().unwrap().iter();
     let vector = all.find(|vector| vector["name"] == name).unwrap();

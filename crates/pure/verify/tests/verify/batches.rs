@@ -1,12 +1,11 @@
 //! Batches of signatures that are honest, or wrong in one place.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{Case, SplitMix, Verdict, add, assert_agreement, batch};
 use curve25519_dalek::scalar::Scalar;
 use ed25519_dalek::SigningKey;
 use ledger_verify::signature::{Batch, PublicKey, SignatureError, strict_objections};
+
+use crate::cases::{Case, SplitMix, Verdict, add, assert_agreement, batch};
 
 /// Keys and signatures of ed25519-dalek pass every path, however many share a key.
 #[test]
@@ -113,7 +112,7 @@ fn plant(case: &mut Case, rng: &mut SplitMix) -> Verdict {
             case.signature[32..].copy_from_slice(s.as_bytes());
         }),
         2 => (SignatureError::NonCanonicalS, |case| {
-            let s = add(case.s(), common::GROUP_ORDER);
+            let s = add(case.s(), crate::cases::GROUP_ORDER);
             case.signature[32..].copy_from_slice(&s);
         }),
         3 => (SignatureError::NonCanonicalR, |case| case.signature[..32].fill(0xff)),

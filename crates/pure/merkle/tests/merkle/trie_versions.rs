@@ -1,13 +1,12 @@
 //! The contract of versions: what is kept, what is refused, and that memory is used again.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-mod model;
-
 use std::collections::VecDeque;
 
 use ledger_merkle::Hash;
 use ledger_merkle::trie::{Delta, EMPTY_ROOT, Retired, Trie, TrieError, Usage};
-use model::{Map, Numbers, changes, root};
+
+use crate::model::{Map, Numbers, changes, root};
 
 fn put(trie: &mut Trie, keys: &[Hash], byte: u8) -> Retired {
     let block: Map = keys.iter().map(|key| (*key, vec![byte])).collect();

@@ -1,17 +1,16 @@
 //! Generated: every mix of honest, small-order, mixed-order and non-canonical A and R.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod common;
-
-use common::{
-    Case, FIELD_ORDER, GROUP_ORDER, SplitMix, add, assert_agreement, assert_any_composition, batch,
-    challenge, small_order_encodings,
-};
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use ed25519_dalek::{Signature, VerifyingKey};
 use ledger_verify::signature::{SignatureError, StrictReason, strict_objections};
+
+use crate::cases::{
+    Case, FIELD_ORDER, GROUP_ORDER, SplitMix, add, assert_agreement, assert_any_composition, batch,
+    challenge, small_order_encodings,
+};
 
 /// A point that may stand for A or R, and the logarithm of its component of prime order.
 struct Part {

@@ -1,14 +1,13 @@
 //! The log tree against vectors that others have published.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-mod subtrees;
-
 use ledger_merkle::Hash;
 use ledger_merkle::log::{
     Frontier, consistency_path, inclusion_path, leaf_hash, root_at, verify_consistency,
     verify_inclusion,
 };
-use subtrees::Subtrees;
+
+use crate::subtrees::Subtrees;
 
 /// The eight leaves of the RFC 6962 test vectors, in hex. Leaves, roots and proofs are those of
 /// github.com/transparency-dev/merkle, proof/verify_test.go, which took them over from Certificate
