@@ -6,7 +6,7 @@ library=$(find /usr/lib -name libfaketime.so.1 2>/dev/null | head -n 1)
 [ -n "$library" ] || { echo "there is no libfaketime.so.1" >&2; exit 77; }
 
 # Sets the clock of validator-1, whether it runs or not.
-set_clock() { echo "$1" >"$WORK/clock"; }
+set_clock() { echo "$1" >"$WORK/clock.new" && mv "$WORK/clock.new" "$WORK/clock"; }
 
 # Starts validator-1 by that clock.
 start_by_clock() {

@@ -39,6 +39,8 @@ pub(crate) struct Process {
     pub(crate) owed: Vec<Entry>,
     /// Entries that came into the pool, but those that were refused: they are not taken from others again.
     pub(crate) recent: HashSet<EntryId>,
+    /// Entries that a node which does not vote took in: those of its clients, and what a validator had when it connected.
+    pub(crate) held: BTreeMap<EntryId, Entry>,
     /// What it has logged since the last block, and how often.
     pub(crate) logged: BTreeMap<Vec<u8>, u32>,
     /// Signatures of what it has said since the last block.

@@ -333,8 +333,8 @@ impl World {
 
     /// Whether somebody goes on for ever: a liar, or a node that brings what is refused, since nobody tells it.
     fn never_stops(&self) -> bool {
-        let is_owing = |(remote, _): (usize, usize)| self.nodes[remote].is_owing();
-        self.plan.liar.is_some() || self.plan.remote().is_some_and(is_owing)
+        let has_some = |(remote, _): (usize, usize)| self.nodes[remote].standing().1 > 0;
+        self.plan.liar.is_some() || self.plan.remote().is_some_and(has_some)
     }
 
     fn next(&mut self) {

@@ -51,11 +51,9 @@ pub(crate) async fn say_not_serving(reporter: &HealthReporter) {
 }
 
 /// Says that the node serves, from the first block on, before which there is nothing to ask or to write to; and of writes, whenever
-/// that changes. Ends only where there is no first block any more.
+/// that changes. Never ends.
 async fn say_as_it_is(shared: &Shared, reporter: &HealthReporter, patience: Duration) {
-    if begins(shared.watch_head()).await.is_none() {
-        return;
-    }
+    begins(shared.watch_head()).await;
     for service in READS {
         reporter.set_service_status(service, ServingStatus::Serving).await;
     }
@@ -76,7 +74,8 @@ async fn say_as_it_is(shared: &Shared, reporter: &HealthReporter, patience: Dura
     }
 }
 
-/// Comes with the first block, or with nothing where nobody tells of blocks any more.
-async fn begins(mut heads: watch::Receiver<Head>) -> Option<()> {
-    heads.wait_for(|head| head.height > 0).await.ok().map(drop)
+/// Comes with the first block.
+async fn begins(mut heads: watch::Receiver<Head>) {
+    // Whoever tells of blocks is there as long as what is shared.
+    let _first = heads.wait_for(|head| head.height > 0).await;
 }

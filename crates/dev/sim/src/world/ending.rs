@@ -60,19 +60,21 @@ impl World {
         })
     }
 
-    /// Whether a node holds entries of clients that the rules refuse, and nothing else, and reaches nobody whose word it would take for
+    /// Whether a node holds entries that the rules refuse, and nothing else, and reaches nobody whose word it would take for
     /// that: they stay until they expire.
     fn is_untold(&self, number: usize) -> bool {
         let is_remote = self.plan.remote().is_some_and(|(remote, _)| remote == number);
         let Node { process, disk, .. } = &self.nodes[number];
         let Some(process) = process.as_ref().filter(|_| is_remote) else { return false };
-        let owed: BTreeMap<EntryId, &Entry> =
-            process.owed.iter().map(|entry| (entry.id(), entry)).collect();
-        let owed: Vec<&Entry> = owed.into_values().collect();
+        let is_waiting = |entry: &&Entry| process.replica.is_waiting(&entry.id());
+        let waiting: Vec<&Entry> = process.held.values().filter(is_waiting).collect();
         let ledger = &disk.ledger;
         let by = ledger.validators().members().first().map(|member| member.id);
-        let refused = by.map(|by| ledger.propose(by, self.clock_ms(number), &owed).refused.len());
-        process.replica.pool_size().0 == owed.len() && refused == Some(owed.len())
+        let refused =
+            by.map(|by| ledger.propose(by, self.clock_ms(number), &waiting).refused.len());
+        let are_refused = refused == Some(waiting.len());
+        let is_all = process.replica.pool_size().0 == waiting.len();
+        are_refused && is_all && process.owed.iter().all(|owed| is_waiting(&owed))
     }
 
     pub(super) fn finish(mut self) -> Result<Report, Box<Failure>> {

@@ -64,6 +64,7 @@ impl World {
             calls: Vec::new(),
             owed: Vec::new(),
             recent: HashSet::new(),
+            held: BTreeMap::new(),
             logged: BTreeMap::new(),
             shown: BTreeSet::new(),
         };
