@@ -39,7 +39,7 @@ pub(crate) struct Process {
     pub(crate) owed: Vec<Entry>,
     /// Entries that came into the pool, but those that were refused: they are not taken from others again.
     pub(crate) recent: HashSet<EntryId>,
-    /// Entries that a node which does not vote took in: those of its clients, and what a validator had when it connected.
+    /// Entries that a remote node took in: those of its clients, and what a validator had when it connected.
     pub(crate) held: BTreeMap<EntryId, Entry>,
     /// What it has logged since the last block, and how often.
     pub(crate) logged: BTreeMap<Vec<u8>, u32>,

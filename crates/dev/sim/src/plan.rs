@@ -311,6 +311,11 @@ impl Plan {
         self.has_remote.then_some((self.validators + 1, self.validators))
     }
 
+    /// Whether a node is the one that is connected with another follower alone.
+    pub fn is_remote(&self, node: usize) -> bool {
+        self.remote().is_some_and(|(remote, _)| remote == node)
+    }
+
     /// Whether two nodes ever connect.
     pub fn are_linked(&self, one: usize, other: usize) -> bool {
         self.remote().is_none_or(|(remote, near)| match (one == remote, other == remote) {

@@ -54,18 +54,19 @@ impl World {
         let mut honest = self.nodes.iter().enumerate().filter(|(_, node)| node.liar.is_none());
         honest.all(|(number, node)| {
             let (reached, waiting, is_at_rest) = node.standing();
-            let is_untold = self.is_untold(number);
-            let is_empty = waiting == 0 || may_hold.contains(&number) || is_untold;
-            reached == height && is_at_rest && is_empty && (is_untold || !node.is_owing())
+            let is_empty = waiting == 0 || may_hold.contains(&number);
+            let owes_nothing = || is_empty && !node.is_owing() || self.is_untold(number);
+            reached == height && is_at_rest && owes_nothing()
         })
     }
 
     /// Whether a node holds entries that the rules refuse, and nothing else, and reaches nobody whose word it would take for
     /// that: they stay until they expire.
     fn is_untold(&self, number: usize) -> bool {
-        let is_remote = self.plan.remote().is_some_and(|(remote, _)| remote == number);
         let Node { process, disk, .. } = &self.nodes[number];
-        let Some(process) = process.as_ref().filter(|_| is_remote) else { return false };
+        let Some(process) = process.as_ref().filter(|_| self.plan.is_remote(number)) else {
+            return false;
+        };
         let is_waiting = |entry: &&Entry| process.replica.is_waiting(&entry.id());
         let waiting: Vec<&Entry> = process.held.values().filter(is_waiting).collect();
         let ledger = &disk.ledger;

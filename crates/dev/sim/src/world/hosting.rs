@@ -276,7 +276,7 @@ impl World {
             self.stopped(node, error.to_string());
             return Vec::new();
         }
-        if is_answered && self.plan.remote().is_some_and(|(remote, _)| remote == node) {
+        if is_answered && self.plan.is_remote(node) {
             self.fault(OVER_FOLLOWER);
         }
         self.set_in_force(node);

@@ -119,13 +119,12 @@ impl World {
             return;
         }
         let Some(liar) = &mut self.nodes[node].liar else {
-            self.tell(node, submission(asker, entry.clone()));
+            let held = self.plan.is_remote(node).then(|| (id, entry.clone()));
+            self.tell(node, submission(asker, entry));
             let Some(process) = &mut self.nodes[node].process else { return };
             if process.replica.is_waiting(&id) {
                 process.recent.insert(id);
-                if !process.replica.is_voting() {
-                    process.held.insert(id, entry);
-                }
+                process.held.extend(held);
             }
             // What a follower has no block can be made of, and what is in a block waits only with those who have not got that yet.
             let waits = process.replica.is_voting() && process.replica.is_waiting(&id);
