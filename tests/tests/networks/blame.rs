@@ -1,5 +1,4 @@
 //! Whoever has a validator's key and signs twice with it is named, on all nodes and offline, and nobody else is.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::fs;

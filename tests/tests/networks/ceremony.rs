@@ -1,6 +1,5 @@
 //! The founders' ceremony, as founders do it: one file between four directories, four nodes on what came of it, and everything that
 //! must not come of it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

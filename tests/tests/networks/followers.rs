@@ -1,5 +1,4 @@
 //! Followers: what they answer, whom they believe, and how far an entry has come when anybody is answered.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::fs;

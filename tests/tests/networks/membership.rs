@@ -1,6 +1,5 @@
 //! Validators that come in, leave and take other keys while entries are written, each node a process of its own; and proof of it from
 //! the genesis hash alone.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
 //! Several exchanges and a follower, each a process of its own: one history, whoever is down, and proof of it.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

@@ -1,12 +1,5 @@
 //! Nodes on hosts of their own, under load, while wires are cut, hosts are slow, disks are full, and nodes end: what clients recorded
 //! is compared with every node's chain, and every chain is proven.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "tests"
-)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
 //! A validator that has lost its memory comes back among the others, and never says a second thing where it may have said a first.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

@@ -1,5 +1,4 @@
 //! Versions of the protocol on a running network: what comes with one, and what becomes of nodes that do not know one.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -1,5 +1,4 @@
 //! The main path typed by hand, by five parties at five machines; then everything that can be asked of it, in every form.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 

@@ -1,5 +1,4 @@
 //! What an auditor asks of files, after the main path was typed by hand: chains that end early, records, checkpoints.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::path::Path;

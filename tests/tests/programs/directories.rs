@@ -2,13 +2,6 @@
 //!
 //! What must hold: a node never loses blocks in silence. It has all of them, to the byte, or it refuses to start, with a code and
 //! the next step; and whatever lies in the directory, it ends in no panic.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "tests"
-)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,5 +1,4 @@
 //! Disks that are full or broken while a node writes: it ends, with a code, and what it has answered is there.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 use std::process::Command;

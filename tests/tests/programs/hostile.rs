@@ -1,5 +1,4 @@
 //! Hostile entries and calls to a running node: each is refused with its code and leaves no trace.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeSet;
 

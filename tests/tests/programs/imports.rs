@@ -1,5 +1,4 @@
 //! Catalogues imported from the command line: what is shipped and what was made up, once and again, broken off on either side.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,11 +1,4 @@
 //! How a node is operated: made, configured, watched, told to stop, left alone.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "tests"
-)]
 
 use std::collections::BTreeMap;
 use std::fs;

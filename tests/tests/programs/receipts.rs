@@ -1,6 +1,5 @@
 //! Proofs that leave the ledger: of entries, of records, of absence. Good ones convince under the right trust; wrong, cut, changed
 //! and spliced ones never do, and the exit code says why.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 use std::sync::Arc;
@@ -74,6 +73,11 @@ fn the_proof_of_an_entry_convinces_with_its_entry_and_trust() {
     let told = all.verify("receipt first.proof --entry first.cose", 0);
     assert_eq!(told["verdict"], "proven");
     assert!(told["lines"].to_string().contains("proves no time"), "{told}");
+    // How far it has come, and with whom.
+    let quorum = |line: &&Value| line["aspect"] == "quorum" && line["checked"] == true;
+    let quorum: Vec<&Value> = told["lines"].as_array().unwrap().iter().filter(quorum).collect();
+    let says = |text: &str| quorum.iter().any(|line| line["text"].to_string().contains(text));
+    assert!(says("REPLICATED with those who certified") && says("1 of 1 validators"), "{told}");
     // What the header says of the time: RFC 3339 for people, and the number for programs.
     let lines = told["lines"].as_array().unwrap();
     let line = lines.iter().find(|line| !line["time_ms"].is_null()).unwrap();

@@ -1,5 +1,4 @@
 //! What every gRPC service of a node has beside its own calls: health, reflection, and errors that machines can read.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use ledger_proto::v1;
 use ledger_tests::{Running, Signal, Supplier, connect, new_ledger};

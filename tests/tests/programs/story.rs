@@ -1,5 +1,4 @@
 //! The README's story: one command makes a ledger, a second person verifies it with a file and a hash.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use ledger_tests::{CLI, demonstration, run};
 

@@ -1,6 +1,5 @@
 //! An exported chain of the main path, changed in every way. No change is accepted; when framing and checksums are made right
 //! again, the change is refuted, and its place named.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 use std::sync::OnceLock;

@@ -5,7 +5,6 @@
 //! of a quorum alone.) The vote lock vouches for the log: a copy of it, or an older one, is not gone on from without the operator's word.
 //! As long as store or log is as it was, no second block of a height is signed even then. When an operator puts back *both* as they
 //! were before and vouches for them, only those who hold receipts or checkpoints can tell.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 use std::path::Path;

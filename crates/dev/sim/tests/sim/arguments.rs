@@ -1,5 +1,4 @@
 //! What the program refuses, and what it shows.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::process::{Command, Output};
 

@@ -1,5 +1,4 @@
 //! Small campaigns over networks of every size that matters.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_sim::campaign::Campaign;
 

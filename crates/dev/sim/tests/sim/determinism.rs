@@ -1,5 +1,4 @@
 //! A seed decides everything: otherwise a run that failed could not be repeated.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_sim::plan::{Plan, Trouble};
 use ledger_sim::run;

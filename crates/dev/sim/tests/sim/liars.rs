@@ -1,5 +1,4 @@
 //! Each kind of liar by itself: honest nodes stay safe and live, and the liar did lie.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use ledger_sim::liars::LiarKind;
 use ledger_sim::plan::Plan;

@@ -1,5 +1,4 @@
 //! What a ceremony refuses when it is given, and what can be taken back.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::path::Path;
 

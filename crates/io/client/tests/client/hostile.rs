@@ -1,10 +1,4 @@
 //! Files that come from elsewhere: drafts, JSON documents, keys, genesis files, chains. Each is read or refused with its code.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a failed unwrap is a failed test"
-)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,6 +1,5 @@
 //! The log tree against `ct-merkle`, an implementation of RFC 6962 that shares no code with this
 //! one, and against liars.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::convert::Infallible;
 

@@ -1,5 +1,4 @@
 //! The log tree against vectors that others have published.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use ledger_merkle::Hash;
 use ledger_merkle::log::{

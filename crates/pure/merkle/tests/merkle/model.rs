@@ -1,11 +1,5 @@
 //! The map as its definition says, slow and without sharing a line with the crate: keys are strings
 //! of zeros and ones, subtrees are computed anew each time.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    reason = "each test file uses a part; a failed unwrap is a failed test"
-)]
 
 use std::collections::BTreeMap;
 
@@ -13,12 +7,12 @@ use ledger_merkle::Hash;
 use sha2::{Digest, Sha256};
 
 /// Key to record.
-pub type Map = BTreeMap<Hash, Vec<u8>>;
+pub(crate) type Map = BTreeMap<Hash, Vec<u8>>;
 
 /// A search: bit and sibling hash from the root down, then key and record hash of the leaf.
-pub type Search = (Vec<(u8, Hash)>, (Hash, Hash));
+pub(crate) type Search = (Vec<(u8, Hash)>, (Hash, Hash));
 
-pub fn sha(parts: &[&[u8]]) -> Hash {
+pub(crate) fn sha(parts: &[&[u8]]) -> Hash {
     Sha256::digest(parts.concat()).into()
 }
 
@@ -58,12 +52,12 @@ fn part_root(part: &Part<'_>) -> Hash {
 }
 
 /// The root of a map.
-pub fn root(map: &Map) -> Hash {
+pub(crate) fn root(map: &Map) -> Hash {
     part_root(&whole(map))
 }
 
 /// The search for a key, `None` in the empty map.
-pub fn search(map: &Map, key: &Hash) -> Option<Search> {
+pub(crate) fn search(map: &Map, key: &Hash) -> Option<Search> {
     let wanted = written_out(key);
     let mut part = whole(map);
     let mut path = Vec::new();
@@ -81,10 +75,10 @@ pub fn search(map: &Map, key: &Hash) -> Option<Search> {
 }
 
 /// Numbers that look random (splitmix64), the same in each run.
-pub struct Numbers(pub u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -92,15 +86,15 @@ impl Numbers {
         mixed ^ (mixed >> 31)
     }
 
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(limit).unwrap()).unwrap()
     }
 
-    pub fn key(&mut self) -> Hash {
+    pub(crate) fn key(&mut self) -> Hash {
         sha(&[&self.next().to_be_bytes()])
     }
 
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for end in (1..items.len()).rev() {
             items.swap(end, self.below(end + 1));
         }
@@ -108,6 +102,6 @@ impl Numbers {
 }
 
 /// Changes as the trie takes them.
-pub fn changes(map: &Map) -> Vec<(Hash, Box<[u8]>)> {
+pub(crate) fn changes(map: &Map) -> Vec<(Hash, Box<[u8]>)> {
     map.iter().map(|(key, record)| (*key, record.clone().into())).collect()
 }

@@ -1,14 +1,13 @@
 //! A store of complete subtrees, as plain as can be.
-#![allow(unreachable_pub, reason = "shared by test files")]
 
 use ledger_merkle::Hash;
 use ledger_merkle::log::{Subtree, node_hash};
 
 /// Complete subtrees computed from leaf hashes, level by level.
-pub struct Subtrees(Vec<Vec<Hash>>);
+pub(crate) struct Subtrees(Vec<Vec<Hash>>);
 
 impl Subtrees {
-    pub fn new(leaves: Vec<Hash>) -> Self {
+    pub(crate) fn new(leaves: Vec<Hash>) -> Self {
         let mut levels = vec![leaves];
         while levels[levels.len() - 1].len() > 1 {
             let below = &levels[levels.len() - 1];
@@ -18,7 +17,7 @@ impl Subtrees {
     }
 
     /// The hash, or the subtree back if it is not there.
-    pub fn get(&self, subtree: Subtree) -> Result<Hash, Subtree> {
+    pub(crate) fn get(&self, subtree: Subtree) -> Result<Hash, Subtree> {
         self.0
             .get(usize::from(subtree.level))
             .and_then(|level| level.get(usize::try_from(subtree.index).ok()?))

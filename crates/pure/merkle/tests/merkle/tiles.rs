@@ -1,5 +1,4 @@
 //! Proofs built from tiles equal those of `ct-merkle`, which knows no tiles.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
 //! Random histories of the map against its definition.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,4 @@
 //! The contract of versions: what is kept, what is refused, and that memory is used again.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,4 @@
 //! Batches of signatures that are honest, or wrong in one place.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use curve25519_dalek::scalar::Scalar;
 use ed25519_dalek::SigningKey;

@@ -3,8 +3,6 @@
 //! [`reference`] is the rule once more, written from its statement on plain group operations. It
 //! shares with the crate the names of the errors and no code. [`assert_agreement`] is the one way
 //! in which tests ask for a verdict.
-#![allow(dead_code, reason = "no test program uses all of it")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};

@@ -1,5 +1,4 @@
 //! What a verdict must say of a ledger's limits.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use ledger_event::Clock;
 use ledger_fixtures::World;

@@ -1,10 +1,4 @@
 //! Checkpoints by themselves: who signed one, and what a changed one is.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
-)]
 
 use ledger_event::Clock;
 use ledger_fixtures::{Chain, World, record};

@@ -1,5 +1,4 @@
 //! Generated: every mix of honest, small-order, mixed-order and non-canonical A and R.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};

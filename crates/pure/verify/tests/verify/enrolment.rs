@@ -1,5 +1,4 @@
 //! Which keys may be enrolled.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};

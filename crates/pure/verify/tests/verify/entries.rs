@@ -1,9 +1,4 @@
 //! Signatures of entries and the keys that they bring, by themselves and in a batch: the verdict is the same.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a failed unwrap is a failed test"
-)]
 
 use bytes::Bytes;
 use ledger_event::event::Act;

@@ -1,5 +1,4 @@
 //! What a header has in common with the one before, field by field, and whose turn a round is.
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::BTreeSet;
 

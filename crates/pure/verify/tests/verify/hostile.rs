@@ -1,10 +1,4 @@
 //! Proofs that somebody else made: whatever their bytes are, the answer is a verdict, and spoiled ones are never proven.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a failed unwrap is a failed test"
-)]
 
 use bytes::Bytes;
 use ledger_event::{Clock, Genesis, ProofFile, RecordProof, StateProof, Timeline};

@@ -1,5 +1,4 @@
 //! Published vectors: the twelve of "Taming the many EdDSAs" and Wycheproof's.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use ledger_fixtures::SPECCHECK;

@@ -1,10 +1,4 @@
 //! Proofs of a ledger whose validators have changed: what leads from genesis to the set that certified a header, and what does not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
-)]
 
 use bytes::Bytes;
 use ledger_event::proof_file::Statement;
